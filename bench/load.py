@@ -1,0 +1,64 @@
+"""A load runs in a process of its own: `python -m bench.load MODULE:FUNCTION '{"argument": …}'` prints its result.
+
+So no client shares an interpreter lock with a server, with another client, or with the table that waits.
+Coroutine functions run on uvloop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import inspect
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from typing import Any, Final
+
+LOAD_TIMEOUT: Final = 3600.0
+
+
+class LoadError(RuntimeError):
+    """A load failed; carries the last line it printed."""
+
+
+def run_load(function: Callable[..., Any], **arguments: Any) -> dict[str, Any]:
+    """Runs the function in a new Python process and returns what it returned (a flat JSON object)."""
+    name = f"{function.__module__}:{function.__qualname__}"
+    return run_load_named(name, **arguments)
+
+
+def run_load_named(name: str, **arguments: Any) -> dict[str, Any]:
+    """As `run_load`, for a function whose module this process need not import."""
+    command = [sys.executable, "-m", "bench.load", name, json.dumps(arguments)]
+    finished = subprocess.run(command, capture_output=True, text=True, timeout=LOAD_TIMEOUT, check=False)
+    if finished.returncode != 0:
+        raise LoadError((finished.stderr.strip().splitlines() or [f"{name} failed"])[-1])
+    result: dict[str, Any] = json.loads(finished.stdout.splitlines()[-1])
+    return result
+
+
+def rate(result: dict[str, Any]) -> float:
+    """Work done in a second."""
+    return float(result["count"] / result["seconds"])
+
+
+def main(name: str, arguments: str) -> None:
+    """The child process: finds the function, runs it, prints its result as one line of JSON."""
+    module, _, function_name = name.partition(":")
+    function = getattr(importlib.import_module(module), function_name)
+    outcome = function(**json.loads(arguments))
+    if inspect.isawaitable(outcome):
+        import uvloop
+
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            outcome = runner.run(_awaited(outcome))
+    print(json.dumps(outcome))
+
+
+async def _awaited(outcome: Any) -> Any:
+    return await outcome
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -1,0 +1,1 @@
+"""The works of the budget table: each module measures one kind of work and judges it."""

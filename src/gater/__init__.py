@@ -1,0 +1,3 @@
+"""An event store gateway."""
+
+__version__ = "0.1.0"

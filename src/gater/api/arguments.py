@@ -1,0 +1,120 @@
+"""The arguments of the API, checked once, before they travel."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
+
+import msgspec
+
+from gater.model.commands import StreamGuard, StreamWrite
+from gater.model.errors import (
+    InvalidArgumentError,
+    InvalidCountError,
+    InvalidStartVersionError,
+    ValidationError,
+)
+from gater.model.events import EventLike, ImportedEvent, NewEvent, encode_events
+from gater.model.expected_version import ANY, parse_expected_version
+from gater.model.identifiers import check_name, check_stream_id
+
+LIVE: Final = -1
+"""As `start_from`: only what is committed from now on."""
+
+_IMPORT_FIELDS: Final = frozenset({"stream_id", "version", "position", "created", "created_epoch"})
+_LARGEST: Final = (1 << 63) - 1
+
+
+class StreamAppend(msgspec.Struct, frozen=True):
+    """What `append_streams` appends to one stream."""
+
+    stream_id: str
+    events: Iterable[EventLike]
+    expected_version: int | str = ANY
+
+
+def check_start_version(value: Any) -> int:
+    """The version a read starts at: a whole number, 0 or more."""
+    if type(value) is not int or not 0 <= value <= _LARGEST:
+        raise InvalidStartVersionError(value)
+    return value
+
+
+def check_count(value: Any) -> int:
+    """How many are asked for: a whole number, 1 or more."""
+    if type(value) is not int or not 1 <= value <= _LARGEST:
+        raise InvalidCountError(value)
+    return value
+
+
+def check_position(value: Any, argument: str = "after_position") -> int:
+    """A position: a whole number, 0 or more."""
+    if type(value) is not int or not 0 <= value <= _LARGEST:
+        raise InvalidArgumentError(argument, f"a position (0 or more), not {value!r}")
+    return value
+
+
+def check_direction(value: Any) -> bool:
+    """Whether the direction is backward."""
+    if value == "forward":
+        return False
+    if value == "backward":
+        return True
+    raise InvalidArgumentError("direction", f"forward or backward, not {value!r}")
+
+
+def by_stream_selector(kind: Any, selector: Any) -> str | None:
+    """The stream id that a `by_stream` selector names (`$id` or `id`); None for `$all`."""
+    if kind != "by_stream":
+        raise InvalidArgumentError("type", f"by_stream, not {kind!r}")
+    name = check_name(selector, "selector")
+    return None if name == "$all" else check_name(name.removeprefix("$"), "selector")
+
+
+def encode_writes(appends: Iterable[StreamAppend]) -> tuple[StreamWrite, ...]:
+    """What a command carries for these appends; a stream may be named once."""
+    writes = tuple(
+        [
+            StreamWrite(
+                check_stream_id(append.stream_id),
+                encode_events(append.events),
+                parse_expected_version(append.expected_version),
+            )
+            for append in appends
+        ]
+    )
+    names = {write.stream_id for write in writes}
+    if not writes or len(names) < len(writes):
+        raise InvalidArgumentError("appends", "one or more streams, each named once")
+    return writes
+
+
+def encode_guards(guards: Iterable[StreamGuard]) -> tuple[StreamGuard, ...]:
+    """The guards with their expected versions as codes."""
+    return tuple(
+        [
+            StreamGuard(check_name(guard.stream_id, "stream_id"), parse_expected_version(guard.expected_version))
+            for guard in guards
+        ]
+    )
+
+
+def encode_imported(events: Iterable[Mapping[str, Any]]) -> tuple[ImportedEvent, ...]:
+    """What a command carries for exported events."""
+    return tuple([_imported(event) for event in events])
+
+
+def _imported(event: Mapping[str, Any]) -> ImportedEvent:
+    if not isinstance(event, Mapping):
+        raise ValidationError("events", f"mappings, not {type(event).__name__}")
+    for field in ("stream_id", "version", "event_id", "event_type", "created_epoch"):
+        if event.get(field) is None:
+            raise ValidationError(field, "missing")
+    created = event["created_epoch"]
+    if type(created) is not int or not 0 <= created <= _LARGEST:
+        raise ValidationError("created_epoch", f"microseconds since 1970, not {created!r}")
+    unknown = set(event) - _IMPORT_FIELDS - set(NewEvent.__struct_fields__)
+    if unknown:
+        raise ValidationError(str(sorted(map(str, unknown))[0]), "an exported event has no such field")
+    raw = NewEvent(**{name: event[name] for name in NewEvent.__struct_fields__ if name in event}).encoded()
+    return ImportedEvent(check_stream_id(event["stream_id"]), check_start_version(event["version"]), created, raw)

@@ -1,0 +1,36 @@
+"""The port between the API object and whatever carries its operations to a store."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from typing import Protocol, TypeVar
+
+from gater.api.operations import Operation, StreamingOperation
+
+Answer = TypeVar("Answer")
+
+
+class Caller(Protocol):
+    """Carries operations; what it promises holds in process and over the network alike.
+
+    - A call gives the operation's answer or raises a GaterError; it is never silently repeated when the operation
+      is not `repeatable`.
+    - A stream yields items in order, without gap or repeat. When it breaks it raises a TransientError, and nothing
+      more comes of it: the API object, which knows what it has yielded, opens a new one.
+    - Closing twice is closing once; calls after it raise StoreUnavailableError.
+    """
+
+    resumes: bool
+    """Whether a broken stream is worth opening again (a network may come back)."""
+
+    async def call(self, operation: Operation[Answer], timeout: float | None = None) -> Answer:
+        """The answer of one operation, within `timeout` seconds (None: the operation's own)."""
+        ...
+
+    def stream(self, operation: StreamingOperation[Answer]) -> AsyncGenerator[Answer, None]:
+        """The items of a streaming operation; closing the generator ends the stream at its source."""
+        ...
+
+    async def close(self) -> None:
+        """Let go of everything."""
+        ...

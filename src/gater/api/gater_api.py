@@ -1,0 +1,384 @@
+"""The API object: the same methods in process and over the network."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping, Sequence
+from os import PathLike
+from types import TracebackType
+from typing import Any, Self
+
+from gater.api import operations as op
+from gater.api.arguments import (
+    LIVE,
+    StreamAppend,
+    by_stream_selector,
+    check_count,
+    check_direction,
+    check_position,
+    check_start_version,
+    encode_guards,
+    encode_imported,
+    encode_writes,
+)
+from gater.api.caller import Caller
+from gater.api.files import write_chunks
+from gater.api.resuming import resumed
+from gater.model.commands import StreamGuard, StreamWrite, WriteResult
+from gater.model.events import Event, EventLike, encode_events
+from gater.model.expected_version import ANY, parse_expected_version
+from gater.model.identifiers import check_name, check_store_id, check_stream_id
+from gater.model.limits import PAGE_EVENTS
+from gater.model.snapshots import Snapshot, check_snapshot_version, new_snapshot
+from gater.model.stores import StoreConfig, StoreInfo, StoreStatus, VerifyReport
+
+__all__ = ["LIVE", "GaterApi"]
+
+
+class GaterApi:
+    """Event streams, snapshots, subscriptions and stores.
+
+    Every failure is a GaterError. Versions count from 0 in each stream, positions from 1 in each store.
+    Use it as an async context manager, or call `close`.
+    """
+
+    def __init__(self, caller: Caller) -> None:
+        self._caller = caller
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Let go of connections, or in process of the stores, after what is under way is done."""
+        await self._caller.close()
+
+    # --- stores ---
+
+    async def list_stores(self) -> list[StoreInfo]:
+        """The stores that can be reached, each with its configuration and node, ordered by name."""
+        return await self._caller.call(op.ListStores())
+
+    async def create_store(
+        self, store: str, *, in_memory: bool = False, description: str = "", tags: Sequence[str] = ()
+    ) -> StoreConfig:
+        """Make a store, on a file or in memory; AlreadyExistsError when the name is taken."""
+        return await self._caller.call(
+            op.CreateStore(check_store_id(store), bool(in_memory), str(description), tuple(map(str, tags)))
+        )
+
+    async def remove_store(self, store: str) -> None:
+        """Close a store and delete its files, for good."""
+        await self._caller.call(op.RemoveStore(check_store_id(store)))
+
+    async def get_store_status(self, store: str) -> StoreStatus:
+        """How a store is doing: state, position, size, what waits."""
+        return await self._caller.call(op.GetStoreStatus(check_store_id(store)))
+
+    async def get_store_config(self, store: str) -> StoreConfig:
+        """How a store was made."""
+        return await self._caller.call(op.GetStoreConfig(check_store_id(store)))
+
+    # --- streams ---
+
+    async def append_events(
+        self, store: str, stream_id: str, events: Iterable[EventLike], expected_version: int | str = ANY
+    ) -> WriteResult:
+        """Append events to a stream, all or nothing, if the stream is at the expected version.
+
+        `expected_version` is a version, NO_STREAM, ANY or STREAM_EXISTS (or these as words). Repeating an append
+        with the same event ids returns the first answer. No events: nothing is written, the current version is
+        returned. Raises WrongExpectedVersionError, DuplicateEventError (some of the ids are there, not all),
+        StreamDeletedError (tombstoned), EventTooLargeError, RequestTooLargeError.
+        """
+        write = StreamWrite(check_stream_id(stream_id), encode_events(events), parse_expected_version(expected_version))
+        results = await self._caller.call(op.AppendStreams(check_store_id(store), (write,)))
+        return results[0]
+
+    async def append_streams(
+        self, store: str, appends: Iterable[StreamAppend], guards: Iterable[StreamGuard] = ()
+    ) -> list[WriteResult]:
+        """Append to several streams in one step, if every append and every guard finds its expected version.
+
+        A guard is a condition on a stream that is not written. Results come in the order of `appends`; a stream
+        may be named once.
+        """
+        return await self._caller.call(
+            op.AppendStreams(check_store_id(store), encode_writes(appends), encode_guards(guards))
+        )
+
+    async def get_events(
+        self,
+        store: str,
+        stream_id: str,
+        start_version: int = 0,
+        count: int = 100,
+        direction: str = "forward",
+        *,
+        after_position: int = 0,
+    ) -> list[Event]:
+        """The events of a stream in the window of `count` versions that begins at `start_version`.
+
+        Backward, the window goes down from `start_version`. An unknown stream gives an empty list. With
+        `after_position` the read waits until this replica has that position (read your writes on any node).
+        """
+        backward = check_direction(direction)
+        start, left = check_start_version(start_version), check_count(count)
+        store, stream_id = check_store_id(store), check_name(stream_id, "stream_id")
+        events: list[Event] = []
+        while True:
+            page = await self._caller.call(
+                op.ReadStream(store, stream_id, start, left, backward, check_position(after_position))
+            )
+            if not events and page.next is None:
+                return page.events
+            events += page.events
+            if page.next is None:
+                return events
+            left -= abs(page.next - start)
+            start = page.next
+
+    async def stream_forward(
+        self,
+        store: str,
+        stream_id: str,
+        start_version: int = 0,
+        count: int | None = None,
+        *,
+        after_position: int = 0,
+    ) -> AsyncGenerator[Event, None]:
+        """The events of a stream, oldest first, fetched as they are asked for (`count` None: to the end)."""
+        async for event in self._scan_stream(store, stream_id, start_version, count, False, after_position):
+            yield event
+
+    async def stream_backward(
+        self,
+        store: str,
+        stream_id: str,
+        start_version: int | None = None,
+        count: int | None = None,
+        *,
+        after_position: int = 0,
+    ) -> AsyncGenerator[Event, None]:
+        """The events of a stream, newest first, from `start_version` down (None: from the last)."""
+        async for event in self._scan_stream(store, stream_id, start_version, count, True, after_position):
+            yield event
+
+    async def _scan_stream(
+        self,
+        store: str,
+        stream_id: str,
+        start_version: int | None,
+        count: int | None,
+        backward: bool,
+        after_position: int,
+    ) -> AsyncGenerator[Event, None]:
+        start = None if backward and start_version is None else check_start_version(start_version)
+        left = None if count is None else check_count(count)
+        step = -1 if backward else 1
+        store, stream_id = check_store_id(store), check_name(stream_id, "stream_id")
+
+        def rest(last: Event | None) -> op.ScanStream | None:
+            """What is still to be read after `last`; None when that is nothing."""
+            if last is None:
+                return op.ScanStream(store, stream_id, start, left, backward, check_position(after_position))
+            begin = last.version + step
+            remaining = None if left is None or start is None else left - abs(begin - start)
+            if begin < 0 or (remaining is not None and remaining < 1):
+                return None
+            return op.ScanStream(store, stream_id, begin, remaining, backward)
+
+        async for page in resumed(self._caller, rest):
+            for event in page:
+                yield event
+
+    async def read_all(
+        self,
+        store: str,
+        after: int | None = 0,
+        count: int = 100,
+        direction: str = "forward",
+        *,
+        after_position: int = 0,
+    ) -> list[Event]:
+        """Up to `count` events of a whole store in commit order, those whose position is after `after`.
+
+        Backward: the events below position `after`, newest first (None: from the end).
+        """
+        backward = check_direction(direction)
+        left, store = check_count(count), check_store_id(store)
+        begin = after if after is None and backward else check_position(after, "after")
+        events: list[Event] = []
+        while True:
+            page = await self._caller.call(op.ReadAll(store, begin, left, backward, check_position(after_position)))
+            events += page.events
+            left -= len(page.events)
+            if page.next is None or left < 1:
+                return events
+            begin = page.next
+
+    async def stream_all(
+        self, store: str, after: int | None = 0, direction: str = "forward", *, after_position: int = 0
+    ) -> AsyncGenerator[Event, None]:
+        """The events of a whole store in commit order, fetched as they are asked for."""
+        backward = check_direction(direction)
+        store = check_store_id(store)
+        begin = after if after is None and backward else check_position(after, "after")
+
+        def rest(last: Event | None) -> op.ScanAll:
+            return op.ScanAll(store, last.position if last else begin, backward, check_position(after_position))
+
+        async for page in resumed(self._caller, rest):
+            for event in page:
+                yield event
+
+    async def get_version(self, store: str, stream_id: str, *, after_position: int = 0) -> int:
+        """The version of a stream's last event; -1 for a stream that was never written to."""
+        return await self._caller.call(
+            op.GetVersion(check_store_id(store), check_name(stream_id, "stream_id"), check_position(after_position))
+        )
+
+    async def get_streams(
+        self, store: str, prefix: str | None = None, after: str | None = None, limit: int | None = None
+    ) -> list[str]:
+        """Ids of the streams that exist, in byte order: those with `prefix`, after the id `after`, at most `limit`."""
+        left = None if limit is None else check_count(limit)
+        store, cursor, found = check_store_id(store), after or "", list[str]()
+        while True:
+            wanted = PAGE_EVENTS if left is None else min(left - len(found), PAGE_EVENTS)
+            page = await self._caller.call(op.GetStreams(store, prefix or "", cursor, wanted))
+            found += page
+            if len(page) < wanted or len(found) == left:
+                return found
+            cursor = page[-1]
+
+    async def delete_stream(
+        self, store: str, stream_id: str, expected_version: int | str = ANY, *, tombstone: bool = False
+    ) -> WriteResult:
+        """Hide a stream's events from every reader; its numbering goes on with the next append.
+
+        With `tombstone` the stream is closed for good: every later append raises StreamDeletedError.
+        """
+        return await self._caller.call(
+            op.DeleteStreamOperation(
+                check_store_id(store),
+                check_stream_id(stream_id),
+                parse_expected_version(expected_version),
+                bool(tombstone),
+            )
+        )
+
+    async def truncate_stream(self, store: str, stream_id: str, before_version: int) -> WriteResult:
+        """Hide a stream's events that are older than `before_version`; versions stay as they are."""
+        return await self._caller.call(
+            op.TruncateStreamOperation(
+                check_store_id(store), check_stream_id(stream_id), check_start_version(before_version)
+            )
+        )
+
+    async def compact_store(self, store: str) -> int:
+        """Give back the space of deleted and truncated events; returns how many were removed. Positions stay."""
+        return await self._caller.call(op.CompactStore(check_store_id(store)))
+
+    async def import_events(self, store: str, events: Iterable[Mapping[str, Any]]) -> int:
+        """Append events with the ids, versions and times they had elsewhere; returns how many were new.
+
+        Each event is a mapping as `gater export` writes it: `stream_id, version, event_id, event_type, data,
+        metadata, created_epoch` (and `content_type`). What is here already is passed over, so that an import can
+        be repeated; a version that contradicts what is here raises WrongExpectedVersionError.
+        """
+        return await self._caller.call(op.ImportPage(check_store_id(store), encode_imported(events)))
+
+    # --- snapshots ---
+
+    async def record_snapshot(
+        self, store: str, source_uuid: str, stream_uuid: str, version: int, snapshot_record: Mapping[str, Any]
+    ) -> WriteResult:
+        """Keep a snapshot under (source, stream, version), in place of an earlier one.
+
+        `snapshot_record` is a mapping with `data` (JSON-able, or bytes), and optionally `metadata`, `source_type`,
+        `source_version`, `created_at` or `created_epoch` (milliseconds), `content_type`.
+        """
+        snapshot = new_snapshot(source_uuid, stream_uuid, version, snapshot_record, time.time_ns() // 1_000_000)
+        return await self._caller.call(op.RecordSnapshotOperation(check_store_id(store), snapshot))
+
+    async def read_snapshot(
+        self, store: str, source_uuid: str, stream_uuid: str, version: int | None = None
+    ) -> Snapshot:
+        """The snapshot of that version, or the newest; NotFoundError when there is none."""
+        return await self._caller.call(
+            op.ReadSnapshot(
+                check_store_id(store),
+                check_name(source_uuid, "source_uuid"),
+                check_name(stream_uuid, "stream_uuid"),
+                None if version is None else check_snapshot_version(version),
+            )
+        )
+
+    async def delete_snapshot(self, store: str, source_uuid: str, stream_uuid: str, version: int) -> None:
+        """Forget a snapshot; nothing happens when there is none."""
+        await self._caller.call(
+            op.DeleteSnapshotOperation(
+                check_store_id(store),
+                check_name(source_uuid, "source_uuid"),
+                check_name(stream_uuid, "stream_uuid"),
+                check_snapshot_version(version),
+            )
+        )
+
+    async def list_snapshots(
+        self, store: str, source_uuid: str | None = None, stream_uuid: str | None = None
+    ) -> list[Snapshot]:
+        """The snapshots ordered by source, stream and version; each filter is optional."""
+        found: list[Snapshot] = []
+        after: tuple[str, str, int] | None = None
+        while True:
+            page = await self._caller.call(op.ListSnapshots(check_store_id(store), source_uuid, stream_uuid, after))
+            found += page.snapshots
+            if not page.more:
+                return found
+            last = page.snapshots[-1]
+            after = (last.source_uuid, last.stream_uuid, last.version)
+
+    # --- subscriptions ---
+
+    async def subscribe(
+        self, store: str, type: str = "by_stream", selector: str = "$all", start_from: int = 0
+    ) -> AsyncGenerator[Event, None]:
+        """Every event from `start_from` on, then the new ones as they are committed: no gap, no repeat.
+
+        `selector` is `$all`, or a stream id (with or without a leading `$`). `start_from` is a position for
+        `$all`, a version for one stream, or LIVE for what is committed from now on. A slow reader holds nothing
+        up: it goes on from the store's file. After a lost connection it resumes behind the last event yielded.
+        """
+        stream_id = by_stream_selector(type, selector)
+        begin = start_from if start_from == LIVE else check_start_version(start_from)
+        store = check_store_id(store)
+
+        def rest(last: Event | None) -> op.SubscribeOperation:
+            if last is None:
+                return op.SubscribeOperation(store, type, selector, begin)
+            reached = last.position if stream_id is None else last.version
+            return op.SubscribeOperation(store, type, selector, reached + 1)
+
+        async for page in resumed(self._caller, rest, endless=True):
+            for event in page:
+                yield event
+
+    # --- consistency ---
+
+    async def verify(self, store: str) -> VerifyReport:
+        """Check a whole store: every page, every index, that positions and versions are gapless."""
+        return await self._caller.call(op.VerifyStore(check_store_id(store)))
+
+    async def backup(self, store: str, path: str | PathLike[str]) -> int:
+        """Write a consistent copy of a store to a new file at `path`; returns its size in bytes.
+
+        The copy is taken while the store works. It is a store file: put it in a data folder as `NAME.db`.
+        """
+        chunks: AsyncIterator[bytes] = self._caller.stream(op.BackupStore(check_store_id(store)))
+        return await write_chunks(chunks, path)

@@ -1,0 +1,304 @@
+"""Every operation of the API as a value: what it takes, what it answers, and how it may be repeated.
+
+Whoever carries operations (in process, over RPC) needs no more than this module: `OPERATIONS` finds an operation by
+its name, `answer` is the type of its result or of one item of its stream.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, Final, Generic, TypeVar
+
+import msgspec
+
+from gater.model.commands import StreamGuard, StreamWrite, WriteResult
+from gater.model.events import Event, ImportedEvent
+from gater.model.expected_version import ANY
+from gater.model.snapshots import Snapshot
+from gater.model.stores import StoreConfig, StoreInfo, StoreStatus, VerifyReport
+
+Answer = TypeVar("Answer")
+
+
+class EventPage(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """Some events of a read, and where the next page begins (None: that was all)."""
+
+    events: list[Event]
+    next: int | None
+
+
+class SnapshotPage(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """Some snapshots of a listing; more follow when `more`."""
+
+    snapshots: list[Snapshot]
+    more: bool
+
+
+class Operation(msgspec.Struct, Generic[Answer], frozen=True, array_like=True, gc=False):
+    """A call that is answered once."""
+
+    name: ClassVar[str]
+    answer: ClassVar[Any]
+    streaming: ClassVar[bool] = False
+    repeatable: ClassVar[bool] = True
+    """Whether it may be sent again when its outcome is unknown."""
+    timeout: ClassVar[float | None] = 5.0
+    """Seconds to wait for the answer; None: as long as the connection lives."""
+
+
+class StreamingOperation(Operation[Answer], frozen=True, array_like=True, gc=False):
+    """A call that is answered by a stream of items."""
+
+    streaming = True
+    timeout = None
+
+
+class ListStores(Operation[list[StoreInfo]], frozen=True, array_like=True):
+    """The stores that can be reached."""
+
+    name = "list_stores"
+    answer = list[StoreInfo]
+
+
+class CreateStore(Operation[StoreConfig], frozen=True, array_like=True):
+    """Make a store."""
+
+    name = "create_store"
+    answer = StoreConfig
+    repeatable = False
+    store: str
+    in_memory: bool = False
+    description: str = ""
+    tags: tuple[str, ...] = ()
+
+
+class RemoveStore(Operation[None], frozen=True, array_like=True):
+    """Close a store and delete its files."""
+
+    name = "remove_store"
+    answer = None
+    repeatable = False
+    timeout = 60.0
+    store: str
+
+
+class GetStoreStatus(Operation[StoreStatus], frozen=True, array_like=True):
+    """How a store is doing."""
+
+    name = "get_store_status"
+    answer = StoreStatus
+    store: str
+
+
+class GetStoreConfig(Operation[StoreConfig], frozen=True, array_like=True):
+    """How a store was made."""
+
+    name = "get_store_config"
+    answer = StoreConfig
+    store: str
+
+
+class AppendStreams(Operation[list[WriteResult]], frozen=True, array_like=True):
+    """Append to one or several streams, all or nothing."""
+
+    name = "append_streams"
+    answer = list[WriteResult]
+    store: str
+    writes: tuple[StreamWrite, ...]
+    guards: tuple[StreamGuard, ...] = ()
+
+
+class ImportPage(Operation[int], frozen=True, array_like=True):
+    """Append a page of events with the versions and times they had elsewhere; answers how many were new."""
+
+    name = "import_events"
+    answer = int
+    timeout = 60.0
+    store: str
+    events: tuple[ImportedEvent, ...]
+
+
+class ReadStream(Operation[EventPage], frozen=True, array_like=True):
+    """A page of a stream, from `start_version` on."""
+
+    name = "read_stream"
+    answer = EventPage
+    store: str
+    stream_id: str
+    start_version: int = 0
+    count: int = 100
+    backward: bool = False
+    after_position: int = 0
+    """The read waits until this replica has reached this position."""
+
+
+class ReadAll(Operation[EventPage], frozen=True, array_like=True):
+    """A page of a whole store, in commit order.
+
+    `after` is exclusive: a position; backward reads go down from below it (None: from the end).
+    """
+
+    name = "read_all"
+    answer = EventPage
+    store: str
+    after: int | None = 0
+    count: int = 100
+    backward: bool = False
+    after_position: int = 0
+
+
+class ScanStream(StreamingOperation[list[Event]], frozen=True, array_like=True):
+    """A stream, page after page, to its end or for `count` events (None: no bound)."""
+
+    name = "scan_stream"
+    answer = list[Event]
+    store: str
+    stream_id: str
+    start_version: int | None = 0
+    """None, when backward: from the newest event."""
+    count: int | None = None
+    backward: bool = False
+    after_position: int = 0
+
+
+class ScanAll(StreamingOperation[list[Event]], frozen=True, array_like=True):
+    """A whole store in commit order, page after page."""
+
+    name = "scan_all"
+    answer = list[Event]
+    store: str
+    after: int | None = 0
+    backward: bool = False
+    after_position: int = 0
+
+
+class GetVersion(Operation[int], frozen=True, array_like=True):
+    """The version of a stream: that of its last event, -1 when it was never written to."""
+
+    name = "get_version"
+    answer = int
+    store: str
+    stream_id: str
+    after_position: int = 0
+
+
+class GetStreams(Operation[list[str]], frozen=True, array_like=True):
+    """Up to `limit` stream ids in order, those that begin with `prefix` and come after `after`."""
+
+    name = "get_streams"
+    answer = list[str]
+    store: str
+    prefix: str = ""
+    after: str = ""
+    limit: int = 1_000
+
+
+class DeleteStreamOperation(Operation[WriteResult], frozen=True, array_like=True):
+    """Hide a stream's events; with `tombstone`, close it for good."""
+
+    name = "delete_stream"
+    answer = WriteResult
+    store: str
+    stream_id: str
+    expected_version: int = ANY
+    tombstone: bool = False
+
+
+class TruncateStreamOperation(Operation[WriteResult], frozen=True, array_like=True):
+    """Hide a stream's events that are older than `before_version`."""
+
+    name = "truncate_stream"
+    answer = WriteResult
+    store: str
+    stream_id: str
+    before_version: int
+
+
+class CompactStore(Operation[int], frozen=True, array_like=True):
+    """Give back the space of hidden events; answers how many were removed."""
+
+    name = "compact_store"
+    answer = int
+    timeout = None
+    store: str
+
+
+class RecordSnapshotOperation(Operation[WriteResult], frozen=True, array_like=True):
+    """Keep a snapshot."""
+
+    name = "record_snapshot"
+    answer = WriteResult
+    store: str
+    snapshot: Snapshot
+
+
+class ReadSnapshot(Operation[Snapshot], frozen=True, array_like=True):
+    """A snapshot; the newest version when none is named."""
+
+    name = "read_snapshot"
+    answer = Snapshot
+    store: str
+    source_uuid: str
+    stream_uuid: str
+    version: int | None = None
+
+
+class DeleteSnapshotOperation(Operation[WriteResult], frozen=True, array_like=True):
+    """Forget a snapshot."""
+
+    name = "delete_snapshot"
+    answer = WriteResult
+    store: str
+    source_uuid: str
+    stream_uuid: str
+    version: int
+
+
+class ListSnapshots(Operation[SnapshotPage], frozen=True, array_like=True):
+    """A page of snapshots in the order of their keys, after the key `after`."""
+
+    name = "list_snapshots"
+    answer = SnapshotPage
+    store: str
+    source_uuid: str | None = None
+    stream_uuid: str | None = None
+    after: tuple[str, str, int] | None = None
+    limit: int = 100
+
+
+class SubscribeOperation(StreamingOperation[list[Event]], frozen=True, array_like=True):
+    """Events from `start_from` on, then the new ones as they are committed (an empty page: caught up).
+
+    `start_from` is a version for one stream, a position for `$all`, or LIVE.
+    """
+
+    name = "subscribe"
+    answer = list[Event]
+    store: str
+    kind: str
+    selector: str
+    start_from: int = 0
+
+
+class VerifyStore(Operation[VerifyReport], frozen=True, array_like=True):
+    """Check a whole store: pages, indexes, positions, versions."""
+
+    name = "verify"
+    answer = VerifyReport
+    timeout = None
+    store: str
+
+
+class BackupStore(StreamingOperation[bytes], frozen=True, array_like=True):
+    """A consistent copy of a store's file, chunk after chunk."""
+
+    name = "backup"
+    answer = bytes
+    store: str
+
+
+def _all_operations(cls: type[Operation[Any]]) -> list[type[Operation[Any]]]:
+    return [leaf for sub in cls.__subclasses__() for leaf in ([sub] if "name" in vars(sub) else _all_operations(sub))]
+
+
+OPERATIONS: Final[dict[str, type[Operation[Any]]]] = {op.name: op for op in _all_operations(Operation)}
+"""Every operation by its name on the wire."""

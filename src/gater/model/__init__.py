@@ -1,0 +1,1 @@
+"""The words and rules of event stores: pure values, no I/O, no clock."""

@@ -1,0 +1,93 @@
+"""What can be asked of a store's state machine: values that carry all they need, time and identity included."""
+
+from __future__ import annotations
+
+import msgspec
+
+from gater.model.events import ImportedEvent, RawEvent
+from gater.model.expected_version import ANY
+from gater.model.snapshots import Snapshot
+
+
+class Command(msgspec.Struct, frozen=True, array_like=True, tag_field="kind", gc=False):
+    """A change of a store's content; refused whole or done whole."""
+
+
+class StreamWrite(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """The part of an append that goes to one stream."""
+
+    stream_id: str
+    events: tuple[RawEvent, ...]
+    expected_version: int = ANY
+
+
+class StreamGuard(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """A condition on a stream that the append does not write to."""
+
+    stream_id: str
+    expected_version: int
+
+
+class Append(Command, frozen=True, array_like=True, tag="append", gc=False):
+    """Append to one or several streams, all or nothing."""
+
+    created_epoch: int
+    writes: tuple[StreamWrite, ...]
+    guards: tuple[StreamGuard, ...] = ()
+
+
+class ImportEvents(Command, frozen=True, array_like=True, tag="import", gc=False):
+    """Append events with the versions and times they had elsewhere; those already here are passed over."""
+
+    events: tuple[ImportedEvent, ...]
+
+
+class DeleteStream(Command, frozen=True, array_like=True, tag="delete_stream", gc=False):
+    """Hide all events of a stream; with `tombstone`, close it for good."""
+
+    stream_id: str
+    expected_version: int = ANY
+    tombstone: bool = False
+
+
+class TruncateStream(Command, frozen=True, array_like=True, tag="truncate_stream", gc=False):
+    """Hide the events of a stream that are older than `before_version`."""
+
+    stream_id: str
+    before_version: int
+
+
+class RecordSnapshot(Command, frozen=True, array_like=True, tag="record_snapshot", gc=False):
+    """Keep a snapshot under its key, in place of an earlier one."""
+
+    snapshot: Snapshot
+
+
+class DeleteSnapshot(Command, frozen=True, array_like=True, tag="delete_snapshot", gc=False):
+    """Forget a snapshot; nothing happens when there is none."""
+
+    source_uuid: str
+    stream_uuid: str
+    version: int
+
+
+class Compact(Command, frozen=True, array_like=True, tag="compact", gc=False):
+    """Give back the space of up to `limit` hidden events."""
+
+    limit: int
+
+
+AnyCommand = Append | ImportEvents | DeleteStream | TruncateStream | RecordSnapshot | DeleteSnapshot | Compact
+
+
+class WriteResult(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """What a write did, and how safe it is.
+
+    `version` is the stream's last version, `position` the store's position of the write's last event (for a write
+    without events: the store's position at that moment). `durability` is the level reached: `memory`, `fsync`,
+    `quorum` or `quorum+fsync`.
+    """
+
+    version: int
+    position: int
+    durability: str

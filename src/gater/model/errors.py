@@ -1,0 +1,262 @@
+"""Every failure a caller can meet, in one tree.
+
+GaterError
+├── InvalidRequestError          the call itself is wrong; repeating it cannot help
+│   ├── InvalidArgumentError         invalid_argument
+│   ├── InvalidStartVersionError     invalid_start_version
+│   ├── InvalidCountError            invalid_count
+│   ├── ValidationError              validation_error
+│   ├── EventTooLargeError           event_too_large
+│   └── RequestTooLargeError         request_too_large
+├── ConflictError                the call contradicts what is stored
+│   ├── WrongExpectedVersionError    wrong_expected_version
+│   ├── DuplicateEventError          duplicate_event
+│   ├── AlreadyExistsError           already_exists
+│   └── StreamDeletedError           stream_deleted
+├── NotFoundError                    not_found
+│   └── StoreNotFoundError           store_not_found
+├── AccessError                  who calls is unknown, or may not do this
+│   ├── UnauthenticatedError         unauthenticated
+│   └── PermissionDeniedError        permission_denied
+├── TransientError               may pass; appends can be repeated safely (retryable)
+│   ├── NoWorkersError               no_workers
+│   ├── RequestTimeoutError          timeout
+│   ├── OverloadedError              overloaded
+│   └── StoreUnavailableError        store_unavailable
+├── SetupError                   the installation or its settings are wrong
+│   ├── MisconfiguredError           misconfigured
+│   └── MissingExtraError            missing_extra
+├── IntegrityError               what is stored is not what was written
+│   ├── StoreCorruptError            store_corrupt
+│   └── ReplicaDivergedError         replica_diverged
+└── InternalError                    internal_error: a defect in Gater
+"""
+
+from __future__ import annotations
+
+import inspect
+from typing import Any, ClassVar
+
+
+class GaterError(Exception):
+    """Something went wrong.
+
+    `code` is the stable name of the failure, `details` its fields, `message` a sentence for people. Fields are
+    given by position or by name and can be read as attributes; a field that is not given is None.
+    """
+
+    code: ClassVar[str] = "internal_error"
+    retryable: ClassVar[bool] = False
+    fields: ClassVar[tuple[str, ...]] = ()
+
+    def __init__(self, *values: Any, message: str | None = None, **details: Any) -> None:
+        self.details: dict[str, Any] = {**dict(zip(self.fields, values, strict=False)), **details}
+        self.message = message or self._default_message()
+        super().__init__(self.message)
+
+    def __getattr__(self, name: str) -> Any:
+        if name in type(self).fields:
+            return self.__dict__.get("details", {}).get(name)
+        raise AttributeError(name)
+
+    def __reduce__(self) -> Any:
+        return _rebuild, (type(self), self.message, self.details)
+
+    @classmethod
+    def _default_message(cls) -> str:
+        return (inspect.getdoc(cls) or cls.__name__).splitlines()[0].rstrip(".")
+
+    def __str__(self) -> str:
+        facts = ", ".join(f"{name}={value!r}" for name, value in self.details.items())
+        return f"{self.message} ({facts})" if facts else self.message
+
+
+def _rebuild(cls: type[GaterError], message: str, details: dict[str, Any]) -> GaterError:
+    return cls(message=message, **details)
+
+
+class InvalidRequestError(GaterError):
+    """The request is not valid."""
+
+    code = "invalid_argument"
+
+
+class InvalidArgumentError(InvalidRequestError):
+    """An argument has a value that is not allowed."""
+
+    code = "invalid_argument"
+    fields: ClassVar[tuple[str, ...]] = ("argument", "reason")
+
+
+class InvalidStartVersionError(InvalidRequestError):
+    """A read starts at a version: a whole number, 0 or more."""
+
+    code = "invalid_start_version"
+    fields: ClassVar[tuple[str, ...]] = ("value",)
+
+
+class InvalidCountError(InvalidRequestError):
+    """A read asks for a count of events: a whole number, 1 or more."""
+
+    code = "invalid_count"
+    fields: ClassVar[tuple[str, ...]] = ("value",)
+
+
+class ValidationError(InvalidRequestError):
+    """A value does not have the shape that this call takes."""
+
+    code = "validation_error"
+    fields: ClassVar[tuple[str, ...]] = ("field", "reason")
+
+
+class EventTooLargeError(InvalidRequestError):
+    """The event's data and metadata together are larger than the limit (bytes)."""
+
+    code = "event_too_large"
+    fields: ClassVar[tuple[str, ...]] = ("size", "limit")
+
+
+class RequestTooLargeError(InvalidRequestError):
+    """The request is larger than the limit (bytes)."""
+
+    code = "request_too_large"
+    fields: ClassVar[tuple[str, ...]] = ("size", "limit")
+
+
+class ConflictError(GaterError):
+    """The call contradicts what is stored."""
+
+
+class WrongExpectedVersionError(ConflictError):
+    """The stream is not at the version that was expected."""
+
+    code = "wrong_expected_version"
+    fields: ClassVar[tuple[str, ...]] = ("stream_id", "expected", "actual")
+
+
+class DuplicateEventError(ConflictError):
+    """Some of these event ids are already in the stream, but not all of them as one run."""
+
+    code = "duplicate_event"
+    fields: ClassVar[tuple[str, ...]] = ("stream_id", "event_id")
+
+
+class AlreadyExistsError(ConflictError):
+    """The name is taken."""
+
+    code = "already_exists"
+    fields: ClassVar[tuple[str, ...]] = ("kind", "name")
+
+
+class StreamDeletedError(ConflictError):
+    """The stream was closed for good."""
+
+    code = "stream_deleted"
+    fields: ClassVar[tuple[str, ...]] = ("stream_id",)
+
+
+class NotFoundError(GaterError):
+    """There is nothing of that name here."""
+
+    code = "not_found"
+    fields: ClassVar[tuple[str, ...]] = ("kind", "name")
+
+
+class StoreNotFoundError(NotFoundError):
+    """There is no store of that name here; create_store makes one."""
+
+    code = "store_not_found"
+    fields: ClassVar[tuple[str, ...]] = ("store",)
+
+
+class AccessError(GaterError):
+    """Access is refused."""
+
+
+class UnauthenticatedError(AccessError):
+    """The caller did not say who it is, or could not prove it."""
+
+    code = "unauthenticated"
+
+
+class PermissionDeniedError(AccessError):
+    """The caller may not do this."""
+
+    code = "permission_denied"
+    fields: ClassVar[tuple[str, ...]] = ("operation", "scope")
+
+
+class TransientError(GaterError):
+    """The call did not get through; it may later."""
+
+    retryable = True
+
+
+class NoWorkersError(TransientError):
+    """No worker serves this store at the moment."""
+
+    code = "no_workers"
+    fields: ClassVar[tuple[str, ...]] = ("store",)
+
+
+class RequestTimeoutError(TransientError):
+    """No answer came in time; whether the call took effect is unknown."""
+
+    code = "timeout"
+    fields: ClassVar[tuple[str, ...]] = ("operation", "seconds")
+
+
+class OverloadedError(TransientError):
+    """More is waiting than the limit allows; try again later."""
+
+    code = "overloaded"
+    fields: ClassVar[tuple[str, ...]] = ("what", "limit")
+
+
+class StoreUnavailableError(TransientError):
+    """The store cannot serve this call at the moment."""
+
+    code = "store_unavailable"
+    fields: ClassVar[tuple[str, ...]] = ("store", "reason")
+
+
+class SetupError(GaterError):
+    """The installation or its settings are wrong."""
+
+
+class MisconfiguredError(SetupError):
+    """A setting is wrong."""
+
+    code = "misconfigured"
+    fields: ClassVar[tuple[str, ...]] = ("setting", "reason")
+
+
+class MissingExtraError(SetupError):
+    """This needs an optional part that is not installed."""
+
+    code = "missing_extra"
+    fields: ClassVar[tuple[str, ...]] = ("extra", "install")
+
+
+class IntegrityError(GaterError):
+    """What is stored is not what was written."""
+
+
+class StoreCorruptError(IntegrityError):
+    """The store's file is damaged; restore it from a backup."""
+
+    code = "store_corrupt"
+    fields: ClassVar[tuple[str, ...]] = ("store", "reason")
+
+
+class ReplicaDivergedError(IntegrityError):
+    """This replica differs from the log; rebuild it."""
+
+    code = "replica_diverged"
+    fields: ClassVar[tuple[str, ...]] = ("store", "reason")
+
+
+class InternalError(GaterError):
+    """Gater met a case it does not handle: a defect, please report it."""
+
+    code = "internal_error"

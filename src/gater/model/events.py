@@ -1,0 +1,191 @@
+"""Events as applications propose them, as commands carry them, and as stores return them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+from uuid import UUID
+
+import msgspec
+from uuid_utils import uuid7
+
+from gater.model.errors import InvalidArgumentError, ValidationError
+from gater.model.identifiers import check_event_type, check_name
+
+JSON: Final = "application/json"
+BINARY: Final = "application/octet-stream"
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_encode_json = msgspec.json.Encoder().encode
+_decode_json = msgspec.json.Decoder().decode
+
+
+class RawEvent(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """An event on its way to a stream: encoded, with its identity, not looked into again."""
+
+    event_id: bytes
+    event_type: str
+    content_type: str
+    data: bytes
+    metadata: bytes | None = None
+
+
+class NewEvent(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=False):
+    """An event to append.
+
+    `data` is a JSON-able value, or bytes, which are taken as they are (`application/octet-stream` unless
+    `content_type` says otherwise). `metadata` is a JSON-able mapping. `event_id` makes the append repeatable
+    without doubling it; a UUIDv7 is made when it is absent.
+    """
+
+    event_type: str
+    data: Any = None
+    metadata: Mapping[str, Any] | None = None
+    event_id: UUID | str | None = None
+    content_type: str | None = None
+
+    def encoded(self) -> RawEvent:
+        """The event as a command carries it; raises InvalidArgumentError or ValidationError naming the field."""
+        data, content_type = encode_payload(self.data, self.content_type, "data")
+        metadata = None if self.metadata is None else _encode_metadata(self.metadata)
+        event_id = uuid7().bytes if self.event_id is None else parse_event_id(self.event_id)
+        return RawEvent(event_id, check_event_type(self.event_type), content_type, data, metadata)
+
+
+class Event(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """An event as it is stored: where it stands, and its payload, which is decoded only when looked at."""
+
+    stream_id: str
+    version: int
+    """0-based place in its stream."""
+    position: int
+    """1-based place in its store, in commit order."""
+    id_bytes: bytes
+    event_type: str
+    content_type: str
+    raw_data: bytes
+    raw_metadata: bytes | None
+    created_epoch: int
+    """When it was written: microseconds since 1970, UTC."""
+
+    @property
+    def event_id(self) -> UUID:
+        """The event's identity."""
+        return UUID(bytes=self.id_bytes)
+
+    @property
+    def data(self) -> Any:
+        """The payload: decoded when it is JSON, bytes otherwise."""
+        return decode_payload(self.raw_data, self.content_type)
+
+    @property
+    def metadata(self) -> dict[str, Any]:
+        """The metadata; empty when none was given."""
+        return {} if self.raw_metadata is None else _decode_json(self.raw_metadata)
+
+    @property
+    def created(self) -> datetime:
+        """When it was written, UTC."""
+        return _EPOCH + timedelta(microseconds=self.created_epoch)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The event as JSON shows it: binary data as base64 text."""
+        return {
+            "stream_id": self.stream_id,
+            "version": self.version,
+            "position": self.position,
+            "event_id": str(self.event_id),
+            "event_type": self.event_type,
+            "data": msgspec.Raw(self.raw_data) if self.content_type == JSON else self.raw_data,
+            "content_type": self.content_type,
+            "metadata": {} if self.raw_metadata is None else msgspec.Raw(self.raw_metadata),
+            "created": self.created,
+            "created_epoch": self.created_epoch,
+        }
+
+
+class ImportedEvent(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """An event moved from another store, with the version and the time it had there."""
+
+    stream_id: str
+    version: int
+    created_epoch: int
+    event: RawEvent
+
+
+EventLike = NewEvent | Mapping[str, Any]
+
+
+def encode_events(events: Iterable[EventLike]) -> tuple[RawEvent, ...]:
+    """What a command carries for these events: NewEvents, or mappings with the same fields."""
+    if isinstance(events, NewEvent | Mapping | str | bytes):
+        raise InvalidArgumentError("events", f"a list of events, not one {type(events).__name__}")
+    return tuple([_as_new_event(event).encoded() for event in events])
+
+
+def _as_new_event(event: EventLike) -> NewEvent:
+    if type(event) is NewEvent:
+        return event
+    if not isinstance(event, Mapping):
+        raise InvalidArgumentError("events", f"NewEvent or a mapping, not {type(event).__name__}")
+    unknown = set(event) - _NEW_EVENT_FIELDS
+    if unknown:
+        raise ValidationError(str(sorted(map(str, unknown))[0]), "an event has no such field")
+    if "event_type" not in event:
+        raise ValidationError("event_type", "missing")
+    return NewEvent(**event)
+
+
+_NEW_EVENT_FIELDS: Final = frozenset(NewEvent.__struct_fields__)
+
+
+def parse_event_id(value: Any) -> bytes:
+    """The 16 bytes of an event id given as a UUID, its text, or its bytes."""
+    if isinstance(value, bytes) and len(value) == 16:
+        return value
+    try:
+        return UUID(str(value)).bytes
+    except ValueError:
+        raise InvalidArgumentError("event_id", f"a UUID, not {value!r}") from None
+
+
+def encode_payload(data: Any, content_type: str | None, field: str) -> tuple[bytes, str]:
+    """The bytes of a payload and its content type; bytes are taken as they are, all else becomes JSON."""
+    if isinstance(data, bytes | bytearray | memoryview):
+        raw, content_type = bytes(data), content_type or BINARY
+        if content_type == JSON:
+            _check_json(raw, field)
+        return raw, JSON if content_type == JSON else check_name(content_type, "content_type")
+    if content_type not in (None, JSON):
+        raise InvalidArgumentError("content_type", f"{JSON} for a value that is not bytes")
+    return encode_json(data, field), JSON
+
+
+def encode_json(value: Any, field: str) -> bytes:
+    """The value as JSON; raises ValidationError naming the field when it cannot be."""
+    try:
+        return _encode_json(value)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise ValidationError(field, f"not JSON-able: {error}") from None
+
+
+def decode_payload(raw: bytes, content_type: str) -> Any:
+    """A payload as its reader sees it: the JSON value, or the bytes."""
+    return _decode_json(raw) if content_type == JSON else raw
+
+
+def _encode_metadata(metadata: Any) -> bytes:
+    if isinstance(metadata, bytes):
+        _check_json(metadata, "metadata")
+        return metadata
+    if not isinstance(metadata, Mapping):
+        raise ValidationError("metadata", f"a mapping, not {type(metadata).__name__}")
+    return encode_json(metadata, "metadata")
+
+
+def _check_json(raw: bytes, field: str) -> None:
+    try:
+        _decode_json(raw)
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
+        raise ValidationError(field, f"not JSON: {error}") from None

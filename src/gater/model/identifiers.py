@@ -1,0 +1,44 @@
+"""What streams, event types and stores may be called."""
+
+from __future__ import annotations
+
+import re
+from typing import Any, Final
+
+from gater.model.errors import InvalidArgumentError
+
+MAX_ID_BYTES: Final = 255
+
+_NAME: Final = re.compile(r"[^\x00-\x1f\x7f-\x9f\ud800-\udfff]+").fullmatch
+_STORE_ID: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}").fullmatch
+
+
+def check_name(value: Any, argument: str) -> str:
+    """The value, if it is 1 to 255 bytes of UTF-8 without control characters; else InvalidArgumentError."""
+    if not isinstance(value, str):
+        raise InvalidArgumentError(argument, f"text, not {type(value).__name__}")
+    if not _NAME(value):
+        raise InvalidArgumentError(argument, "1 to 255 bytes of UTF-8 without control characters")
+    if len(value) > 63 and len(value.encode()) > MAX_ID_BYTES:
+        raise InvalidArgumentError(argument, f"at most {MAX_ID_BYTES} bytes of UTF-8")
+    return value
+
+
+def check_stream_id(value: Any) -> str:
+    """The stream id, if a user may write to it: a name that does not begin with `$`, which is the system's."""
+    name = check_name(value, "stream_id")
+    if name[0] == "$":
+        raise InvalidArgumentError("stream_id", "a leading $ is reserved for the system")
+    return name
+
+
+def check_event_type(value: Any) -> str:
+    """The event type, if it is a valid name."""
+    return check_name(value, "event_type")
+
+
+def check_store_id(value: Any) -> str:
+    """The store id, if it is 1 to 64 letters, digits, `_`, `.` or `-`, beginning with a letter, digit or `_`."""
+    if not isinstance(value, str) or not _STORE_ID(value):
+        raise InvalidArgumentError("store", f"1 to 64 letters, digits, _ . or -, not {value!r}")
+    return value

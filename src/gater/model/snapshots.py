@@ -1,0 +1,126 @@
+"""Snapshots: states of a source at a version of a stream, kept beside the events."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
+import msgspec
+
+from gater.model.errors import InvalidArgumentError, ValidationError
+from gater.model.events import decode_payload, encode_json, encode_payload
+from gater.model.identifiers import check_name
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_FIELDS: Final = frozenset(
+    {"source_uuid", "source_version", "source_type", "data", "metadata", "content_type", "created_at", "created_epoch"}
+)
+
+
+class Snapshot(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """A snapshot as it is stored, under its key of source, stream and version."""
+
+    source_uuid: str
+    stream_uuid: str
+    version: int
+    content_type: str
+    raw_data: bytes
+    raw_metadata: bytes | None
+    source_type: str
+    source_version: int
+    created_epoch: int
+    """When it was made: milliseconds since 1970, UTC."""
+
+    @property
+    def data(self) -> Any:
+        """The state: decoded when it is JSON, bytes otherwise."""
+        return decode_payload(self.raw_data, self.content_type)
+
+    @property
+    def metadata(self) -> Any:
+        """The metadata; empty when none was given."""
+        return {} if self.raw_metadata is None else msgspec.json.decode(self.raw_metadata)
+
+    @property
+    def created_at(self) -> datetime:
+        """When it was made, UTC."""
+        return _EPOCH + timedelta(milliseconds=self.created_epoch)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The snapshot as JSON shows it: binary data as base64 text."""
+        return {
+            "source_uuid": self.source_uuid,
+            "stream_uuid": self.stream_uuid,
+            "version": self.version,
+            "source_type": self.source_type,
+            "source_version": self.source_version,
+            "data": self.data,
+            "content_type": self.content_type,
+            "metadata": self.metadata,
+            "created_at": self.created_at,
+            "created_epoch": self.created_epoch,
+        }
+
+
+def check_snapshot_version(value: Any) -> int:
+    """The version, if it is a whole number, 0 or more."""
+    if type(value) is not int or value < 0:
+        raise InvalidArgumentError("version", f"a whole number, 0 or more, not {value!r}")
+    return value
+
+
+def new_snapshot(
+    source_uuid: str, stream_uuid: str, version: int, record: Mapping[str, Any], now_epoch_ms: int
+) -> Snapshot:
+    """The snapshot that keeps `record` under its key.
+
+    The record has the fields of a snapshot record, all optional but `data`; its `source_uuid` and `source_version`
+    are independent of the key.
+    """
+    if not isinstance(record, Mapping):
+        raise ValidationError("snapshot_record", f"a mapping with data, not {type(record).__name__}")
+    unknown = set(record) - _FIELDS
+    if unknown:
+        raise ValidationError(str(sorted(map(str, unknown))[0]), "a snapshot record has no such field")
+    if "data" not in record:
+        raise ValidationError("data", "missing")
+    data, content_type = encode_payload(record["data"], record.get("content_type"), "data")
+    metadata = record.get("metadata")
+    source_type = record.get("source_type") or ""
+    if not isinstance(source_type, str):
+        raise ValidationError("source_type", "text")
+    return Snapshot(
+        check_name(source_uuid, "source_uuid"),
+        check_name(stream_uuid, "stream_uuid"),
+        check_snapshot_version(version),
+        content_type,
+        data,
+        None if metadata is None else encode_json(metadata, "metadata"),
+        source_type,
+        _whole_number(record.get("source_version"), version, "source_version"),
+        _created_epoch(record, now_epoch_ms),
+    )
+
+
+def _created_epoch(record: Mapping[str, Any], now_epoch_ms: int) -> int:
+    created_at = record.get("created_at")
+    if isinstance(created_at, str):
+        try:
+            created_at = datetime.fromisoformat(created_at)
+        except ValueError:
+            raise ValidationError("created_at", "a date and time (ISO 8601)") from None
+    if isinstance(created_at, datetime):
+        aware = created_at if created_at.tzinfo else created_at.replace(tzinfo=UTC)
+        return (aware - _EPOCH) // timedelta(milliseconds=1)
+    if created_at is not None:
+        raise ValidationError("created_at", "a date and time (ISO 8601)")
+    return _whole_number(record.get("created_epoch"), now_epoch_ms, "created_epoch")
+
+
+def _whole_number(value: Any, default: int, field: str) -> int:
+    if value is None:
+        return default
+    if type(value) is not int or value < 0:
+        raise ValidationError(field, f"a whole number, 0 or more, not {value!r}")
+    return value

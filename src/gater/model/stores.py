@@ -1,0 +1,74 @@
+"""What is known of a store besides its events: its configuration and its state."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+
+class StoreConfig(msgspec.Struct, frozen=True, omit_defaults=False):
+    """How a store was made: the record that list_stores returns (REFERENCE §2.6)."""
+
+    store_id: str
+    data_dir: str
+    db_type: str = "single"
+    """`single` (a file of this node) or `memory` (gone when it is closed)."""
+    timeout: int = 5_000
+    pub_sub: str = "ex_esdb_events"
+    reader_idle_ms: int = 10_000
+    writer_idle_ms: int = 10_000
+    store_description: str = ""
+    created_at: str = ""
+    version: int = 1
+    status: str = "active"
+    priority: str = "normal"
+    auto_start: bool = True
+    tags: tuple[str, ...] = ()
+    environment: str = ""
+
+
+class StoreInfo(msgspec.Struct, frozen=True):
+    """A store that can be reached, and the node that serves it."""
+
+    store: StoreConfig
+    node: str
+
+
+class StoreStatus(msgspec.Struct, frozen=True):
+    """How a store is doing."""
+
+    store: str
+    state: str
+    """`running`, `read_only` (writes are refused until its disk recovers) or `corrupt` (damage was met)."""
+    durability: str
+    position: int
+    """Position of the newest event; 0 when there is none."""
+    streams: int
+    """Streams ever written to."""
+    event_types: int
+    snapshots: int
+    file_bytes: int
+    waiting_commands: int
+    subscribers: int
+    reason: str = ""
+    """Why it is not running."""
+
+
+class VerifyReport(msgspec.Struct, frozen=True):
+    """What a check of a whole store found; it is sound when `problems` is empty."""
+
+    store: str
+    events: int
+    streams: int
+    position: int
+    problems: tuple[str, ...] = ()
+
+    @property
+    def ok(self) -> bool:
+        """Whether nothing is wrong."""
+        return not self.problems
+
+    def to_dict(self) -> dict[str, Any]:
+        """The report as JSON shows it."""
+        return {"ok": self.ok, **msgspec.to_builtins(self)}
