@@ -16,7 +16,7 @@ def run_threads(
 ) -> dict[str, float]:
     """Runs `call(caller)` over and over on that many threads; counts what finished within `seconds`."""
     done = [0] * callers
-    failures: list[BaseException] = []
+    failures: list[Exception] = []
     stop = threading.Event()
 
     def repeat(caller: int) -> None:
@@ -24,7 +24,7 @@ def run_threads(
             while not stop.is_set():
                 call(caller)
                 done[caller] += work_per_call
-        except BaseException as failure:  # handed to the thread that waits for the result
+        except Exception as failure:  # noqa: BLE001 - handed to the thread that waits for the result
             failures.append(failure)
             stop.set()
 

@@ -12,7 +12,6 @@ import inspect
 import json
 import subprocess
 import sys
-from collections.abc import Callable
 from typing import Any, Final
 
 LOAD_TIMEOUT: Final = 3600.0
@@ -22,14 +21,8 @@ class LoadError(RuntimeError):
     """A load failed; carries the last line it printed."""
 
 
-def run_load(function: Callable[..., Any], **arguments: Any) -> dict[str, Any]:
-    """Runs the function in a new Python process and returns what it returned (a flat JSON object)."""
-    name = f"{function.__module__}:{function.__qualname__}"
-    return run_load_named(name, **arguments)
-
-
-def run_load_named(name: str, **arguments: Any) -> dict[str, Any]:
-    """As `run_load`, for a function whose module this process need not import."""
+def run_load(name: str, **arguments: Any) -> dict[str, Any]:
+    """Runs MODULE:FUNCTION in a new Python process and returns what it returned (a flat JSON object)."""
     command = [sys.executable, "-m", "bench.load", name, json.dumps(arguments)]
     finished = subprocess.run(command, capture_output=True, text=True, timeout=LOAD_TIMEOUT, check=False)
     if finished.returncode != 0:

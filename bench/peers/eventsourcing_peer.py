@@ -19,13 +19,13 @@ from bench.callers import run_threads
 from bench.payload import EVENT_TYPE, PAYLOAD
 
 
-def append(folder: str, callers: int, seconds: float) -> dict[str, float]:
+def append(target: str, callers: int, seconds: float) -> dict[str, float]:
     """Every caller is a thread that saves events of its own aggregate, one by one."""
     environment = Environment(
         "Bench",
         {
             "PERSISTENCE_MODULE": "eventsourcing.sqlite",
-            "SQLITE_DBNAME": str(Path(folder) / "eventsourcing.db"),
+            "SQLITE_DBNAME": str(Path(target) / "eventsourcing.db"),
         },
     )
     factory = InfrastructureFactory.construct(environment)

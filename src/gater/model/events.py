@@ -8,7 +8,7 @@ from typing import Any, Final
 from uuid import UUID
 
 import msgspec
-from uuid_utils import uuid7
+from uuid_utils.compat import uuid7
 
 from gater.model.errors import InvalidArgumentError, ValidationError
 from gater.model.identifiers import check_event_type, check_name
@@ -36,13 +36,13 @@ class NewEvent(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=False
 
     `data` is a JSON-able value, or bytes, which are taken as they are (`application/octet-stream` unless
     `content_type` says otherwise). `metadata` is a JSON-able mapping. `event_id` makes the append repeatable
-    without doubling it; a UUIDv7 is made when it is absent.
+    without doubling it: a UUIDv7 when absent, so that the same object can be appended again safely.
     """
 
     event_type: str
     data: Any = None
     metadata: Mapping[str, Any] | None = None
-    event_id: UUID | str | None = None
+    event_id: UUID | str | None = msgspec.field(default_factory=uuid7)
     content_type: str | None = None
 
     def encoded(self) -> RawEvent:
@@ -142,6 +142,8 @@ _NEW_EVENT_FIELDS: Final = frozenset(NewEvent.__struct_fields__)
 
 def parse_event_id(value: Any) -> bytes:
     """The 16 bytes of an event id given as a UUID, its text, or its bytes."""
+    if isinstance(value, UUID):
+        return value.bytes
     if isinstance(value, bytes) and len(value) == 16:
         return value
     try:

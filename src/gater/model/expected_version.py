@@ -21,7 +21,7 @@ def parse_expected_version(value: Any) -> int:
 
     Raises InvalidArgumentError for anything else (booleans, other negatives, other words).
     """
-    if type(value) is int and (value >= NO_STREAM or value == ANY or value == STREAM_EXISTS):
+    if type(value) is int and (value >= NO_STREAM or value in (ANY, STREAM_EXISTS)):
         return value
     if isinstance(value, str) and value in WORDS:
         return WORDS[value]

@@ -1,0 +1,22 @@
+"""Which function measures which budget, in the order in which a run takes them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+from bench.rounds import Run
+from bench.table import Row
+from bench.work import growth, http_append, in_process, network_append, network_read, start
+
+WORKS: Final[dict[str, Callable[[Run], list[Row]]]] = {
+    "P1": network_append.many_callers,
+    "P2": network_append.one_caller,
+    "P3": network_append.batches,
+    "P4": network_read.one_stream,
+    "P5": network_read.whole_store,
+    "P6": in_process.appends,
+    "P10": growth.growth,
+    "P11": http_append.many_callers,
+    "P12": start.start_and_idle,
+}

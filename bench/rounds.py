@@ -1,0 +1,37 @@
+"""Sides take turns, so that what disturbs the machine disturbs all of them alike."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from bench.figures import Figure
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """How this run measures: where, how long a side has its turn, how many turns, how large the stores grow."""
+
+    folder: Path
+    seconds: float
+    rounds: int
+    quick: bool
+    large: bool
+    say: Callable[[str], None]
+
+    def new_folder(self, name: str) -> Path:
+        """An empty folder that lasts as long as the run."""
+        return Path(tempfile.mkdtemp(prefix=f"{name}-", dir=self.folder))
+
+
+def alternate(run: Run, unit: str, sides: Mapping[str, Callable[[], float]]) -> dict[str, Figure]:
+    """Gives each side one turn a round, in the opposite order every other round."""
+    values: dict[str, list[float]] = {name: [] for name in sides}
+    for number in range(run.rounds):
+        order = list(sides) if number % 2 == 0 else list(reversed(sides))
+        for name in order:
+            run.say(f"round {number + 1} of {run.rounds}: {name}")
+            values[name].append(sides[name]())
+    return {name: Figure(unit, tuple(measured)) for name, measured in values.items()}

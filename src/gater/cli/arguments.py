@@ -1,0 +1,80 @@
+"""The arguments and options that several commands share, and the reading of their values."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Annotated, Any, Final
+
+import typer
+
+if TYPE_CHECKING:
+    from gater.api.gater_api import GaterApi
+
+ALL_STREAMS: Final = "$all"
+
+StoreName = Annotated[str, typer.Argument(metavar="STORE", help="Name of the store.")]
+StreamId = Annotated[str, typer.Argument(metavar="STREAM", help="Id of the stream.")]
+OptionalStream = Annotated[str | None, typer.Argument(metavar="[STREAM]", help="One stream; without it, the store.")]
+Prefix = Annotated[str | None, typer.Option("--prefix", metavar="TEXT", help="Only streams that begin with this.")]
+ExpectedVersion = Annotated[
+    str | None,
+    typer.Option(
+        "--expected-version",
+        metavar="VERSION",
+        help="A version, or one of no_stream, any, stream_exists: refuse unless the stream is there.",
+        show_default="any",
+    ),
+]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
+
+
+def expected_version(text: str | None) -> int | str:
+    """The expected version that was typed: a whole number, or a word, which the API judges."""
+    if text is None:
+        return "any"
+    try:
+        return int(text)
+    except ValueError:
+        return text
+
+
+def json_value(text: str, name: str) -> bytes:
+    """The JSON that was typed, as bytes; a usage error when it is none."""
+    import msgspec
+
+    try:
+        msgspec.json.decode(text.encode())
+    except (msgspec.DecodeError, UnicodeEncodeError, RecursionError) as error:
+        raise typer.BadParameter(f"not JSON: {error}: {text!r} (text needs its quotes: '\"text\"')", param_hint=name) from None
+    return text.encode()
+
+
+def json_object(text: str | None, name: str) -> dict[str, Any] | None:
+    """The JSON object that was typed, if one was; a usage error when it is something else."""
+    if text is None:
+        return None
+    import msgspec
+
+    value = msgspec.json.decode(json_value(text, name))
+    if not isinstance(value, dict):
+        raise typer.BadParameter(f"a JSON object, not {text!r}", param_hint=name)
+    return value
+
+
+def one_stream(stream: str | None) -> str | None:
+    """The stream that was named; None for the whole store, which is also called `$all`."""
+    return None if stream == ALL_STREAMS else stream
+
+
+def confirm(question: str, yes: bool) -> None:
+    """Ask before something is gone for good; a usage error where nobody can answer and --yes was not said."""
+    if yes:
+        return
+    if not sys.stdin.isatty():
+        raise typer.BadParameter(f"{question} Say --yes, for there is nobody to ask.", param_hint="--yes")
+    typer.confirm(question, abort=True)
+
+
+async def store_names(api: GaterApi, store: str | None) -> list[str]:
+    """The store that was named, or all there are."""
+    return [store] if store else [info.store.store_id for info in await api.list_stores()]

@@ -1,0 +1,75 @@
+"""How a command ends: exit code 0 when it did what it was asked, 1 when it failed, 2 when it was typed wrongly."""
+
+from __future__ import annotations
+
+import json as json_text
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Final
+
+import typer
+
+from gater.model.errors import GaterError
+
+FAILED: Final = 1
+WRONG_USAGE: Final = 2
+INTERRUPTED: Final = 130
+"""What shells expect of a program that Ctrl-C ended: 128 + SIGINT."""
+
+
+@contextmanager
+def exit_on_failure(*, json: bool = False, interrupt_code: int = INTERRUPTED) -> Iterator[None]:
+    """Turn whatever goes wrong inside into a line on stderr and an exit code; only a defect shows a traceback."""
+    try:
+        yield
+    except GaterError as error:
+        report(error, json=json)
+        raise typer.Exit(FAILED) from None
+    except BaseExceptionGroup as group:
+        failure = first_failure(group)
+        if failure is None:
+            raise
+        report(failure, json=json)
+        raise typer.Exit(FAILED) from None
+    except BrokenPipeError:
+        silence_stdout()
+        raise typer.Exit(FAILED) from None
+    except KeyboardInterrupt:
+        raise typer.Exit(interrupt_code) from None
+
+
+def report(error: GaterError, *, json: bool) -> None:
+    """Say on stderr what went wrong: one line for people, or the JSON document that HTTP would answer."""
+    if json:
+        details = {"code": error.code, "message": error.message, "details": error.details}
+        print(json_text.dumps({"error": details}, default=str), file=sys.stderr)
+    else:
+        typer.secho(f"{error.code}: ", fg="red", bold=True, nl=False, err=True)
+        typer.echo(sentence(error), err=True)
+
+
+def sentence(error: GaterError) -> str:
+    """The failure in one line: what is wrong with which value, or the message with its facts."""
+    reason = error.details.get("reason")
+    for field in ("argument", "field", "setting"):
+        if reason and error.details.get(field):
+            return f"{error.details[field]}: {reason}"
+    return str(error)
+
+
+def first_failure(group: BaseExceptionGroup[BaseException]) -> GaterError | None:
+    """The first of a group's exceptions that is a GaterError, when none is anything else."""
+    matching, others = group.split(GaterError)
+    if matching is None or others is not None:
+        return None
+    leaf: BaseException = matching
+    while isinstance(leaf, BaseExceptionGroup):
+        leaf = leaf.exceptions[0]
+    return leaf if isinstance(leaf, GaterError) else None
+
+
+def silence_stdout() -> None:
+    """Whoever read our output has gone: send the rest nowhere, so that nothing complains at exit."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -1,0 +1,104 @@
+"""`gater read`: the events of a stream or of a whole store."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import TYPE_CHECKING, Annotated, Final
+
+import typer
+
+from gater.cli import output
+from gater.cli.arguments import OptionalStream, StoreName, one_stream
+from gater.cli.command import Call, command
+
+if TYPE_CHECKING:
+    from gater.api.gater_api import GaterApi
+    from gater.model.events import Event
+
+PAGE: Final = 200
+"""Events that are printed at once."""
+
+From = Annotated[
+    int | None,
+    typer.Option(
+        "--from",
+        metavar="N",
+        help="Begin at this version of the stream, or this position of the store.",
+        show_default="the first; the last when --backward",
+    ),
+]
+Count = Annotated[int, typer.Option("--count", "-n", metavar="N", help="At most so many events.")]
+Backward = Annotated[bool, typer.Option("--backward", "-b", help="Newest first.")]
+All = Annotated[bool, typer.Option("--all", "-a", help="To the end, however many there are.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to the program."""
+    command(app, "read")(read)
+
+
+async def read(
+    call: Call,
+    store: StoreName,
+    stream: OptionalStream = None,
+    begin: From = None,
+    count: Count = 100,
+    backward: Backward = False,
+    everything: All = False,
+) -> None:
+    """Show the events of a stream, or of a whole store in commit order."""
+    from gater.cli.event_table import EventTable
+
+    stream = one_stream(stream)
+    wanted = None if everything else count
+    table = EventTable(one_stream=stream is not None)
+    async with call.api() as api:
+        async for page in pages(_events(api, store, stream, begin, wanted, backward)):
+            if call.json:
+                output.print_lines(event.to_dict() for event in page)
+            else:
+                table.print(page)
+    if not call.json and table.count == 0:
+        output.remark("No events.")
+
+
+async def pages(events: AsyncIterator[Event]) -> AsyncIterator[list[Event]]:
+    """The events, so many at once as are printed at once."""
+    page: list[Event] = []
+    async for event in events:
+        page.append(event)
+        if len(page) == PAGE:
+            yield page
+            page = []
+    if page:
+        yield page
+
+
+async def _events(
+    api: GaterApi, store: str, stream: str | None, begin: int | None, count: int | None, backward: bool
+) -> AsyncIterator[Event]:
+    """The events from `begin` on, which is included."""
+    if stream is None:
+        from gater.api.arguments import check_count
+
+        left = None if count is None else check_count(count)
+        direction = "backward" if backward else "forward"
+        async for event in api.stream_all(store, _after(begin, backward), direction):
+            yield event
+            if left is not None:
+                left -= 1
+                if left == 0:
+                    return
+    elif backward:
+        async for event in api.stream_backward(store, stream, begin, count):
+            yield event
+    else:
+        async for event in api.stream_forward(store, stream, begin or 0, count):
+            yield event
+
+
+def _after(begin: int | None, backward: bool) -> int | None:
+    """The excluded position next to `begin`."""
+    if begin is None:
+        return None if backward else 0
+    return begin + 1 if backward else max(begin - 1, 0) if begin >= 0 else begin

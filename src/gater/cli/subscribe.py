@@ -1,0 +1,61 @@
+"""`gater subscribe`: follow a stream or a whole store."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from gater.cli import output
+from gater.cli.arguments import ALL_STREAMS, OptionalStream, StoreName, one_stream
+from gater.cli.command import Call, command
+
+From = Annotated[
+    str,
+    typer.Option(
+        "--from", metavar="N|live", help="Begin at this version (or position), then go on; live: only what is new."
+    ),
+]
+Count = Annotated[int | None, typer.Option("--count", "-n", metavar="N", help="End after so many events.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to the program."""
+    command(app, "subscribe", ends_on_interrupt=True)(subscribe)
+
+
+async def subscribe(
+    call: Call, store: StoreName, stream: OptionalStream = None, begin: From = "0", count: Count = None
+) -> None:
+    """Print events as they come, until Ctrl-C."""
+    from gater.cli.event_table import event_line
+
+    start_from, left = _start_from(begin), _count(count)
+    selector = one_stream(stream) or ALL_STREAMS
+    console = output.stdout_console()
+    async with call.api() as api:
+        async for event in api.subscribe(store, "by_stream", selector, start_from):
+            if call.json:
+                output.print_lines([event.to_dict()])
+            else:
+                console.print(event_line(event), soft_wrap=True)
+            if left is not None:
+                left -= 1
+                if left == 0:
+                    return
+
+
+def _start_from(text: str) -> int:
+    from gater.api.arguments import LIVE
+
+    if text == "live":
+        return LIVE
+    if not text.isascii() or not text.isdigit():
+        raise typer.BadParameter(f"a whole number, 0 or more, or live, not {text!r}", param_hint="--from")
+    return int(text)
+
+
+def _count(count: int | None) -> int | None:
+    if count is not None and count < 1:
+        raise typer.BadParameter(f"1 or more, not {count}", param_hint="--count")
+    return count

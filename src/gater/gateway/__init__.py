@@ -1,0 +1,1 @@
+"""The gateway: operations carried out on the stores of this node."""

@@ -1,0 +1,237 @@
+"""Carrying out operations on the stores of this node.
+
+Reads and writes run without a task of their own: a read is answered before `dispatch` returns, a write when its batch
+is durable. Only what takes long (making stores, verification, backup, waiting for a position) gets a task.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import AsyncGenerator, Callable, Coroutine, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any, Final
+
+import apsw
+
+from gater.api import operations as op
+from gater.gateway import reads, scans
+from gater.gateway.stores import Stores
+from gater.model import commands as c
+from gater.model.errors import GaterError, InternalError, InvalidArgumentError, StoreUnavailableError
+from gater.model.events import RawEvent
+from gater.model.limits import Limits, check_write_size
+from gater.model.stores import StoreInfo, StoreStatus
+from gater.store.log import Done
+from gater.store.store import Store
+
+COMPACT_STEP: Final = 1_000
+"""Hidden events that one compaction command removes."""
+
+log = logging.getLogger(__name__)
+
+
+class Gateway:
+    """The stores of this node behind the operations of the API; all methods are called on the event loop."""
+
+    def __init__(
+        self, data_dir: Path, *, limits: Limits | None = None, node: str = "gater@localhost", memory: bool = False
+    ) -> None:
+        self.limits = limits or Limits()
+        self.node = node
+        self._stores = Stores(data_dir, self.limits, memory=memory)
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._closed = True
+        self._handlers: dict[type, Callable[[Any, Done], None]] = {
+            op.AppendStreams: self._append,
+            op.ImportPage: self._import,
+            op.DeleteStreamOperation: self._delete_stream,
+            op.TruncateStreamOperation: self._truncate_stream,
+            op.RecordSnapshotOperation: self._record_snapshot,
+            op.DeleteSnapshotOperation: self._delete_snapshot,
+            op.ReadStream: self._reading(reads.read_stream),
+            op.ReadAll: self._reading(reads.read_all),
+            op.GetVersion: self._reading(reads.get_version),
+            op.GetStreams: self._reading(reads.get_streams),
+            op.ReadSnapshot: self._reading(reads.read_snapshot),
+            op.ListSnapshots: self._reading(reads.list_snapshots),
+            op.GetStoreStatus: self._reading(lambda store, _: store.status()),
+            op.GetStoreConfig: self._reading(lambda store, _: store.config),
+            op.ListStores: self._list_stores,
+            op.CreateStore: self._in_task(self._create_store),
+            op.RemoveStore: self._in_task(self._remove_store),
+            op.VerifyStore: self._in_task(self._verify),
+            op.CompactStore: self._in_task(self._compact),
+        }
+
+    async def start(self) -> None:
+        """Open every store of the data folder; raises what makes one of them impossible to open."""
+        await self._stores.open_all()
+        self._closed = False
+
+    async def close(self) -> None:
+        """Answer everything accepted, then close the stores."""
+        self._closed = True
+        if self._tasks:
+            await asyncio.wait(self._tasks)
+        await self._stores.close()
+
+    async def ensure_stores(self, names: Sequence[str]) -> None:
+        """Make those of these stores that are missing."""
+        await self._stores.ensure(tuple(names))
+
+    def statuses(self) -> list[StoreStatus]:
+        """How each store is doing, the damaged ones included, ordered by name."""
+        damaged = [
+            StoreStatus(name, "corrupt", "", 0, 0, 0, 0, 0, 0, 0, str(damage))
+            for name, damage in self._stores.damaged.items()
+        ]
+        return sorted([*[store.status() for store in self._stores], *damaged], key=lambda status: status.store)
+
+    def dispatch(self, operation: op.Operation[Any], done: Done) -> None:
+        """Carry out an operation; `done(answer, error)` is called once, on the loop, maybe before this returns.
+
+        The answer encodes as `operation.answer`; events are rows in the field order of Event.
+        """
+        try:
+            if self._closed:
+                raise StoreUnavailableError(reason="the node is stopping")
+            self._handlers[type(operation)](operation, done)
+        except GaterError as error:
+            done(None, error)
+
+    def stream(self, operation: op.StreamingOperation[Any]) -> AsyncGenerator[Any, None]:
+        """The items of a streaming operation; they encode as `operation.answer`."""
+        if self._closed:
+            raise StoreUnavailableError(reason="the node is stopping")
+        match operation:
+            case op.ScanStream():
+                return scans.scan_stream(self._stores.get(operation.store), operation)
+            case op.ScanAll():
+                return scans.scan_all(self._stores.get(operation.store), operation)
+            case op.SubscribeOperation():
+                return scans.subscribe(self._stores.get(operation.store), operation)
+            case op.BackupStore():
+                return scans.backup(self._stores.get(operation.store), self._stores.folder)
+        raise InvalidArgumentError("operation", f"{operation.name} is not a stream")
+
+    # --- writes ---
+
+    def _append(self, operation: op.AppendStreams, done: Done) -> None:
+        store = self._stores.get(operation.store)
+        size = check_write_size(operation.writes, self.limits)
+        command = c.Append(time.time_ns() // 1_000, operation.writes, operation.guards)
+        store.submit(command, size, done)
+
+    def _import(self, operation: op.ImportPage, done: Done) -> None:
+        store = self._stores.get(operation.store)
+        events = tuple([imported.event for imported in operation.events])
+        size = check_write_size((c.StreamWrite("", events),), self.limits)
+        store.submit(c.ImportEvents(operation.events), size, done)
+
+    def _delete_stream(self, operation: op.DeleteStreamOperation, done: Done) -> None:
+        command = c.DeleteStream(operation.stream_id, operation.expected_version, operation.tombstone)
+        self._stores.get(operation.store).submit(command, 0, done)
+
+    def _truncate_stream(self, operation: op.TruncateStreamOperation, done: Done) -> None:
+        command = c.TruncateStream(operation.stream_id, operation.before_version)
+        self._stores.get(operation.store).submit(command, 0, done)
+
+    def _record_snapshot(self, operation: op.RecordSnapshotOperation, done: Done) -> None:
+        snapshot = operation.snapshot
+        event = RawEvent(b"", "", snapshot.content_type, snapshot.raw_data, snapshot.raw_metadata)
+        size = check_write_size((c.StreamWrite("", (event,)),), self.limits)
+        self._stores.get(operation.store).submit(c.RecordSnapshot(snapshot), size, done)
+
+    def _delete_snapshot(self, operation: op.DeleteSnapshotOperation, done: Done) -> None:
+        command = c.DeleteSnapshot(operation.source_uuid, operation.stream_uuid, operation.version)
+        self._stores.get(operation.store).submit(command, 0, done)
+
+    # --- reads ---
+
+    def _reading(self, read: Callable[[Store, Any], Any]) -> Callable[[Any, Done], None]:
+        """A handler that answers at once, or when the replica has reached `after_position`."""
+
+        def handle(operation: Any, done: Done) -> None:
+            store = self._stores.get(operation.store)
+            if getattr(operation, "after_position", 0) > store.tail.position:
+                self._spawn(self._read_later(read, store, operation), done)
+            else:
+                done(_read(read, store, operation), None)
+
+        return handle
+
+    async def _read_later(self, read: Callable[[Store, Any], Any], store: Store, operation: Any) -> Any:
+        await reads.reached(store, operation.after_position)
+        return _read(read, store, operation)
+
+    def _list_stores(self, operation: op.ListStores, done: Done) -> None:
+        done([StoreInfo(store.config, self.node) for store in self._stores], None)
+
+    # --- what takes long ---
+
+    def _in_task(self, work: Callable[[Any], Coroutine[Any, Any, Any]]) -> Callable[[Any, Done], None]:
+        return lambda operation, done: self._spawn(work(operation), done)
+
+    def _spawn(self, work: Coroutine[Any, Any, Any], done: Done) -> None:
+        task = asyncio.get_running_loop().create_task(_finish(work, done))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _create_store(self, operation: op.CreateStore) -> Any:
+        made = await self._stores.create(
+            operation.store, in_memory=operation.in_memory, description=operation.description, tags=operation.tags
+        )
+        return made.config
+
+    async def _remove_store(self, operation: op.RemoveStore) -> None:
+        await self._stores.remove(operation.store)
+
+    async def _verify(self, operation: op.VerifyStore) -> Any:
+        return await self._stores.get(operation.store).verify()
+
+    async def _compact(self, operation: op.CompactStore) -> int:
+        """Hidden events are removed in steps, between which other writers have their turn."""
+        store = self._stores.get(operation.store)
+        total = 0
+        while removed := await store.run(c.Compact(COMPACT_STEP)):
+            total += int(str(removed))
+        return total
+
+
+def _read(read: Callable[[Store, Any], Any], store: Store, operation: Any) -> Any:
+    try:
+        return read(store, operation)
+    except apsw.Error as error:
+        raise store.read_error(error) from error
+
+
+async def _finish(work: Coroutine[Any, Any, Any], done: Done) -> None:
+    try:
+        answer = await work
+    except GaterError as error:
+        done(None, error)
+    except Exception as error:
+        log.exception("an operation failed")
+        done(None, InternalError(message=f"{type(error).__name__}: {error}"))
+    else:
+        done(answer, None)
+
+
+def settle(future: asyncio.Future[Any], answer: Any, error: GaterError | None) -> None:
+    """Give a future the outcome of a dispatched operation, unless its caller has left."""
+    if future.done():
+        return
+    if error is None:
+        future.set_result(answer)
+    else:
+        future.set_exception(error)
+
+
+def call(gateway: Gateway, operation: op.Operation[Any]) -> asyncio.Future[Any]:
+    """The answer of an operation as a future."""
+    future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+    gateway.dispatch(operation, partial(settle, future))
+    return future

@@ -1,0 +1,72 @@
+"""The API's caller in process: operations go straight to the gateway."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator
+from functools import partial
+from typing import Any, TypeVar
+
+from gater.api import operations as op
+from gater.gateway.gateway import Gateway, settle
+from gater.model.errors import RequestTimeoutError
+from gater.model.events import Event
+from gater.model.snapshots import Snapshot
+
+Answer = TypeVar("Answer")
+
+
+class LocalCaller:
+    """A Caller (see there) on this process's own gateway."""
+
+    resumes = False
+
+    def __init__(self, gateway: Gateway, *, owns_gateway: bool = True) -> None:
+        self._gateway = gateway
+        self._owns_gateway = owns_gateway
+
+    async def call(self, operation: op.Operation[Answer], timeout: float | None = None) -> Any:
+        """The answer of one operation."""
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[Any] = loop.create_future()
+        self._gateway.dispatch(operation, partial(settle, future))
+        if not future.done():
+            seconds = operation.timeout if timeout is None else timeout
+            if seconds is not None:
+                timer = loop.call_later(seconds, _expire, future, operation.name, seconds)
+                try:
+                    return _typed(operation, await future)
+                finally:
+                    timer.cancel()
+        return _typed(operation, await future)
+
+    async def stream(self, operation: op.StreamingOperation[Answer]) -> AsyncGenerator[Answer, None]:
+        """The items of a streaming operation."""
+        items = self._gateway.stream(operation)
+        try:
+            async for item in items:
+                yield item if operation.answer is bytes else [Event(*row) for row in item]  # type: ignore[misc]
+        finally:
+            await items.aclose()
+
+    async def close(self) -> None:
+        """Close the gateway, when it is this caller's own."""
+        if self._owns_gateway:
+            await self._gateway.close()
+
+
+def _expire(future: asyncio.Future[Any], operation: str, seconds: float) -> None:
+    if not future.done():
+        future.set_exception(RequestTimeoutError(operation, seconds))
+
+
+def _typed(operation: op.Operation[Any], answer: Any) -> Any:
+    """The answer with its rows as the values they stand for."""
+    if operation.answer is op.EventPage:
+        return op.EventPage([Event(*row) for row in answer.events], answer.next)
+    if operation.answer is Snapshot:
+        return Snapshot(*answer)
+    if operation.answer is op.SnapshotPage:
+        rows, more = answer
+        return op.SnapshotPage([Snapshot(*row) for row in rows], more)
+    return answer

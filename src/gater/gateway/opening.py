@@ -1,0 +1,34 @@
+"""`gater.open`: the API on this process's own stores."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import asynccontextmanager
+from os import PathLike
+from pathlib import Path
+
+from gater.api.gater_api import GaterApi
+from gater.gateway.gateway import Gateway
+from gater.gateway.local_caller import LocalCaller
+from gater.model.limits import Limits
+
+MEMORY = ":memory:"
+
+
+@asynccontextmanager
+async def open_api(
+    path: str | PathLike[str], *, stores: Sequence[str] = (), limits: Limits | None = None
+) -> AsyncGenerator[GaterApi, None]:
+    """The API on the stores in the folder `path` (made if missing), until the context ends.
+
+    `stores` are made if missing. The path `":memory:"` keeps everything in memory. Raises StoreUnavailableError when
+    another process has one of the stores open.
+    """
+    memory = str(path) == MEMORY
+    gateway = Gateway(Path(path), limits=limits, memory=memory)
+    try:
+        await gateway.start()
+        await gateway.ensure_stores(stores)
+        yield GaterApi(LocalCaller(gateway, owns_gateway=False))
+    finally:
+        await gateway.close()

@@ -1,0 +1,116 @@
+"""Operations that are answered by a stream of items."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import tempfile
+from collections.abc import AsyncGenerator
+from pathlib import Path
+from typing import Final
+
+import apsw
+
+from gater.api import operations as op
+from gater.api.arguments import LIVE, by_stream_selector, check_count, check_position, check_start_version
+from gater.gateway.reads import reached
+from gater.model.limits import PAGE_EVENTS
+from gater.store.machine import EventRow
+from gater.store.reader import Page
+from gater.store.store import Store
+from gater.subscriptions.catch_up import follow_all, follow_stream
+
+CHUNK_BYTES: Final = 1 << 20
+
+
+async def scan_stream(store: Store, operation: op.ScanStream) -> AsyncGenerator[list[EventRow], None]:
+    """A stream, page after page."""
+    await reached(store, operation.after_position)
+    backward = operation.backward
+    start, left = operation.start_version, operation.count
+    if start is None:
+        start = _read_version(store, operation.stream_id) if backward else 0
+        if start < 0:
+            return
+    next_start: int | None = check_start_version(start)
+    left = (1 << 62) if left is None else check_count(left)
+    while next_start is not None:
+        page = _read_stream(store, operation.stream_id, next_start, left, backward)
+        if page.events:
+            yield page.events
+        if page.next is not None:
+            left -= abs(page.next - next_start)
+        next_start = page.next
+
+
+def _read_version(store: Store, stream_id: str) -> int:
+    try:
+        return store.reader.version(stream_id)
+    except apsw.Error as error:
+        raise store.read_error(error) from error
+
+
+def _read_stream(store: Store, stream_id: str, start: int, count: int, backward: bool) -> Page:
+    try:
+        return store.reader.read_stream(stream_id, start, count, backward)
+    except apsw.Error as error:
+        raise store.read_error(error) from error
+
+
+async def scan_all(store: Store, operation: op.ScanAll) -> AsyncGenerator[list[EventRow], None]:
+    """A whole store up to where it ends now, page after page; others have their turn between two pages."""
+    await reached(store, operation.after_position)
+    head = store.tail.position
+    cursor: int | None
+    if operation.backward:
+        cursor = head + 1 if operation.after is None else min(check_position(operation.after), head + 1)
+    else:
+        cursor = check_position(operation.after)
+    while cursor is not None:
+        page = _read_all(store, cursor, head, operation.backward)
+        cursor = page.next
+        if page.events:
+            yield page.events
+        await asyncio.sleep(0)
+
+
+def _read_all(store: Store, cursor: int, head: int, backward: bool) -> Page:
+    try:
+        if backward:
+            return store.reader.read_all_backward(cursor, PAGE_EVENTS)
+        return store.reader.read_all(cursor, PAGE_EVENTS, head)
+    except apsw.Error as error:
+        raise store.read_error(error) from error
+
+
+async def subscribe(store: Store, operation: op.SubscribeOperation) -> AsyncGenerator[list[EventRow], None]:
+    """Events from a point on, for ever."""
+    stream_id = by_stream_selector(operation.kind, operation.selector)
+    start = None if operation.start_from == LIVE else check_start_version(operation.start_from)
+    if stream_id is None:
+        pages = follow_all(store, None if start is None else max(start - 1, 0))
+    else:
+        pages = follow_stream(store, stream_id, start)
+    store.subscribers += 1
+    try:
+        async for page in pages:
+            yield page
+    finally:
+        store.subscribers -= 1
+        await pages.aclose()
+
+
+async def backup(store: Store, folder: Path) -> AsyncGenerator[bytes, None]:
+    """A consistent copy of a store's file, in chunks; the copy lies in the data folder while it is sent."""
+    with contextlib.ExitStack() as cleanup:
+        work = await asyncio.to_thread(_work_folder, folder)
+        cleanup.enter_context(work)
+        copy = Path(work.name) / "copy"
+        await store.copy_to(copy)
+        file = cleanup.enter_context(await asyncio.to_thread(copy.open, "rb"))
+        while chunk := await asyncio.to_thread(file.read, CHUNK_BYTES):
+            yield chunk
+
+
+def _work_folder(folder: Path) -> tempfile.TemporaryDirectory[str]:
+    return tempfile.TemporaryDirectory(prefix=".backup-", dir=folder if folder.is_dir() else None)

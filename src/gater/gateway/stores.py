@@ -1,0 +1,91 @@
+"""The stores that are open on this node."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+
+from gater.model.errors import AlreadyExistsError, GaterError, StoreCorruptError, StoreNotFoundError
+from gater.model.identifiers import check_store_id
+from gater.model.limits import Limits
+from gater.store.opening import stores_in
+from gater.store.store import Store, new_config, open_file_store, open_memory_store
+
+
+class Stores:
+    """Opens, makes and removes stores; each file store is a file of the data folder."""
+
+    def __init__(self, folder: Path, limits: Limits, *, memory: bool = False) -> None:
+        self.folder = folder
+        self._limits = limits
+        self._memory = memory
+        self._open: dict[str, Store] = {}
+        self._damaged: dict[str, StoreCorruptError] = {}
+        self._reserved: set[str] = set()
+
+    def __iter__(self) -> Iterator[Store]:
+        return iter([self._open[name] for name in sorted(self._open)])
+
+    @property
+    def damaged(self) -> dict[str, StoreCorruptError]:
+        """Stores whose files are here and damaged, with what is wrong."""
+        return self._damaged
+
+    def get(self, store: str) -> Store:
+        """The open store of that name; StoreNotFoundError, or StoreCorruptError when its file is damaged."""
+        found = self._open.get(store)
+        if found is not None:
+            return found
+        if store in self._damaged:
+            raise self._damaged[store]
+        raise StoreNotFoundError(store)
+
+    async def open_all(self) -> None:
+        """Open every store of the data folder; a damaged one is kept aside and refuses every call."""
+        if self._memory:
+            return
+        for name in stores_in(self.folder):
+            try:
+                self._open[name] = await open_file_store(self.folder, name, self._limits)
+            except StoreCorruptError as damage:
+                self._damaged[name] = damage
+            except GaterError:
+                await self.close()
+                raise
+
+    async def create(self, store: str, *, in_memory: bool, description: str, tags: tuple[str, ...]) -> Store:
+        """Make a store; AlreadyExistsError when the name is taken."""
+        check_store_id(store)
+        if store in self._open or store in self._damaged or store in self._reserved:
+            raise AlreadyExistsError("store", store)
+        memory = in_memory or self._memory
+        config = new_config(store, self.folder, memory=memory, description=description, tags=tags)
+        if memory:
+            made = open_memory_store(config, self._limits)
+        else:
+            self._reserved.add(store)
+            try:
+                made = await open_file_store(self.folder, store, self._limits, config)
+            finally:
+                self._reserved.discard(store)
+        self._open[store] = made
+        return made
+
+    async def ensure(self, names: tuple[str, ...]) -> None:
+        """Make those of these stores that are missing."""
+        for name in names:
+            with contextlib.suppress(AlreadyExistsError):
+                await self.create(name, in_memory=False, description="", tags=())
+
+    async def remove(self, store: str) -> None:
+        """Close a store and delete its files."""
+        found = self.get(store)
+        del self._open[store]
+        await found.close(remove=True)
+
+    async def close(self) -> None:
+        """Close all stores, each after what it has accepted is done."""
+        for store in list(self._open.values()):
+            await store.close()
+        self._open.clear()

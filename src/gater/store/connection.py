@@ -1,0 +1,86 @@
+"""SQLite connections as a store needs them: checksummed pages, WAL, and errors from Gater's own tree."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
+from typing import Final
+
+import apsw
+import apsw.sqlite_extra
+
+from gater.model.errors import GaterError, MisconfiguredError, StoreCorruptError, StoreUnavailableError
+
+CHECKSUM_VFS: Final = "cksmvfs"
+CHECKSUM_BYTES: Final = 8
+"""Room at the end of each page that the checksum VFS keeps its checksum in."""
+WRITER_CACHE_KIB: Final = 16 * 1024
+READER_CACHE_KIB: Final = 8 * 1024
+BUSY_MS: Final = 5_000
+
+_IOERR_DATA: Final = 8202
+"""Extended result of a page whose checksum is wrong."""
+
+
+@cache
+def _load_checksum_vfs() -> None:
+    """Make the VFS that checks every page it reads known to SQLite, once a process."""
+    connection = apsw.Connection(":memory:")
+    try:
+        connection.enable_load_extension(True)
+        apsw.sqlite_extra.load(connection, "cksumvfs")
+    except apsw.Error as error:
+        raise MisconfiguredError("apsw", f"this build of SQLite has no page checksums: {error}") from error
+    finally:
+        connection.close()
+
+
+def open_file(path: Path, *, create: bool = False, read_only: bool = False, cache_kib: int) -> apsw.Connection:
+    """A connection to a store's file, with every page checksummed on its way in and out."""
+    _load_checksum_vfs()
+    flags = apsw.SQLITE_OPEN_READONLY if read_only else apsw.SQLITE_OPEN_READWRITE
+    if create:
+        flags |= apsw.SQLITE_OPEN_CREATE
+    connection = apsw.Connection(str(path), flags=flags, vfs=CHECKSUM_VFS, statementcachesize=200)
+    connection.set_busy_timeout(BUSY_MS)
+    if create:
+        connection.reserve_bytes("main", CHECKSUM_BYTES)
+    connection.pragma("cache_size", -cache_kib)
+    if not read_only:
+        connection.pragma("journal_mode", "wal")
+        connection.pragma("synchronous", "full")
+        connection.pragma("wal_autocheckpoint", 0)
+    connection.pragma("temp_store", "memory")
+    return connection
+
+
+def open_memory() -> apsw.Connection:
+    """A connection to a store that lives and ends with it."""
+    return apsw.Connection(":memory:", statementcachesize=200)
+
+
+@contextmanager
+def translated(store: str) -> Iterator[None]:
+    """Let SQLite's errors leave as Gater's: damage as StoreCorruptError, all else as StoreUnavailableError."""
+    try:
+        yield
+    except apsw.Error as error:
+        raise translate(store, error) from error
+
+
+def translate(store: str, error: apsw.Error) -> GaterError:
+    """The one place where SQLite's errors become Gater's."""
+    damaged = isinstance(error, apsw.CorruptError | apsw.NotADBError)
+    if damaged or getattr(error, "extendedresult", 0) == _IOERR_DATA:
+        return StoreCorruptError(store, f"a damaged page was read: {error}")
+    return StoreUnavailableError(store, _reason(error))
+
+
+def _reason(error: apsw.Error) -> str:
+    if isinstance(error, apsw.FullError):
+        return "the disk is full"
+    if isinstance(error, apsw.IOError):
+        return f"the disk failed: {error}"
+    return str(error)

@@ -1,0 +1,87 @@
+"""What the machine must know of a stream, and of an event type, to judge a command: kept for the recent ones."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, Final
+
+import apsw
+
+from gater.store import queries
+from gater.store.rows import select_in
+
+LIVE: Final = 0
+DELETED: Final = 1
+TOMBSTONED: Final = 2
+
+MOST_STREAMS: Final = 30_000
+MOST_TYPES: Final = 10_000
+
+
+class Head:
+    """A stream's number, its last version, the oldest version that readers see, and its state."""
+
+    __slots__ = ("first", "sid", "state", "version")
+
+    def __init__(self, sid: int, version: int, first: int, state: int) -> None:
+        self.sid = sid
+        self.version = version
+        self.first = first
+        self.state = state
+
+
+class Heads:
+    """The heads of streams by name; unknown ones are looked up in the file, many at a time."""
+
+    def __init__(self, connection: apsw.Connection) -> None:
+        self._connection = connection
+        self._heads: dict[str, Head] = {}
+        self.next_sid = queries.one(connection, queries.LAST_SID) + 1
+
+    def load(self, names: Iterable[str]) -> None:
+        """Know these streams, as far as they exist; earlier ones may be forgotten for their room."""
+        wanted = set(names)
+        missing = [name for name in wanted if name not in self._heads]
+        if len(self._heads) + len(missing) > MOST_STREAMS:
+            self._heads.clear()
+            missing = list(wanted)
+        for name, sid, version, first, state in select_in(self._connection, queries.HEADS, missing):
+            self._heads[name] = Head(sid, version, first, state)
+
+    def get(self, name: str) -> Head | None:
+        """The stream's head; None when it was never written to. Only after `load`."""
+        return self._heads.get(name)
+
+    def add(self, name: str) -> Head:
+        """The head of a new stream, with the next number."""
+        head = self._heads[name] = Head(self.next_sid, -1, 0, LIVE)
+        self.next_sid += 1
+        return head
+
+
+class Types:
+    """The numbers of event types by name."""
+
+    def __init__(self, connection: apsw.Connection) -> None:
+        self._connection = connection
+        self._numbers: dict[str, int] = {}
+        self.next_tid = queries.one(connection, queries.LAST_TID) + 1
+        self.added: list[int | str] = []
+        """Number and name of each type that is not yet in the file."""
+
+    def number(self, name: str) -> int:
+        """The type's number; a new one is given and noted in `added`."""
+        number: Any = self._numbers.get(name)
+        if number is not None:
+            return int(number)
+        found = self._connection.execute(queries.TYPE_NUMBER, (name,)).fetchall()
+        if len(self._numbers) >= MOST_TYPES and not self.added:
+            self._numbers.clear()
+        if found:
+            (number,) = found[0]
+        else:
+            number = self.next_tid
+            self.next_tid += 1
+            self.added += (number, name)
+        self._numbers[name] = number
+        return int(number)

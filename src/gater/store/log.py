@@ -1,0 +1,49 @@
+"""The port between a store and whatever orders its commands."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol
+
+from gater.model.commands import AnyCommand
+from gater.model.errors import GaterError
+from gater.store.machine import EventRow
+
+Done = Callable[[Any, GaterError | None], None]
+"""Takes the answer of a command, or the error that refused it."""
+
+Committed = Callable[[Sequence[EventRow]], None]
+"""Takes the events of a batch once they are durable, in commit order, before the batch's callers are answered."""
+
+
+class CommitLog(Protocol):
+    """Orders commands, applies them, and answers; all methods are called on the event loop's thread.
+
+    - Commands take effect in the order of `submit`, each whole or not at all.
+    - `done` is called exactly once for each accepted command, on the event loop, after its effect is durable at the
+      level `durability` names. An error from the tree says that it was refused, or (StoreUnavailableError) that its
+      outcome is unknown: repeating it is safe.
+    - What waits is bounded in number and bytes; past a bound `submit` raises OverloadedError at once and the command
+      has no effect.
+    - `close` answers everything accepted before it; `submit` after it raises StoreUnavailableError.
+    """
+
+    durability: str
+
+    @property
+    def trouble(self) -> GaterError | None:
+        """Why writes are refused at the moment; None when they are not."""
+        ...
+
+    @property
+    def waiting(self) -> int:
+        """Commands accepted and not yet answered."""
+        ...
+
+    def submit(self, command: AnyCommand, size: int, done: Done) -> None:
+        """Accept a command whose payload has `size` bytes."""
+        ...
+
+    async def close(self) -> None:
+        """Finish what was accepted, then stop."""
+        ...

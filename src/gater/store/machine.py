@@ -1,0 +1,317 @@
+"""The state machine: the only code that changes what a store contains.
+
+The same commands in the same order give the same content on every node: nothing here reads a clock, makes an id, or
+draws a number. A batch is one transaction; within it, a refused command changes nothing and yields its error.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+from uuid import UUID
+
+import apsw
+
+from gater.model import commands as c
+from gater.model.errors import (
+    DuplicateEventError,
+    GaterError,
+    StreamDeletedError,
+    WrongExpectedVersionError,
+)
+from gater.model.events import JSON, RawEvent
+from gater.model.expected_version import ANY, accepts
+from gater.store import queries
+from gater.store.heads import DELETED, LIVE, TOMBSTONED, Head, Heads, Types
+from gater.store.importing import plan_import
+from gater.store.places import Places
+from gater.store.rows import insert_rows, select_in
+
+EventRow = tuple[str, int, int, bytes, str, str, bytes, bytes | None, int]
+"""An event in the field order of model.events.Event."""
+
+
+class Applied(NamedTuple):
+    """What a batch did: an answer or an error for each command, and the events it added, in commit order."""
+
+    outcomes: list[Any]
+    events: list[EventRow]
+
+
+class Machine:
+    """Applies commands to the file behind one connection, whose only writer it is."""
+
+    def __init__(self, connection: apsw.Connection, durability: str) -> None:
+        self.connection = connection
+        self._durability = durability
+        self._load()
+
+    def _load(self) -> None:
+        self.position: int = queries.one(self.connection, queries.LAST_POSITION)
+        self.applied: int = queries.one(self.connection, queries.GET_META, ("applied",))
+        self.position = max(self.position, queries.one(self.connection, queries.GET_META, ("position",)) or 0)
+        self._heads = Heads(self.connection)
+        self._types = Types(self.connection)
+        self._new_batch()
+
+    def _new_batch(self) -> None:
+        self._places = Places()
+        self._new_streams: list[Any] = []
+        self._new_rows: list[Any] = []
+        self._events: list[EventRow] = []
+        self._changed = False
+
+    def apply(self, batch: Sequence[c.AnyCommand]) -> Applied:
+        """Execute the commands in one durable transaction.
+
+        Raises apsw.Error when the disk or the file fails: then nothing of the batch is done, or, when the failure
+        came with the final sync, its outcome is known only after the file was opened again.
+        """
+        self._new_batch()
+        self.connection.execute("BEGIN IMMEDIATE")
+        try:
+            self._prepare(batch)
+            outcomes = [self._execute(command) for command in batch]
+            self._flush()
+            if self._changed:
+                self.connection.execute(queries.SET_APPLIED, (self.applied + 1,))
+            self.connection.execute("COMMIT")
+        except BaseException:
+            self._roll_back()
+            raise
+        if self._changed:
+            self.applied += 1
+        return Applied(outcomes, self._events)
+
+    def _roll_back(self) -> None:
+        if self.connection.in_transaction:
+            self.connection.execute("ROLLBACK")
+        self._load()
+
+    def probe(self) -> None:
+        """Write and take back something sizeable, to see whether the disk takes writes again."""
+        self.connection.execute("BEGIN IMMEDIATE")
+        self.connection.execute(queries.PUT_META, ("probe", bytes(256 * 1024)))
+        self.connection.execute("COMMIT")
+        self.connection.execute(queries.PUT_META, ("probe", None))
+
+    # --- the commands ---
+
+    def _prepare(self, batch: Sequence[c.AnyCommand]) -> None:
+        """Look up, in two statements for the whole batch, the streams and event ids that it names."""
+        names: list[str] = []
+        ids: list[bytes] = []
+        for command in batch:
+            if type(command) is c.Append:
+                for write in command.writes:
+                    names.append(write.stream_id)
+                    ids += [event.event_id for event in write.events]
+                names += [guard.stream_id for guard in command.guards]
+            elif type(command) is c.ImportEvents:
+                for imported in command.events:
+                    names.append(imported.stream_id)
+                    ids.append(imported.event.event_id)
+            elif isinstance(command, c.DeleteStream | c.TruncateStream):
+                names.append(command.stream_id)
+        self._heads.load(names)
+        for event_id, sid, version, position in select_in(self.connection, queries.PLACES, ids):
+            self._places.add(event_id, sid, version, position)
+
+    def _execute(self, command: c.AnyCommand) -> Any:
+        try:
+            match command:
+                case c.Append():
+                    return self._append(command)
+                case c.ImportEvents():
+                    return self._import(command)
+                case c.DeleteStream():
+                    return self._delete_stream(command)
+                case c.TruncateStream():
+                    return self._truncate_stream(command)
+                case c.RecordSnapshot():
+                    return self._record_snapshot(command)
+                case c.DeleteSnapshot():
+                    return self._delete_snapshot(command)
+                case c.Compact():
+                    return self._compact(command)
+        except GaterError as refusal:
+            return refusal
+
+    def _append(self, command: c.Append) -> list[c.WriteResult]:
+        heads = [self._heads.get(write.stream_id) for write in command.writes]
+        runs = [self._places.run(head, write) for head, write in zip(heads, command.writes, strict=True)]
+        if any(runs):
+            return self._repeated(command, heads, runs)
+        for head, write in zip(heads, command.writes, strict=True):
+            self._check(head, write.stream_id, write.expected_version)
+        for guard in command.guards:
+            head = self._heads.get(guard.stream_id)
+            if head is None or head.state != TOMBSTONED or guard.expected_version != ANY:
+                self._check(head, guard.stream_id, guard.expected_version)
+        results = []
+        for head, write in zip(heads, command.writes, strict=True):
+            if not write.events:
+                results.append(self._result(-1 if head is None else head.version))
+                continue
+            if head is None:
+                head = self._add_stream(write.stream_id, 0)
+            elif head.state == DELETED:
+                self._set_stream(head, head.first, LIVE)
+            for event in write.events:
+                self._add_event(write.stream_id, head, event, command.created_epoch)
+            results.append(self._result(head.version))
+        return results
+
+    def _repeated(
+        self, command: c.Append, heads: list[Head | None], runs: list[tuple[int, int, int] | None]
+    ) -> list[c.WriteResult]:
+        """The first answer of an append that is here already, whole; DuplicateEventError when it is not whole."""
+        results = []
+        for head, run, write in zip(heads, runs, command.writes, strict=True):
+            if run is None and write.events:
+                raise DuplicateEventError(write.stream_id, str(UUID(bytes=write.events[0].event_id)))
+            if run is None or head is None:
+                results.append(self._result(-1 if head is None else head.version))
+                continue
+            first, last, position = run
+            expected = write.expected_version
+            if expected >= 0 and expected != first - 1:
+                raise WrongExpectedVersionError(write.stream_id, expected, head.version)
+            results.append(c.WriteResult(last, position, self._durability))
+        return results
+
+    def _check(self, head: Head | None, stream_id: str, expected: int) -> None:
+        if head is None:
+            if not accepts(expected, -1, False):
+                raise WrongExpectedVersionError(stream_id, expected, -1)
+        elif head.state == TOMBSTONED:
+            raise StreamDeletedError(stream_id)
+        elif expected != ANY and not accepts(expected, head.version, head.state == DELETED):
+            raise WrongExpectedVersionError(stream_id, expected, head.version)
+
+    def _import(self, command: c.ImportEvents) -> int:
+        new = plan_import(command.events, self._heads, self._places)
+        for imported in new:
+            head = self._heads.get(imported.stream_id)
+            if head is None:
+                # What the source had truncated stays hidden here: versions begin where the export does.
+                head = self._add_stream(imported.stream_id, imported.version)
+                head.version = imported.version - 1
+            self._add_event(imported.stream_id, head, imported.event, imported.created_epoch)
+        return len(new)
+
+    def _delete_stream(self, command: c.DeleteStream) -> c.WriteResult:
+        head = self._heads.get(command.stream_id)
+        if head is not None and head.state == TOMBSTONED and command.tombstone:
+            return self._result(head.version)
+        self._check(head, command.stream_id, command.expected_version)
+        if head is None and command.tombstone:
+            head = self._add_stream(command.stream_id, 0)
+        if head is None:
+            return self._result(-1)
+        if command.tombstone:
+            self._set_stream(head, head.version + 1, TOMBSTONED)
+        elif head.state == LIVE:
+            self._set_stream(head, head.version + 1, DELETED)
+        return self._result(head.version)
+
+    def _truncate_stream(self, command: c.TruncateStream) -> c.WriteResult:
+        head = self._heads.get(command.stream_id)
+        if head is None:
+            return self._result(-1)
+        self._check(head, command.stream_id, ANY)
+        first = min(command.before_version, head.version + 1)
+        if first > head.first:
+            self._set_stream(head, first, head.state)
+        return self._result(head.version)
+
+    def _record_snapshot(self, command: c.RecordSnapshot) -> c.WriteResult:
+        s = command.snapshot
+        self.connection.execute(
+            queries.PUT_SNAPSHOT,
+            (
+                s.source_uuid,
+                s.stream_uuid,
+                s.version,
+                s.content_type,
+                s.raw_data,
+                s.raw_metadata,
+                s.source_type,
+                s.source_version,
+                s.created_epoch,
+            ),
+        )
+        self._changed = True
+        return self._result(s.version)
+
+    def _delete_snapshot(self, command: c.DeleteSnapshot) -> c.WriteResult:
+        self.connection.execute(queries.DELETE_SNAPSHOT, (command.source_uuid, command.stream_uuid, command.version))
+        self._changed = True
+        return self._result(command.version)
+
+    def _compact(self, command: c.Compact) -> int:
+        self._flush()
+        hidden = [row[0] for row in self.connection.execute(queries.HIDDEN, (command.limit,))]
+        for _ in select_in(self.connection, queries.DELETE_EVENTS, hidden):
+            pass
+        if hidden:
+            # The newest event may be among them: its position is never given again.
+            self.connection.execute(queries.PUT_META, ("position", self.position))
+            self.connection.execute(queries.ADD_COMPACTED, (len(hidden),))
+            self._changed = True
+        return len(hidden)
+
+    # --- what they write ---
+
+    def _result(self, version: int) -> c.WriteResult:
+        return c.WriteResult(version, self.position, self._durability)
+
+    def _add_stream(self, name: str, first: int) -> Head:
+        head = self._heads.add(name)
+        head.first = first
+        self._new_streams += (head.sid, name, first, LIVE)
+        self._changed = True
+        return head
+
+    def _set_stream(self, head: Head, first: int, state: int) -> None:
+        self._flush()
+        head.first, head.state = first, state
+        self.connection.execute(queries.UPDATE_STREAM, (first, state, head.sid))
+        self._changed = True
+
+    def _add_event(self, stream_id: str, head: Head, event: RawEvent, created: int) -> None:
+        self.position = position = self.position + 1
+        head.version = version = head.version + 1
+        event_id, event_type, content_type, data, metadata = (
+            event.event_id,
+            event.event_type,
+            event.content_type,
+            event.data,
+            event.metadata,
+        )
+        self._new_rows += (
+            position,
+            head.sid,
+            version,
+            self._types.number(event_type),
+            event_id,
+            created,
+            None if content_type == JSON else content_type,
+            data,
+            metadata,
+        )
+        self._places.add(event_id, head.sid, version, position)
+        self._events.append((stream_id, version, position, event_id, event_type, content_type, data, metadata, created))
+
+    def _flush(self) -> None:
+        """Write what the batch has added so far."""
+        if self._new_streams:
+            insert_rows(self.connection, queries.INSERT_STREAMS, 4, self._new_streams)
+            self._new_streams = []
+        if self._types.added:
+            insert_rows(self.connection, queries.INSERT_TYPES, 2, self._types.added)
+            self._types.added = []
+        if self._new_rows:
+            insert_rows(self.connection, queries.INSERT_EVENTS, 9, self._new_rows)
+            self._new_rows = []
+            self._changed = True

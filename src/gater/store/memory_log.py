@@ -1,0 +1,60 @@
+"""The commit log of a store in memory: commands of one turn of the event loop are applied together, on the loop."""
+
+from __future__ import annotations
+
+import asyncio
+
+from gater.model.commands import AnyCommand
+from gater.model.errors import GaterError, StoreUnavailableError
+from gater.model.limits import Limits
+from gater.store.backlog import Backlog
+from gater.store.local_log import answer_all
+from gater.store.log import Committed, Done
+from gater.store.machine import Machine
+
+
+class MemoryLog:
+    """No thread and no disk: what a test wants."""
+
+    durability = "memory"
+    trouble: GaterError | None = None
+
+    def __init__(self, store: str, machine: Machine, limits: Limits, committed: Committed) -> None:
+        self._store = store
+        self._machine = machine
+        self._backlog = Backlog(limits)
+        self._committed = committed
+        self._batch: list[tuple[AnyCommand, int, Done]] = []
+        self._closed = False
+        self._loop = asyncio.get_running_loop()
+
+    @property
+    def waiting(self) -> int:
+        """Commands accepted and not yet answered."""
+        return self._backlog.commands
+
+    def submit(self, command: AnyCommand, size: int, done: Done) -> None:
+        """Accept a command (see CommitLog)."""
+        if self._closed:
+            raise StoreUnavailableError(self._store, "the store is closed")
+        self._backlog.admit(size)
+        if not self._batch:
+            self._loop.call_soon(self._apply)
+        self._batch.append((command, size, done))
+
+    def _apply(self) -> None:
+        batch, self._batch = self._batch, []
+        if not batch:
+            return
+        applied = self._machine.apply([command for command, _, _ in batch])
+        self._backlog.release(len(batch), sum([size for _, size, _ in batch]))
+        if applied.events:
+            self._committed(applied.events)
+        answer_all(batch, applied.outcomes)
+
+    async def close(self) -> None:
+        """Finish what was accepted, then stop."""
+        if not self._closed:
+            self._closed = True
+            self._apply()
+            self._machine.connection.close()

@@ -1,0 +1,182 @@
+"""Making and opening the files of a store, with every check that finds damage before anything is served.
+
+Besides the checks here, each page carries a checksum that is compared whenever it is read.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+import apsw
+import msgspec
+
+from gater.model.errors import (
+    AlreadyExistsError,
+    MisconfiguredError,
+    StoreCorruptError,
+    StoreUnavailableError,
+)
+from gater.model.stores import StoreConfig
+from gater.store import queries
+from gater.store.connection import CHECKSUM_BYTES, WRITER_CACHE_KIB, open_file, translated
+from gater.store.watermark import Watermark
+
+APPLICATION_ID: Final = 0x47415445
+SCHEMA_VERSION: Final = 1
+MIGRATIONS: Final[dict[int, Callable[[apsw.Connection], None]]] = {}
+"""By the schema version they start from: the step to the next; each runs in one transaction."""
+
+FULL_CHECK_BYTES: Final = 64 << 20
+"""Files up to this size are read whole, and so checked whole, each time they are opened."""
+
+
+class StoreFiles:
+    """The files of one store in a data folder: the database, its lock, its watermark."""
+
+    def __init__(self, folder: Path, store: str) -> None:
+        self.store = store
+        self.database = folder / f"{store}.db"
+        self.watermark = folder / f"{store}.watermark"
+        self.lock = folder / f"{store}.lock"
+        self._lock_file: int | None = None
+
+    def acquire(self) -> None:
+        """Be the only process that has this store open; StoreUnavailableError when another is."""
+        try:
+            self.lock.parent.mkdir(parents=True, exist_ok=True)
+            handle = os.open(self.lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        except OSError as error:
+            raise StoreUnavailableError(self.store, f"{self.lock}: {error.strerror}") from error
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            os.close(handle)
+            raise StoreUnavailableError(self.store, "another process has it open", path=str(self.database)) from error
+        self._lock_file = handle
+
+    def release(self) -> None:
+        """Let others open the store."""
+        if self._lock_file is not None:
+            os.close(self._lock_file)
+            self._lock_file = None
+
+    def remove(self) -> None:
+        """Delete the files."""
+        for path in self._all():
+            path.unlink(missing_ok=True)
+
+    def _all(self) -> list[Path]:
+        side = [self.database.with_name(self.database.name + end) for end in ("-wal", "-shm")]
+        return [self.database, *side, self.watermark, self.lock]
+
+
+def stores_in(folder: Path) -> list[str]:
+    """The names of the stores whose files are in a data folder."""
+    return sorted(path.stem for path in folder.glob("*.db")) if folder.is_dir() else []
+
+
+def create_store(files: StoreFiles, config: StoreConfig) -> apsw.Connection:
+    """Make a store's file, in one transaction, and return the writer's connection to it."""
+    with translated(files.store):
+        if files.database.exists():
+            if not _never_finished(files.database):
+                raise AlreadyExistsError("store", files.store)
+            files.database.unlink()
+        connection = open_file(files.database, create=True, cache_kib=WRITER_CACHE_KIB)
+        connection.pragma("auto_vacuum", "incremental")
+        create_content(connection, config)
+    _sync_folder(files.database.parent)
+    return connection
+
+
+def create_content(connection: apsw.Connection, config: StoreConfig) -> None:
+    """Make the tables of an empty store, and note how it was made."""
+    with connection:
+        connection.execute(queries.SCHEMA)
+        for name, value in (("config", msgspec.json.encode(config).decode()), ("applied", 0), ("compacted", 0)):
+            connection.execute(queries.PUT_META, (name, value))
+        connection.pragma("application_id", APPLICATION_ID)
+        connection.pragma("user_version", SCHEMA_VERSION)
+
+
+def _never_finished(path: Path) -> bool:
+    """Whether making this file was cut short before anything was in it."""
+    connection = open_file(path, cache_kib=64)
+    try:
+        return bool(connection.pragma("user_version") == 0 and queries.one(connection, _COUNT_TABLES) == 0)
+    finally:
+        connection.close()
+
+
+_COUNT_TABLES: Final = "SELECT count(*) FROM sqlite_schema"
+
+
+def _sync_folder(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def open_store(files: StoreFiles, watermark: Watermark) -> apsw.Connection:
+    """The writer's connection to a store's file, after recovery, checks and migrations.
+
+    Raises StoreCorruptError (damage, or acknowledged writes are missing), MisconfiguredError
+    (not a store, or one of a newer Gater), StoreUnavailableError.
+    """
+    with translated(files.store), contextlib.ExitStack() as undo:
+        connection = open_file(files.database, cache_kib=WRITER_CACHE_KIB)
+        undo.callback(connection.close)
+        if connection.pragma("application_id") != APPLICATION_ID:
+            raise MisconfiguredError("data_dir", f"{files.database} is not a store's file")
+        if connection.reserve_bytes("main", -1) != CHECKSUM_BYTES:
+            raise StoreCorruptError(files.store, "its pages carry no checksums")
+        _migrate(connection, files)
+        connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
+        _check_size(connection, files)
+        _check_watermark(connection, files, watermark)
+        undo.pop_all()
+        return connection
+
+
+def _migrate(connection: apsw.Connection, files: StoreFiles) -> None:
+    version = connection.pragma("user_version")
+    if version > SCHEMA_VERSION:
+        raise MisconfiguredError("data_dir", f"{files.database} was written by a newer Gater (schema {version})")
+    while version < SCHEMA_VERSION:
+        with connection:
+            MIGRATIONS[version](connection)
+            version += 1
+            connection.pragma("user_version", version)
+
+
+def _check_size(connection: apsw.Connection, files: StoreFiles) -> None:
+    expected = connection.pragma("page_count") * connection.pragma("page_size")
+    actual = files.database.stat().st_size
+    if actual < expected:
+        raise StoreCorruptError(files.store, f"the file is cut short: {actual} of {expected} bytes")
+    if actual <= FULL_CHECK_BYTES:
+        found = connection.pragma("quick_check")
+        if found != "ok":
+            raise StoreCorruptError(files.store, str(found))
+
+
+def _check_watermark(connection: apsw.Connection, files: StoreFiles, watermark: Watermark) -> None:
+    applied, acknowledged = queries.one(connection, queries.GET_META, ("applied",)), watermark.read()
+    if not isinstance(applied, int) or applied < acknowledged:
+        raise StoreCorruptError(
+            files.store,
+            f"acknowledged writes are missing: batch {acknowledged} was written, the file ends at {applied}; "
+            f"restore a backup, or delete {files.watermark.name} to go on with what is there",
+        )
+
+
+def read_config(connection: apsw.Connection) -> StoreConfig:
+    """How the store was made."""
+    return msgspec.json.decode(queries.one(connection, queries.GET_META, ("config",)), type=StoreConfig)

@@ -1,0 +1,49 @@
+-- The content of one store. Rows of events are never changed; hiding is a property of their stream.
+
+CREATE TABLE meta (
+    name  TEXT PRIMARY KEY,
+    value
+) WITHOUT ROWID;
+
+-- A stream's version is that of its newest event; `first` is the oldest version that readers see.
+-- state: 0 live, 1 deleted (softly: an append revives it), 2 tombstoned.
+CREATE TABLE streams (
+    sid   INTEGER PRIMARY KEY,
+    name  TEXT NOT NULL UNIQUE,
+    first INTEGER NOT NULL DEFAULT 0,
+    state INTEGER NOT NULL DEFAULT 0
+);
+
+CREATE TABLE event_types (
+    tid  INTEGER PRIMARY KEY,
+    name TEXT NOT NULL UNIQUE
+);
+
+-- content_type is NULL for JSON, the usual case. created is in microseconds since 1970.
+CREATE TABLE events (
+    position     INTEGER PRIMARY KEY,
+    sid          INTEGER NOT NULL,
+    version      INTEGER NOT NULL,
+    tid          INTEGER NOT NULL,
+    event_id     BLOB NOT NULL,
+    created      INTEGER NOT NULL,
+    content_type TEXT,
+    data         BLOB NOT NULL,
+    metadata     BLOB
+);
+CREATE UNIQUE INDEX events_by_stream ON events (sid, version);
+CREATE INDEX events_by_type ON events (tid);
+CREATE INDEX events_by_id ON events (event_id);
+
+CREATE TABLE snapshots (
+    source         TEXT NOT NULL,
+    stream         TEXT NOT NULL,
+    version        INTEGER NOT NULL,
+    content_type   TEXT NOT NULL,
+    data           BLOB NOT NULL,
+    metadata       BLOB,
+    source_type    TEXT NOT NULL,
+    source_version INTEGER NOT NULL,
+    created        INTEGER NOT NULL,
+    PRIMARY KEY (source, stream, version)
+) WITHOUT ROWID;

@@ -1,0 +1,193 @@
+"""One store, open: its log, its readers and its tail, behind one object."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from functools import partial
+from pathlib import Path
+
+import apsw
+
+from gater.model.commands import AnyCommand
+from gater.model.errors import GaterError, StoreCorruptError, StoreNotFoundError
+from gater.model.limits import Limits
+from gater.model.stores import StoreConfig, StoreStatus, VerifyReport
+from gater.store import inspection, opening
+from gater.store.checkpointing import Checkpointer
+from gater.store.connection import READER_CACHE_KIB, open_file, open_memory, translate
+from gater.store.local_log import LocalLog
+from gater.store.log import CommitLog, Done
+from gater.store.machine import Machine
+from gater.store.memory_log import MemoryLog
+from gater.store.opening import StoreFiles
+from gater.store.reader import Reader
+from gater.store.tail import Tail
+from gater.store.watermark import Watermark
+
+
+class Store:
+    """A store that is open on this node; all methods are called on the event loop."""
+
+    def __init__(
+        self,
+        config: StoreConfig,
+        files: StoreFiles | None,
+        connection: apsw.Connection,
+        tail: Tail,
+        log: CommitLog,
+    ) -> None:
+        self.id = config.store_id
+        self.config = config
+        self.tail = tail
+        self._files = files
+        self._connection = connection
+        self._log = log
+        self.reader = Reader(connection)
+        self.subscribers = 0
+        self.closed = False
+        self._damage: GaterError | None = None
+
+    @property
+    def durability(self) -> str:
+        """The level that an answered write has reached."""
+        return self._log.durability
+
+    def submit(self, command: AnyCommand, size: int, done: Done) -> None:
+        """Have a command ordered and applied (see CommitLog.submit)."""
+        if self._damage is not None:
+            raise self._damage
+        self._log.submit(command, size, done)
+
+    async def run(self, command: AnyCommand) -> object:
+        """The answer of a command; raises its error."""
+        future: asyncio.Future[object] = asyncio.get_running_loop().create_future()
+        self.submit(command, 0, partial(_settle, future))
+        return await future
+
+    def read_error(self, error: apsw.Error) -> GaterError:
+        """What a failed read means to its caller; damage is remembered, and ends writing."""
+        meaning = translate(self.id, error)
+        if isinstance(meaning, StoreCorruptError):
+            self._damage = meaning
+        return meaning
+
+    def status(self) -> StoreStatus:
+        """How the store is doing."""
+        trouble = self._damage or self._log.trouble
+        state = "running"
+        if trouble is not None:
+            state = "corrupt" if isinstance(trouble, StoreCorruptError) else "read_only"
+        streams, types, snapshots = self.reader.counts()
+        return StoreStatus(
+            self.id,
+            state,
+            self.durability,
+            self.tail.position,
+            streams,
+            types,
+            snapshots,
+            self._file_bytes(),
+            self._log.waiting,
+            self.subscribers,
+            "" if trouble is None else str(trouble),
+        )
+
+    def _file_bytes(self) -> int:
+        if self._files is None:
+            return int(self._connection.pragma("page_count") * self._connection.pragma("page_size"))
+        return self._files.database.stat().st_size
+
+    async def verify(self) -> VerifyReport:
+        """Check the whole store; on a file this runs beside everything else."""
+        if self._files is None:
+            return inspection.verify_connection(self._connection, self.id)
+        report = await asyncio.to_thread(inspection.verify_file, self._files.database, self.id)
+        if not report.ok:
+            self._damage = StoreCorruptError(self.id, report.problems[0])
+        return report
+
+    async def copy_to(self, target: Path) -> None:
+        """Write a consistent copy to a new file."""
+        if self._files is None:
+            inspection.copy_memory(self._connection, target, self.id)
+        else:
+            await asyncio.to_thread(inspection.copy_file, self._files.database, target, self.id)
+
+    async def close(self, *, remove: bool = False) -> None:
+        """Answer what was accepted and close the files; with `remove` delete them."""
+        await self._log.close()
+        self.closed = True
+        self.tail.wakeups.close()
+        if self._files is not None:
+            self.reader.close()
+            if remove:
+                self._files.remove()
+            self._files.release()
+
+
+def _settle(future: asyncio.Future[object], answer: object, error: GaterError | None) -> None:
+    if future.done():
+        return
+    if error is None:
+        future.set_result(answer)
+    else:
+        future.set_exception(error)
+
+
+def new_config(
+    store: str, folder: Path, *, memory: bool, description: str = "", tags: tuple[str, ...] = ()
+) -> StoreConfig:
+    """The configuration of a store that is made now."""
+    return StoreConfig(
+        store_id=store,
+        data_dir="" if memory else str(folder),
+        db_type="memory" if memory else "single",
+        store_description=description,
+        tags=tags,
+        created_at=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+    )
+
+
+def open_memory_store(config: StoreConfig, limits: Limits) -> Store:
+    """A new store that lives in memory."""
+    connection = open_memory()
+    opening.create_content(connection, config)
+    tail = Tail(0)
+    log = MemoryLog(config.store_id, Machine(connection, MemoryLog.durability), limits, tail.extend)
+    return Store(config, None, connection, tail, log)
+
+
+async def open_file_store(folder: Path, store: str, limits: Limits, create: StoreConfig | None = None) -> Store:
+    """A store on its file in `folder`: opened, or with `create` made."""
+    files = StoreFiles(folder, store)
+    if create is None and not files.database.exists():
+        raise StoreNotFoundError(store)
+    files.acquire()
+    try:
+        watermark = Watermark(files.watermark)
+        machine = await asyncio.to_thread(_open_machine, files, watermark, create)
+        reading = open_file(files.database, read_only=True, cache_kib=READER_CACHE_KIB)
+    except BaseException:
+        files.release()
+        raise
+    tail = Tail(machine.position)
+    checkpointer = Checkpointer(store, files.database)
+    checkpointer.watch(machine.connection)
+
+    def reopen() -> Machine:
+        machine = _open_machine(files, watermark, None)
+        checkpointer.watch(machine.connection)
+        return machine
+
+    log = LocalLog(store, reopen, machine, watermark, checkpointer, limits, tail.extend)
+    return Store(opening.read_config(reading), files, reading, tail, log)
+
+
+def _open_machine(files: StoreFiles, watermark: Watermark, create: StoreConfig | None) -> Machine:
+    if create is None:
+        connection = opening.open_store(files, watermark)
+    else:
+        watermark.write(0)
+        connection = opening.create_store(files, create)
+    return Machine(connection, LocalLog.durability)

@@ -1,0 +1,1 @@
+"""Following a store: what is stored already, then what is new."""

@@ -1,0 +1,1 @@
+"""What travels: frames, bundles of them, sessions that exchange them, and errors as codes."""
