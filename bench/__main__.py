@@ -12,7 +12,7 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from subprocess import TimeoutExpired
-from typing import Any
+from typing import Any, Final
 
 from rich.console import Console
 
@@ -23,13 +23,16 @@ from bench.rounds import Run
 from bench.servers import ServerError
 from bench.table import Row
 
+WIDTH_WITHOUT_TERMINAL: Final = 170
+
 
 def main(arguments: list[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that servers and folders are cleaned up
-    console = Console()
-    seconds, rounds = (0.7, 3) if options.quick else (2.0, 5)
-    settings = {"rounds": options.rounds or rounds, "seconds a turn": options.seconds or seconds}
+    console = Console(width=None if sys.stdout.isatty() else WIDTH_WITHOUT_TERMINAL)
+    rounds = options.rounds or (3 if options.quick else 5)
+    seconds = options.seconds or (0.7 if options.quick else 2.0)
+    settings = {"rounds": rounds, "seconds a turn": seconds}
     with tempfile.TemporaryDirectory(prefix="gater-bench-", dir=options.folder) as folder:
         facts = machine.describe(Path(folder))
         console.print(", ".join(f"{name} {value}" for name, value in {**facts, **settings}.items()), highlight=False)
@@ -38,8 +41,8 @@ def main(arguments: list[str] | None = None) -> int:
             with Console(stderr=True).status(id) as status:
                 run = Run(
                     folder=Path(folder),
-                    seconds=settings["seconds a turn"],
-                    rounds=settings["rounds"],
+                    seconds=seconds,
+                    rounds=rounds,
                     quick=options.quick,
                     large=options.large,
                     say=_progress(id, status.update),
@@ -58,7 +61,8 @@ def _measured(id: str, run: Run) -> list[Row]:
     try:
         return WORKS[id](run)
     except (LoadError, ServerError, TimeoutExpired) as error:
-        return [Row(id, (WORKS[id].__doc__ or "").splitlines()[0], problem=f"not measured: {error}")]
+        work = (WORKS[id].__doc__ or "").splitlines()[0].removeprefix(f"{id}: ")
+        return [Row(id, work, problem=f"not measured: {error}")]
 
 
 def _progress(id: str, update: Callable[[str], Any]) -> Callable[[str], None]:

@@ -22,8 +22,8 @@ def new_events(count: int) -> list[gater.NewEvent]:
 @asynccontextmanager
 async def opened(target: str) -> AsyncIterator[gater.GaterApi]:
     """The API on a server (a URL) or in this process (a folder), after one append that proves it is durable."""
-    api = gater.connect(target) if target.startswith("http") else gater.open(target, stores=[STORE])
-    async with api:
+    way_in = gater.connect(target) if target.startswith("http") else gater.open(target, stores=[STORE])
+    async with way_in as api:
         result = await api.append_events(STORE, PROBE_STREAM, new_events(1))
         if result.durability != "fsync":
             raise RuntimeError(f"appends reach {result.durability}, not fsync")

@@ -87,7 +87,7 @@ async def append(target: str, callers: int, seconds: float) -> dict[str, float]:
     loop = asyncio.get_running_loop()
     connections = []
     for _ in range(callers):
-        _, connection = await loop.create_connection(Connection, address.hostname, address.port)
+        _, connection = await loop.create_connection(Connection, address.hostname or "127.0.0.1", address.port or 80)
         connections.append(connection)
     requests = [append_request(address.netloc, f"http-{caller}") for caller in range(callers)]
     result = await run_tasks(callers, lambda caller: connections[caller].send(requests[caller]), seconds=seconds)

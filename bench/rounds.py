@@ -30,7 +30,9 @@ def alternate(run: Run, unit: str, sides: Mapping[str, Callable[[], float]]) -> 
     """Gives each side one turn a round, in the opposite order every other round."""
     values: dict[str, list[float]] = {name: [] for name in sides}
     for number in range(run.rounds):
-        order = list(sides) if number % 2 == 0 else list(reversed(sides))
+        order = list(sides)
+        if number % 2 == 1:
+            order.reverse()
         for name in order:
             run.say(f"round {number + 1} of {run.rounds}: {name}")
             values[name].append(sides[name]())

@@ -22,7 +22,7 @@ STOP_WITHIN: Final = 10.0
 
 
 class ServerError(RuntimeError):
-    """A server did not start; carries what it printed."""
+    """A server did not start; carries the last line it printed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +79,7 @@ def _running(command: list[str], url: str, is_ready: Callable[[], bool], folder:
     try:
         while not is_ready():
             if process.poll() is not None or time.perf_counter() - started > READY_WITHIN:
-                raise ServerError(f"{Path(command[0]).name} did not start:\n{output_file.read_text()[-2000:]}")
+                raise ServerError(f"{Path(command[0]).name} did not start: {_last_line(output_file)}")
             time.sleep(0.005)
         yield Server(url, process.pid, time.perf_counter() - started)
     finally:
@@ -94,6 +94,10 @@ def _stop(process: subprocess.Popen[bytes]) -> None:
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
+
+
+def _last_line(file: Path) -> str:
+    return (file.read_text(errors="replace").strip().splitlines() or ["it printed nothing"])[-1]
 
 
 def _free_port() -> int:

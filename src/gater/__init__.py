@@ -3,6 +3,7 @@
 from gater.api.arguments import LIVE, StreamAppend
 from gater.api.gater_api import GaterApi
 from gater.gateway.opening import open_api as open
+from gater.gateway.opening import open_blocking as open_sync
 from gater.model.commands import StreamGuard, WriteResult
 from gater.model.errors import (
     AccessError,
@@ -90,6 +91,7 @@ __all__ = [
     "WriteResult",
     "WrongExpectedVersionError",
     "open",
+    "open_sync",
 ]
 
 __version__ = "0.1.0"

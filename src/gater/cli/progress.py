@@ -32,3 +32,15 @@ def progress(label: str, total: int | None, *, unit: str = "events", shown: bool
 
 def _ignore(step: int) -> None:
     """Advance nothing."""
+
+
+@contextmanager
+def waiting(label: str) -> Iterator[None]:
+    """Show that something is being done whose length nobody knows."""
+    if not sys.stderr.isatty():
+        yield
+        return
+    from rich.console import Console
+
+    with Console(stderr=True).status(label):
+        yield

@@ -1,4 +1,4 @@
-"""`gater.open`: the API on this process's own stores."""
+"""`gater.open` and `gater.open_sync`: the API on this process's own stores."""
 
 from __future__ import annotations
 
@@ -6,13 +6,16 @@ from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from os import PathLike
 from pathlib import Path
+from typing import Final
 
+from gater.api.blocking import BlockingGaterApi
 from gater.api.gater_api import GaterApi
 from gater.gateway.gateway import Gateway
 from gater.gateway.local_caller import LocalCaller
 from gater.model.limits import Limits
 
-MEMORY = ":memory:"
+MEMORY: Final = ":memory:"
+"""In place of a folder: keep everything in memory."""
 
 
 @asynccontextmanager
@@ -24,11 +27,17 @@ async def open_api(
     `stores` are made if missing. The path `":memory:"` keeps everything in memory. Raises StoreUnavailableError when
     another process has one of the stores open.
     """
-    memory = str(path) == MEMORY
-    gateway = Gateway(Path(path), limits=limits, memory=memory)
+    gateway = Gateway(Path(path), limits=limits, memory=str(path) == MEMORY)
     try:
         await gateway.start()
         await gateway.ensure_stores(stores)
-        yield GaterApi(LocalCaller(gateway, owns_gateway=False))
+        yield GaterApi(LocalCaller(gateway))
     finally:
         await gateway.close()
+
+
+def open_blocking(
+    path: str | PathLike[str], *, stores: Sequence[str] = (), limits: Limits | None = None
+) -> BlockingGaterApi:
+    """The same, blocking: for `with`, or to be closed by hand."""
+    return BlockingGaterApi(open_api(path, stores=stores, limits=limits))

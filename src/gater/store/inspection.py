@@ -16,6 +16,7 @@ _CHECKS: Final = (
     ("versions of stream {0} have a hole before {1}", queries.VERSION_HOLES),
     ("the oldest visible event of stream {0} is missing", queries.MISSING_FIRST),
     ("the event at position {0} belongs to no stream or type", queries.ORPHANS),
+    ("the index by type misses {0} at position {1}", queries.UNINDEXED),
     ("version {1} of stream {0} stands before its predecessor", queries.DISORDER),
 )
 
@@ -90,7 +91,7 @@ def copy_memory(connection: apsw.Connection, target: Path, store: str) -> None:
             writing.pragma("application_id", connection.pragma("application_id"))
             writing.pragma("user_version", connection.pragma("user_version"))
             with writing:
-                for table in ("meta", "streams", "event_types", "events", "snapshots"):
+                for table in ("meta", "streams", "event_types", "events", "type_blocks", "snapshots"):
                     for row in connection.execute(f"SELECT * FROM {table}"):
                         marks = ",".join("?" * len(row))
                         writing.execute(f"INSERT INTO {table} VALUES ({marks})", row)

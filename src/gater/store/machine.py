@@ -7,7 +7,7 @@ draws a number. A batch is one transaction; within it, a refused command changes
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 from uuid import UUID
 
 import apsw
@@ -26,6 +26,9 @@ from gater.store.heads import DELETED, LIVE, TOMBSTONED, Head, Heads, Types
 from gater.store.importing import plan_import
 from gater.store.places import Places
 from gater.store.rows import insert_rows, select_in
+
+BLOCK_SHIFT: Final = 8
+"""A block of positions, the unit of the index by type, is position >> BLOCK_SHIFT."""
 
 EventRow = tuple[str, int, int, bytes, str, str, bytes, bytes | None, int]
 """An event in the field order of model.events.Event."""
@@ -52,12 +55,17 @@ class Machine:
         self.position = max(self.position, queries.one(self.connection, queries.GET_META, ("position",)) or 0)
         self._heads = Heads(self.connection)
         self._types = Types(self.connection)
+        self._block = self.position >> BLOCK_SHIFT
+        in_block = self.connection.execute(queries.BLOCK_TYPES, (self._block << BLOCK_SHIFT,))
+        self._block_types: set[int] = {row[0] for row in in_block}
+        self._last_id: bytes = queries.one(self.connection, queries.LAST_EVENT_ID) or b""
         self._new_batch()
 
     def _new_batch(self) -> None:
         self._places = Places()
         self._new_streams: list[Any] = []
         self._new_rows: list[Any] = []
+        self._new_type_blocks: list[int] = []
         self._events: list[EventRow] = []
         self._changed = False
 
@@ -114,6 +122,9 @@ class Machine:
             elif isinstance(command, c.DeleteStream | c.TruncateStream):
                 names.append(command.stream_id)
         self._heads.load(names)
+        # Time-ordered ids are mostly newer than every stored one; those need not be looked up.
+        last_id = self._last_id
+        ids = [event_id for event_id in ids if event_id <= last_id]
         for event_id, sid, version, position in select_in(self.connection, queries.PLACES, ids):
             self._places.add(event_id, sid, version, position)
 
@@ -289,11 +300,20 @@ class Machine:
             event.data,
             event.metadata,
         )
+        tid = self._types.number(event_type)
+        if position >> BLOCK_SHIFT != self._block:
+            self._block = position >> BLOCK_SHIFT
+            self._block_types = set()
+        if tid not in self._block_types:
+            self._block_types.add(tid)
+            self._new_type_blocks += (tid, self._block)
+        if event_id > self._last_id:
+            self._last_id = event_id
         self._new_rows += (
             position,
             head.sid,
             version,
-            self._types.number(event_type),
+            tid,
             event_id,
             created,
             None if content_type == JSON else content_type,
@@ -311,6 +331,9 @@ class Machine:
         if self._types.added:
             insert_rows(self.connection, queries.INSERT_TYPES, 2, self._types.added)
             self._types.added = []
+        if self._new_type_blocks:
+            insert_rows(self.connection, queries.INSERT_TYPE_BLOCKS, 2, self._new_type_blocks)
+            self._new_type_blocks = []
         if self._new_rows:
             insert_rows(self.connection, queries.INSERT_EVENTS, 9, self._new_rows)
             self._new_rows = []

@@ -22,6 +22,9 @@ ADD_COMPACTED: Final = "UPDATE meta SET value = value + ? WHERE name = 'compacte
 LAST_POSITION: Final = "SELECT coalesce(max(position), 0) FROM events"
 LAST_SID: Final = "SELECT coalesce(max(sid), 0) FROM streams"
 LAST_TID: Final = "SELECT coalesce(max(tid), 0) FROM event_types"
+LAST_EVENT_ID: Final = "SELECT max(event_id) FROM events"
+# The types that the newest block of positions holds already.
+BLOCK_TYPES: Final = "SELECT DISTINCT tid FROM events WHERE position >= ?"
 
 # A stream's version is that of its newest event; compaction may have removed even that, then `first` tells it.
 HEADS: Final = """
@@ -35,6 +38,7 @@ PLACES: Final = "SELECT event_id, sid, version, position FROM events WHERE event
 
 INSERT_STREAMS: Final = "INSERT INTO streams (sid, name, first, state) VALUES "
 INSERT_TYPES: Final = "INSERT INTO event_types (tid, name) VALUES "
+INSERT_TYPE_BLOCKS: Final = "INSERT OR IGNORE INTO type_blocks VALUES "
 INSERT_EVENTS: Final = "INSERT INTO events VALUES "
 UPDATE_STREAM: Final = "UPDATE streams SET first = ?, state = ? WHERE sid = ?"
 
@@ -111,6 +115,12 @@ DISORDER: Final = """
 SELECT s.name, v.version FROM (
     SELECT sid, version, position, lag(position) OVER (PARTITION BY sid ORDER BY version) AS before FROM events
 ) v JOIN streams s ON s.sid = v.sid WHERE v.position < v.before LIMIT 10"""
+
+
+# Types of events that the index by type does not find.
+UNINDEXED: Final = """
+SELECT t.name, e.position FROM events e JOIN event_types t ON t.tid = e.tid
+WHERE NOT EXISTS (SELECT 1 FROM type_blocks b WHERE b.tid = e.tid AND b.block = e.position >> 8) LIMIT 10"""
 
 
 def one(connection: apsw.Connection, query: str, parameters: tuple[Any, ...] = ()) -> Any:

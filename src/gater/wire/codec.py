@@ -19,14 +19,35 @@ _KEPT_BUFFER_BYTES: Final = 1 << 20
 _encode_into: Final = msgspec.msgpack.Encoder().encode_into
 _pack_array_header: Final = struct.Struct(">BI").pack_into
 
-decode_client_bundle: Final = msgspec.msgpack.Decoder(list[ClientFrame]).decode
-"""The frames of a client's message; raises msgspec.DecodeError when it is not a bundle of client frames."""
-decode_server_bundle: Final = msgspec.msgpack.Decoder(list[ServerFrame]).decode
-"""The frames of a server's message; raises msgspec.DecodeError when it is not a bundle of server frames."""
+_decode_client_bundle: Final = msgspec.msgpack.Decoder(list[ClientFrame]).decode
+_decode_server_bundle: Final = msgspec.msgpack.Decoder(list[ServerFrame]).decode
+
+DECODE_ERRORS: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+"""What a msgpack decoder raises for bytes that do not hold what it expects."""
+
+
+class MalformedError(ValueError):
+    """A message is not a bundle of the frames that its sender may send."""
 
 
 class UnencodableError(ValueError):
     """What was to be sent cannot be written as msgpack."""
+
+
+def decode_client_bundle(message: bytes) -> list[ClientFrame]:
+    """The frames of a client's message; raises MalformedError."""
+    try:
+        return _decode_client_bundle(message)
+    except DECODE_ERRORS as error:
+        raise MalformedError(str(error)) from None
+
+
+def decode_server_bundle(message: bytes) -> list[ServerFrame]:
+    """The frames of a server's message; raises MalformedError."""
+    try:
+        return _decode_server_bundle(message)
+    except DECODE_ERRORS as error:
+        raise MalformedError(str(error)) from None
 
 
 class Bundle:

@@ -24,7 +24,7 @@ HTTP_STATUS: Final[dict[type[errors.GaterError], int]] = {
     errors.PermissionDeniedError: 403,
     errors.NoWorkersError: 503,
     errors.RequestTimeoutError: 504,
-    errors.OverloadedError: 429,
+    errors.OverloadedError: 503,
     errors.StoreUnavailableError: 503,
     errors.MisconfiguredError: 500,
     errors.MissingExtraError: 501,

@@ -10,7 +10,10 @@ from typing import Annotated, Any, Final
 
 import msgspec
 
-RequestId = Annotated[int, msgspec.Meta(ge=1, lt=1 << 63)]
+LARGEST_ID: Final = (1 << 53) - 1
+"""Every language can count that far without losing one."""
+
+RequestId = Annotated[int, msgspec.Meta(ge=1, le=LARGEST_ID)]
 """Chosen by the client, unique among what is under way on a connection."""
 Credit = Annotated[int, msgspec.Meta(ge=0, le=1 << 31)]
 """How many items a stream may send."""
@@ -55,7 +58,7 @@ class Response(msgspec.Struct, frozen=True, array_like=True, tag=3, gc=False):
 class Failure(msgspec.Struct, frozen=True, array_like=True, tag=4, gc=False):
     """Server to client: the call, the stream or (id 0) the connection ends with this error."""
 
-    id: Annotated[int, msgspec.Meta(ge=0, lt=1 << 63)]
+    id: Annotated[int, msgspec.Meta(ge=0, le=LARGEST_ID)]
     code: str
     message: str
     details: dict[str, Any]

@@ -1,0 +1,86 @@
+"""`gater status`, `gater verify` and `gater backup`: how the stores are, and a copy for when they are not."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from gater.cli import output
+from gater.cli.arguments import StoreName, store_names
+from gater.cli.command import Call, command
+from gater.cli.failures import FAILED
+from gater.cli.progress import waiting
+
+MaybeStore = Annotated[str | None, typer.Argument(metavar="[STORE]", help="One store; without it, all.")]
+CopyTo = Annotated[Path, typer.Argument(metavar="FILE", help="The new file.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to the program."""
+    command(app, "status")(status)
+    command(app, "verify")(verify)
+    command(app, "backup")(backup)
+
+
+async def status(call: Call, store: MaybeStore = None) -> None:
+    """Show how the stores are doing."""
+    async with call.api() as api:
+        found = [await api.get_store_status(name) for name in await store_names(api, store)]
+    if call.json:
+        output.print_document(found)
+        return
+    rows = [
+        (
+            each.store,
+            each.state,
+            each.durability,
+            each.position,
+            each.streams,
+            each.event_types,
+            each.snapshots,
+            output.size(each.file_bytes),
+            each.subscribers,
+            each.waiting_commands,
+            each.reason,
+        )
+        for each in found
+    ]
+    columns = ["STORE", "STATE", "DURABILITY", "EVENTS", "STREAMS", "TYPES", "SNAPSHOTS", "SIZE", "SUBSCRIBERS", "WAITING", ""]
+    output.remark(f"{call.target} answers.")
+    output.print_table(columns, rows, empty="No stores. `gater stores create NAME` makes one.")
+
+
+async def verify(call: Call, store: MaybeStore = None) -> None:
+    """Check whole stores: every page, every index, that positions and versions are gapless."""
+    async with call.api() as api:
+        names = await store_names(api, store)
+        reports = []
+        for name in names:
+            with waiting(f"Verifying {name}"):
+                reports.append(await api.verify(name))
+    if call.json:
+        output.print_document([report.to_dict() for report in reports])
+    else:
+        rows = [
+            (report.store, "sound" if report.ok else "DAMAGED", report.events, report.streams, report.position)
+            for report in reports
+        ]
+        output.print_table(("STORE", "VERDICT", "EVENTS", "STREAMS", "POSITION"), rows, empty="No stores.")
+        for report in reports:
+            for problem in report.problems:
+                output.remark(f"{report.store}: {problem}")
+    if not all(report.ok for report in reports):
+        raise typer.Exit(FAILED)
+
+
+async def backup(call: Call, store: StoreName, file: CopyTo) -> None:
+    """Write a consistent copy of a store to a new file, while the store works."""
+    async with call.api() as api:
+        with waiting(f"Copying {store}"):
+            size = await api.backup(store, file)
+    if call.json:
+        output.print_document({"store": store, "file": str(file), "bytes": size})
+    else:
+        print(f"Copied {store} to {file} ({output.size(size)}).")

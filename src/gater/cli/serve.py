@@ -1,0 +1,49 @@
+"""`gater serve`: run a node; its flags are the settings."""
+
+from __future__ import annotations
+
+import inspect
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from gater.cli.command import run_coroutine
+from gater.cli.failures import WRONG_USAGE, exit_on_failure, report
+from gater.cli.setting_flags import flag_parameters
+from gater.model.errors import MisconfiguredError
+
+if TYPE_CHECKING:
+    from gater.config.settings import Settings
+
+ConfigFile = Annotated[
+    Path | None,
+    typer.Option("--config", metavar="FILE", help="A TOML file with settings. (GATER_CONFIG)"),
+]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to the program."""
+    config = inspect.Parameter("config", inspect.Parameter.KEYWORD_ONLY, annotation=ConfigFile, default=None)
+    vars(serve)["__signature__"] = inspect.Signature([config, *flag_parameters()])
+    app.command("serve")(serve)
+
+
+def serve(config: Path | None, **flags: Any) -> None:
+    """Run a node: stores on this machine, served over HTTP and RPC on one port.
+
+    A setting comes from its flag here, else from the environment, else from the file, else from its default. Ctrl-C
+    or SIGTERM ends the node when what it accepted is answered.
+    """
+    with exit_on_failure(interrupt_code=0):
+        run_coroutine(run_node(_settings(config, flags)))
+
+
+def _settings(config: Path | None, flags: dict[str, Any]) -> Settings:
+    from gater.config.sources import load_settings
+
+    try:
+        return load_settings(flags, file=config)
+    except MisconfiguredError as error:
+        report(error, json=False)
+        raise typer.Exit(WRONG_USAGE) from None

@@ -1,0 +1,121 @@
+"""Who calls, and what they may do: bearer tokens with scopes, the same for HTTP and RPC."""
+
+from __future__ import annotations
+
+import hmac
+import ipaddress
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+import msgspec
+
+from gater.api.operations import Operation
+from gater.config.settings import Settings
+from gater.config.tokens import SCOPES, Scope, Token, token_digest
+from gater.model.errors import PermissionDeniedError, UnauthenticatedError
+from gater.server.permissions import PERMISSIONS
+
+
+class Principal(msgspec.Struct, frozen=True):
+    """Who calls: the name that logs use, and what is allowed where (no stores: all of them)."""
+
+    name: str
+    scopes: frozenset[Scope]
+    stores: frozenset[str] = frozenset()
+    stream_prefix: str = ""
+
+
+ANONYMOUS: Final = Principal("anonymous", frozenset(SCOPES))
+"""A caller without a token, where that is allowed."""
+
+
+class Authenticator:
+    """Tells from the headers of a request who makes it."""
+
+    def __init__(self, tokens: Iterable[Token], *, anonymous: bool, local_names_only: bool = False) -> None:
+        """With `local_names_only`, anonymous callers must address the node by a loopback name or an IP address."""
+        self._known = [(token.digest, _principal(token, number)) for number, token in enumerate(tokens, 1)]
+        self._anonymous = anonymous
+        self._local_names_only = local_names_only
+
+    def authenticate(self, headers: Mapping[str, str]) -> Principal:
+        """Who sent these headers (names in lower case, or looked up without regard to case).
+
+        Raises UnauthenticatedError for a missing or unknown token. An anonymous request that a browser makes for a
+        page of another site is refused with PermissionDeniedError: it would borrow the reach of its user.
+        """
+        given = headers.get("authorization")
+        if given is not None:
+            return self._bearer(given)
+        if not self._anonymous:
+            raise UnauthenticatedError(message="A token is needed: Authorization: Bearer TOKEN")
+        self._refuse_foreign_pages(headers)
+        return ANONYMOUS
+
+    def _bearer(self, given: str) -> Principal:
+        scheme, _, token = given.strip().partition(" ")
+        if scheme.lower() != "bearer":
+            raise UnauthenticatedError(message="The Authorization header is not of the form: Bearer TOKEN")
+        digest = token_digest(token.strip())
+        found = None
+        for known, principal in self._known:
+            if hmac.compare_digest(known, digest):
+                found = principal
+        if found is None:
+            raise UnauthenticatedError(message="The token is not known here")
+        return found
+
+    def _refuse_foreign_pages(self, headers: Mapping[str, str]) -> None:
+        host = headers.get("host", "")
+        origin = headers.get("origin")
+        if origin is not None and origin.partition("://")[2] != host:
+            raise PermissionDeniedError(message=f"A page of {origin} may not call this node without a token")
+        if self._local_names_only and host and not _is_local_name(host):
+            raise PermissionDeniedError(
+                message=f"Anonymous calls must address this node as localhost or by its IP address, not as {host}"
+            )
+
+
+def authenticator(settings: Settings) -> Authenticator:
+    """The authenticator that the settings describe."""
+    return Authenticator(
+        settings.tokens,
+        anonymous=settings.anonymous,
+        local_names_only=settings.allow_anonymous is None and settings.loopback,
+    )
+
+
+def authorise(principal: Principal, operation: Operation[Any]) -> None:
+    """Return if the principal may do this; else raise PermissionDeniedError, which names the missing scope."""
+    if principal is ANONYMOUS:
+        return
+    permission = PERMISSIONS[operation.name]
+    if permission.scope not in principal.scopes:
+        raise PermissionDeniedError(operation.name, permission.scope)
+    if principal.stores and getattr(operation, "store", None) not in principal.stores:
+        raise PermissionDeniedError(
+            operation.name, permission.scope, message="The token is not for this store", stores=sorted(principal.stores)
+        )
+    prefix = principal.stream_prefix
+    if prefix and not all(name.startswith(prefix) for name in permission.reach(operation)):
+        raise PermissionDeniedError(
+            operation.name,
+            permission.scope,
+            message="The token is only for streams with a certain prefix",
+            stream_prefix=prefix,
+        )
+
+
+def _principal(token: Token, number: int) -> Principal:
+    return Principal(
+        token.name or f"token {number}", frozenset(token.scopes), frozenset(token.stores), token.stream_prefix
+    )
+
+
+def _is_local_name(host: str) -> bool:
+    try:
+        name = urlsplit(f"//{host}").hostname or ""
+        return name == "localhost" or name.endswith(".localhost") or bool(ipaddress.ip_address(name))
+    except ValueError:
+        return False

@@ -1,0 +1,1 @@
+"""The routes of HTTP, by noun, and what they have in common."""

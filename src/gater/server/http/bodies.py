@@ -1,0 +1,191 @@
+"""The JSON that callers send: its shapes, and how events in it become what the store keeps.
+
+Payloads are not looked into: their JSON is checked and stored as it came.
+"""
+
+from __future__ import annotations
+
+from base64 import b64decode
+from datetime import datetime
+from typing import Any, Final
+
+import msgspec
+
+from uuid_utils import uuid7
+
+from gater.api.arguments import check_position, check_start_version
+from gater.model.commands import StreamGuard, StreamWrite
+from gater.model.errors import InvalidArgumentError, ValidationError
+from gater.model.events import JSON, ImportedEvent, RawEvent, encode_payload, parse_event_id
+from gater.model.expected_version import ANY, parse_expected_version
+from gater.model.identifiers import check_event_type, check_name, check_stream_id
+
+_NULL: Final = msgspec.Raw(b"null")
+
+
+class EventBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """An event to append.
+
+    `data` is any JSON; with a `content_type` other than `application/json` it is base64 text. `event_id` (a UUID,
+    made when absent) makes the append repeatable.
+    """
+
+    event_type: str
+    data: msgspec.Raw = _NULL
+    metadata: msgspec.Raw | None = None
+    event_id: str | None = None
+    content_type: str | None = None
+
+
+class AppendBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Events to append to one stream."""
+
+    events: list[EventBody]
+
+
+class StreamAppendBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Events to append to one of several streams; `expected_version` is a version or a word."""
+
+    stream_id: str
+    events: list[EventBody]
+    expected_version: int | str = ANY
+
+
+class GuardBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A condition on a stream that is not written to."""
+
+    stream_id: str
+    expected_version: int | str
+
+
+class AppendStreamsBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Appends to several streams, done whole if every expected version and every guard holds."""
+
+    appends: list[StreamAppendBody]
+    guards: list[GuardBody] = []
+
+
+class StoreBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A store to make."""
+
+    store: str
+    in_memory: bool = False
+    description: str = ""
+    tags: list[str] = []
+
+
+class TruncateBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Where a stream is to begin."""
+
+    before_version: int
+
+
+class SnapshotBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A snapshot to keep; `data` as in an event, `created_epoch` in milliseconds."""
+
+    data: msgspec.Raw
+    metadata: dict[str, Any] | None = None
+    source_uuid: str | None = None
+    source_type: str | None = None
+    source_version: int | None = None
+    content_type: str | None = None
+    created_at: datetime | None = None
+    created_epoch: int | None = None
+
+
+class ImportedLine(EventBody, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """An event as an export wrote it; `position` and `created` are not used."""
+
+    stream_id: str
+    version: int
+    created_epoch: int
+    position: int | None = None
+    created: str | None = None
+
+
+decode_append: Final = msgspec.json.Decoder(AppendBody | list[EventBody]).decode
+decode_append_streams: Final = msgspec.json.Decoder(AppendStreamsBody).decode
+decode_store: Final = msgspec.json.Decoder(StoreBody).decode
+decode_truncate: Final = msgspec.json.Decoder(TruncateBody).decode
+decode_snapshot: Final = msgspec.json.Decoder(SnapshotBody).decode
+decode_imported_line: Final = msgspec.json.Decoder(ImportedLine).decode
+
+
+def raw_events(body: AppendBody | list[EventBody]) -> tuple[RawEvent, ...]:
+    """The events of an append as a command carries them."""
+    return tuple([raw_event(event) for event in (body if isinstance(body, list) else body.events)])
+
+
+def raw_event(body: EventBody) -> RawEvent:
+    """The event as a command carries it; InvalidArgumentError or ValidationError names the field."""
+    data, content_type = payload(body.data, body.content_type)
+    return RawEvent(
+        uuid7().bytes if body.event_id is None else parse_event_id(body.event_id),
+        check_event_type(body.event_type),
+        content_type,
+        data,
+        _metadata(body.metadata),
+    )
+
+
+def imported_event(line: ImportedLine) -> ImportedEvent:
+    """The event of an export as an import carries it."""
+    return ImportedEvent(
+        check_stream_id(line.stream_id),
+        check_start_version(line.version),
+        check_position(line.created_epoch, "created_epoch"),
+        raw_event(line),
+    )
+
+
+def payload(data: msgspec.Raw, content_type: str | None) -> tuple[bytes, str]:
+    """The bytes of a payload and its content type."""
+    if content_type is None or content_type == JSON:
+        return encode_payload(bytes(data), JSON, "data")
+    try:
+        return encode_payload(b64decode(msgspec.json.decode(data, type=str), validate=True), content_type, "data")
+    except (msgspec.DecodeError, ValueError):
+        raise ValidationError("data", f"base64 text, for the content type is not {JSON}") from None
+
+
+def _metadata(metadata: msgspec.Raw | None) -> bytes | None:
+    raw = b"null" if metadata is None else bytes(metadata)
+    if raw == b"null":
+        return None
+    if not raw.startswith(b"{"):
+        raise ValidationError("metadata", "a JSON object")
+    return encode_payload(raw, JSON, "metadata")[0]
+
+
+def stream_writes(body: AppendStreamsBody) -> tuple[StreamWrite, ...]:
+    """The writes of an append to several streams, each named once."""
+    writes = tuple(
+        [
+            StreamWrite(
+                check_stream_id(append.stream_id),
+                tuple([raw_event(event) for event in append.events]),
+                parse_expected_version(append.expected_version),
+            )
+            for append in body.appends
+        ]
+    )
+    if not writes or len({write.stream_id for write in writes}) < len(writes):
+        raise InvalidArgumentError("appends", "one or more streams, each named once")
+    return writes
+
+
+def stream_guards(body: AppendStreamsBody) -> tuple[StreamGuard, ...]:
+    """The guards of an append to several streams."""
+    return tuple(
+        [
+            StreamGuard(check_name(guard.stream_id, "stream_id"), parse_expected_version(guard.expected_version))
+            for guard in body.guards
+        ]
+    )
+
+
+def snapshot_record(body: SnapshotBody) -> dict[str, Any]:
+    """The snapshot record that the API takes."""
+    data, content_type = payload(body.data, body.content_type)
+    given = {name: value for name, value in msgspec.structs.asdict(body).items() if value is not None}
+    return {**given, "data": data, "content_type": content_type}

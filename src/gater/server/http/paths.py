@@ -1,0 +1,13 @@
+"""The paths of the API."""
+
+from __future__ import annotations
+
+from typing import Final
+
+STORES: Final = "/v1/stores"
+STORE: Final = f"{STORES}/{{store:str}}"
+STREAMS: Final = f"{STORE}/streams"
+STREAM: Final = f"{STREAMS}/{{stream_id:str}}"
+SNAPSHOTS: Final = f"{STORE}/snapshots"
+SNAPSHOT: Final = f"{SNAPSHOTS}/{{source_uuid:str}}/{{stream_uuid:str}}"
+SNAPSHOT_VERSION: Final = f"{SNAPSHOT}/{{version:str}}"

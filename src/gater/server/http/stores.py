@@ -1,0 +1,115 @@
+"""Routes of stores: making and removing them, how they are, verification, compaction, import and backup."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from litestar import delete, get, post
+from litestar.handlers import HTTPRouteHandler
+from litestar.response.base import ASGIResponse
+
+from gater.api import operations as op
+from gater.model.identifiers import check_store_id
+from gater.model.stores import StoreConfig, StoreStatus
+from gater.server.http.answers import Imported, Removed, ShownStore, StoreList, Verified, json_answer, nothing
+from gater.server.http.bodies import ImportedLine, StoreBody, decode_store
+from gater.server.http.documented import documented
+from gater.server.http.importing import import_lines
+from gater.server.http.paths import STORE, STORES
+from gater.server.http.requests import AnyRequest, access_of, json_body, path_text, query
+from gater.server.http.streaming import NDJSON, StreamingAnswer, opened
+
+OCTETS: Final = "application/octet-stream"
+
+
+@get(STORES, tags=["stores"], opt=documented(answer=StoreList))
+async def list_stores(request: AnyRequest) -> ASGIResponse:
+    """The stores that can be reached."""
+    return json_answer(StoreList(await access_of(request).api.list_stores()))
+
+
+@post(STORES, tags=["stores"], opt=documented(body=StoreBody, status=201, answer=StoreConfig))
+async def create_store(request: AnyRequest) -> ASGIResponse:
+    """Make a store, on a file or in memory."""
+    api = access_of(request).api
+    body = await json_body(request, decode_store)
+    made = await api.create_store(body.store, in_memory=body.in_memory, description=body.description, tags=body.tags)
+    return json_answer(made, 201)
+
+
+@get(STORE, tags=["stores"], opt=documented(answer=ShownStore))
+async def get_store(request: AnyRequest) -> ASGIResponse:
+    """A store: how it was made, and how it is doing."""
+    api, store = access_of(request).api, path_text(request, "store")
+    return json_answer(ShownStore(await api.get_store_config(store), await api.get_store_status(store)))
+
+
+@delete(STORE, tags=["stores"], status_code=204, opt=documented(status=204))
+async def remove_store(request: AnyRequest) -> ASGIResponse:
+    """Close a store and delete its files, for good."""
+    await access_of(request).api.remove_store(path_text(request, "store"))
+    return nothing()
+
+
+@get(f"{STORE}/status", tags=["stores"], opt=documented(answer=StoreStatus))
+async def get_store_status(request: AnyRequest) -> ASGIResponse:
+    """How a store is doing: state, position, size, what waits."""
+    return json_answer(await access_of(request).api.get_store_status(path_text(request, "store")))
+
+
+@get(f"{STORE}/config", tags=["stores"], opt=documented(answer=StoreConfig))
+async def get_store_config(request: AnyRequest) -> ASGIResponse:
+    """How a store was made."""
+    return json_answer(await access_of(request).api.get_store_config(path_text(request, "store")))
+
+
+@post(f"{STORE}/verify", tags=["stores"], status_code=200, opt=documented(answer=Verified))
+async def verify(request: AnyRequest) -> ASGIResponse:
+    """Check a whole store: every page, every index, that positions and versions are gapless."""
+    report = await access_of(request).api.verify(path_text(request, "store"))
+    return json_answer(report.to_dict())
+
+
+@post(f"{STORE}/compact", tags=["stores"], status_code=200, opt=documented(answer=Removed))
+async def compact(request: AnyRequest) -> ASGIResponse:
+    """Give back the space of deleted and truncated events; positions stay as they are."""
+    return json_answer(Removed(await access_of(request).api.compact_store(path_text(request, "store"))))
+
+
+@post(
+    f"{STORE}/import",
+    tags=["stores"],
+    status_code=200,
+    opt=documented(body=ImportedLine, body_type=NDJSON, answer=Imported),
+)
+async def import_events(request: AnyRequest) -> ASGIResponse:
+    """Append exported events, one JSON object a line, with their ids, versions and times.
+
+    What is here already is passed over, so that an import can be repeated. The body may be of any length; what came
+    in before an error stays.
+    """
+    return json_answer(await import_lines(request, access_of(request).caller, path_text(request, "store")))
+
+
+@get(f"{STORE}/backup", tags=["stores"], opt=documented(other_types=(OCTETS,)))
+async def backup(request: AnyRequest) -> ASGIResponse:
+    """A consistent copy of a store's file, taken while the store works: put it in a data folder as NAME.db."""
+    store = check_store_id(path_text(request, "store"))
+    chunks = await opened(access_of(request).caller.stream(op.BackupStore(store)))
+    return StreamingAnswer(
+        chunks, media_type=OCTETS, headers={"content-disposition": f'attachment; filename="{store}.db"'}
+    )
+
+
+ROUTES: Final[tuple[HTTPRouteHandler, ...]] = (
+    list_stores,
+    create_store,
+    get_store,
+    remove_store,
+    get_store_status,
+    get_store_config,
+    verify,
+    compact,
+    import_events,
+    backup,
+)

@@ -1,0 +1,126 @@
+"""Answers that are sent while they are made, with flat memory: they wait for the reader, and end when it leaves."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncGenerator, Coroutine, Mapping, Sequence
+from typing import Any, Final, TypeVar
+
+import msgspec
+from litestar.response.base import ASGIResponse
+from litestar.types import Receive, Send
+
+from gater.model.errors import GaterError
+from gater.model.events import Event
+from gater.server.http.answers import encode
+from gater.wire.errors import error_body
+
+NDJSON: Final = "application/x-ndjson"
+HEARTBEAT_SECONDS: Final = 15.0
+
+Item = TypeVar("Item")
+
+log = logging.getLogger(__name__)
+
+
+class StreamingAnswer(ASGIResponse):
+    """An answer of chunks, without a length known beforehand.
+
+    It is complete when `chunks` ends or `until` is set; a failure of `chunks` breaks the connection off, so that the
+    reader does not take a part for the whole. With a `heartbeat`, that is sent every HEARTBEAT_SECONDS.
+    """
+
+    __slots__ = ("_chunks", "_heartbeat", "_until")
+    _should_set_content_length = False
+
+    def __init__(
+        self,
+        chunks: AsyncGenerator[bytes, None],
+        *,
+        media_type: str,
+        headers: Mapping[str, str] | None = None,
+        heartbeat: bytes = b"",
+        until: asyncio.Event | None = None,
+    ) -> None:
+        super().__init__(media_type=media_type, headers=dict(headers or {}))
+        self._chunks = chunks
+        self._heartbeat = heartbeat
+        self._until = until
+
+    async def send_body(self, send: Send, receive: Receive) -> None:
+        """Send until the first reason to stop: the end, the reader is gone, the server stops."""
+        works: list[Coroutine[Any, Any, Any]] = [self._send_chunks(send), _disconnected(receive)]
+        if self._heartbeat:
+            works.append(self._beat(send))
+        if self._until is not None:
+            works.append(self._until.wait())
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(work) for work in works]
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            for task in tasks:
+                task.cancel()
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+    async def _send_chunks(self, send: Send) -> None:
+        try:
+            async for chunk in self._chunks:
+                await send({"type": "http.response.body", "body": chunk, "more_body": True})
+        finally:
+            await self._chunks.aclose()
+
+    async def _beat(self, send: Send) -> None:
+        while True:
+            await asyncio.sleep(HEARTBEAT_SECONDS)
+            await send({"type": "http.response.body", "body": self._heartbeat, "more_body": True})
+
+
+async def _disconnected(receive: Receive) -> None:
+    """Return when the reader is gone."""
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
+async def opened(items: AsyncGenerator[Item, None]) -> AsyncGenerator[Item, None]:
+    """The same items, the first of which is there already: what forbids the whole stream is raised at once."""
+    try:
+        first = [await anext(items)]
+    except StopAsyncIteration:
+        first = []
+    return _chained(first, items)
+
+
+async def _chained(first: list[Item], rest: AsyncGenerator[Item, None]) -> AsyncGenerator[Item, None]:
+    try:
+        for item in first:
+            yield item
+        async for item in rest:
+            yield item
+    finally:
+        await rest.aclose()
+
+
+def event_line(event: Event) -> bytes:
+    """The event as one line of JSON; line breaks that its payload holds between its values are taken out."""
+    line = encode(event.to_dict())
+    return msgspec.json.format(line, indent=-1) if b"\n" in line or b"\r" in line else line
+
+
+def ndjson_answer(pages: AsyncGenerator[Sequence[Event], None]) -> StreamingAnswer:
+    """The events of the pages, one JSON object a line.
+
+    A failure on the way ends it with a line of the form of every error: `{"error": …}`.
+    """
+    return StreamingAnswer(_lines(pages), media_type=NDJSON)
+
+
+async def _lines(pages: AsyncGenerator[Sequence[Event], None]) -> AsyncGenerator[bytes, None]:
+    try:
+        async for page in pages:
+            if page:
+                yield b"\n".join([*map(event_line, page), b""])
+    except GaterError as error:
+        log.warning("a read broke off", extra={"code": error.code, "reason": str(error)})
+        yield encode(error_body(error)) + b"\n"
+    finally:
+        await pages.aclose()

@@ -1,0 +1,177 @@
+"""The RPC way in: WebSocket connections at `/rpc`, on the port that serves HTTP.
+
+uvicorn hands a connection that asks for an upgrade to its WebSocket protocol class; here that is picows' own protocol,
+so that nothing stands between the socket and picows' parser.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Mapping, MutableMapping
+from functools import partial
+from typing import Any, Final, Protocol, cast
+
+import msgspec
+from picows import WSAutoPingStrategy, WSUpgradeRequest, WSUpgradeResponse, WSUpgradeResponseWithListener
+from picows.picows import WSProtocol  # type: ignore[attr-defined]
+from uvicorn.config import Config
+from uvicorn.server import ServerState
+
+from gater.model.errors import GaterError, NotFoundError, OverloadedError
+from gater.model.limits import Limits
+from gater.server.rpc_connection import Authorise, Dispatcher, RpcConnection
+from gater.wire.errors import error_body, http_status
+from gater.wire.limits import LIMIT_HEADER, largest_client_message, largest_request
+from gater.wire.server_session import SessionLimits
+
+PATH: Final = "/rpc"
+IDLE_SECONDS: Final = 20.0
+"""A client that has sent nothing for so long is asked for a sign of life."""
+REPLY_SECONDS: Final = 20.0
+"""A client that gives no sign of life for so long is taken for gone."""
+READ_BUFFER_BYTES: Final = 64 << 10
+
+_encode_json: Final = msgspec.json.Encoder().encode
+
+
+class Authenticate(Protocol):
+    """Finds out who calls."""
+
+    def __call__(self, headers: Mapping[str, str]) -> Any:
+        """The principal that the headers of a handshake name (keys in any case); raises UnauthenticatedError."""
+        ...
+
+
+class _WebSocketLog(logging.LoggerAdapter[logging.Logger]):
+    """What picows logs: defects as they are, all else (clients that come, go or err) for debugging only."""
+
+    def log(self, level: int, msg: object, *args: object, **kwargs: Any) -> None:
+        """Pass on with the level that it deserves here."""
+        super().log(level if kwargs.get("exc_info") else min(level, logging.DEBUG), msg, *args, **kwargs)
+
+    def process(self, msg: Any, kwargs: MutableMapping[str, Any]) -> tuple[Any, MutableMapping[str, Any]]:
+        """The message as it is."""
+        return msg, kwargs
+
+
+_log: Final = _WebSocketLog(logging.getLogger(__name__))
+
+
+class RpcEndpoint:
+    """What all RPC connections share: who may connect, how many, and what carries their operations out."""
+
+    def __init__(
+        self,
+        dispatcher: Dispatcher,
+        *,
+        limits: Limits | None = None,
+        session_limits: SessionLimits | None = None,
+        max_connections: int = 1_000,
+        authenticate: Authenticate | None = None,
+        authorise: Authorise | None = None,
+    ) -> None:
+        """Without `authenticate` everyone may connect, without `authorise` do everything.
+
+        `max_connections` counts HTTP connections too.
+        """
+        self._dispatcher = dispatcher
+        self._session_limits = session_limits or SessionLimits()
+        self._max_connections = max_connections
+        self._authenticate = authenticate
+        self._authorise = authorise
+        limits = limits or Limits()
+        self._handshake_headers = {LIMIT_HEADER: str(largest_request(limits.max_request_bytes))}
+        self.max_message_bytes = largest_client_message(limits.max_request_bytes)
+        """Bytes of the largest message that is read from a client."""
+
+    @property
+    def protocol_class(self) -> type[asyncio.Protocol]:
+        """What to give uvicorn as `ws`."""
+        return cast("type[asyncio.Protocol]", partial(RpcProtocol, self))
+
+    def admit(self, server_state: ServerState, request: WSUpgradeRequest) -> WSUpgradeResponseWithListener:
+        """The answer to a handshake: a connection, or a refusal with an HTTP status and the error as its body."""
+        try:
+            connection = self._admitted(server_state, request)
+        except GaterError as error:
+            return WSUpgradeResponseWithListener(_refusal(error), None)
+        response = WSUpgradeResponse.create_101_response(self._handshake_headers)
+        return WSUpgradeResponseWithListener(response, connection)
+
+    def _admitted(self, server_state: ServerState, request: WSUpgradeRequest) -> RpcConnection:
+        path = request.path.partition(b"?")[0].decode(errors="replace")
+        if path != PATH:
+            raise NotFoundError("path", path)
+        principal = None if self._authenticate is None else self._authenticate(request.headers)
+        if len(server_state.connections) >= self._max_connections:
+            raise OverloadedError("connections", self._max_connections)
+        return RpcConnection(
+            self._dispatcher,
+            principal=principal,
+            authorise=self._authorise,
+            limits=self._session_limits,
+            max_message_bytes=self.max_message_bytes,
+            tasks=server_state.tasks,
+        )
+
+
+class RpcProtocol(WSProtocol):  # type: ignore[misc]
+    """A connection as uvicorn sees it."""
+
+    def __init__(
+        self, endpoint: RpcEndpoint, *, config: Config, server_state: ServerState, app_state: dict[str, Any]
+    ) -> None:
+        super().__init__(
+            None,  # host and port: of a client only
+            None,  # path: of a client only
+            False,  # is_client_side
+            partial(endpoint.admit, server_state),
+            _log,
+            True,  # disconnect_on_exception
+            None,  # handshake timeout: uvicorn has read the whole request
+            True,  # enable_auto_ping
+            IDLE_SECONDS,
+            REPLY_SECONDS,
+            WSAutoPingStrategy.PING_WHEN_IDLE,
+            True,  # enable_auto_pong
+            endpoint.max_message_bytes,
+            None,  # extra headers: of a client only
+            READ_BUFFER_BYTES,
+        )
+        self._server_state = server_state
+
+    def data_received(self, data: bytes) -> None:
+        """The request that uvicorn has read; what follows comes straight from the transport."""
+        rest = memoryview(data)
+        while rest:
+            buffer = self.get_buffer(len(rest))
+            size = min(len(buffer), len(rest))
+            buffer[:size] = rest[:size]
+            self.buffer_updated(size)
+            rest = rest[size:]
+        if self.listener is not None:
+            self._server_state.connections.add(cast("Any", self))
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The socket is closed."""
+        self._server_state.connections.discard(cast("Any", self))
+        super().connection_lost(exc)
+
+    def shutdown(self) -> None:
+        """Answer what is under way, then close; uvicorn waits until the connection is gone."""
+        if self.listener is not None:
+            self.listener.drain()
+
+
+def _refusal(error: GaterError) -> WSUpgradeResponse:
+    status = http_status(error)
+    headers = {"Content-Type": "application/json"}
+    if status == 401:
+        headers["WWW-Authenticate"] = "Bearer"
+    if status == 503:
+        headers["Retry-After"] = "1"
+    refusal: WSUpgradeResponse = WSUpgradeResponse.create_error_response(
+        status, _encode_json(error_body(error)), headers
+    )
+    return refusal

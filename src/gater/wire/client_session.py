@@ -1,0 +1,141 @@
+"""The client's side of a connection, without I/O: numbers requests, takes messages, offers frames to send."""
+
+from __future__ import annotations
+
+from typing import Any, Final, Generic, TypeVar
+
+from gater.model.errors import GaterError, RequestTooLargeError, ValidationError
+from gater.wire.codec import Bundle, MalformedError, UnencodableError, decode_server_bundle
+from gater.wire.errors import from_wire
+from gater.wire.frames import CONNECTION, Cancel, End, Failure, Grant, Item, Request, Response, ServerFrame
+
+Owner = TypeVar("Owner")
+
+NO_LIMIT: Final = 1 << 62
+
+
+class ClientSession(Generic[Owner]):
+    """What one client waits for; whoever waits is an `owner`, handed back with each frame that concerns it.
+
+    An owner gets one Response or Failure for a call; Items and then one End or Failure for a stream; nothing more
+    after `cancel`.
+    """
+
+    def __init__(self, max_request_bytes: int = NO_LIMIT) -> None:
+        self.outgoing = Bundle()
+        """Frames to send."""
+        self.broken: GaterError | None = None
+        """Set when the server broke the protocol: close, the session takes no more."""
+        self.goodbye: GaterError | None = None
+        """Why the server ends the connection, once it has said so."""
+        self._max_request_bytes = max_request_bytes
+        self._last_id = 0
+        self._calls: dict[int, Owner] = {}
+        self._streams: dict[int, Owner] = {}
+        self._credit: dict[int, int] = {}
+
+    @property
+    def calls(self) -> dict[int, Owner]:
+        """Who waits for the answer of a call, by request id, oldest first. Not to be changed."""
+        return self._calls
+
+    @property
+    def streams(self) -> dict[int, Owner]:
+        """Who reads a stream, by request id. Not to be changed."""
+        return self._streams
+
+    def call(self, owner: Owner, operation: str, arguments: Any) -> int:
+        """Ask for an answer; returns the request id.
+
+        Raises RequestTooLargeError or ValidationError, and sends nothing, when the request cannot be sent.
+        """
+        request_id = self._request(operation, arguments, 0)
+        self._calls[request_id] = owner
+        return request_id
+
+    def open(self, owner: Owner, operation: str, arguments: Any, credit: int) -> int:
+        """Ask for a stream that may at first send `credit` items; returns the request id. Raises as `call` does."""
+        request_id = self._request(operation, arguments, credit)
+        self._streams[request_id] = owner
+        self._credit[request_id] = credit
+        return request_id
+
+    def _request(self, operation: str, arguments: Any, credit: int) -> int:
+        request_id = self._last_id + 1
+        try:
+            size = self.outgoing.add(Request(request_id, operation, arguments, credit))
+        except UnencodableError as error:
+            raise ValidationError("arguments", str(error)) from None
+        if size > self._max_request_bytes:
+            self.outgoing.drop_last(size)
+            raise RequestTooLargeError(size, self._max_request_bytes)
+        self._last_id = request_id
+        return request_id
+
+    def cancel(self, request_id: int) -> None:
+        """Wait no longer; nothing happens when the call or stream is over."""
+        if self._calls.pop(request_id, None) is not None or self._close_stream(request_id) is not None:
+            self.outgoing.add(Cancel(request_id))
+
+    def grant(self, request_id: int, credit: int) -> None:
+        """Let a stream send more items; nothing happens when it is over."""
+        if request_id in self._streams:
+            self._credit[request_id] += credit
+            self.outgoing.add(Grant(request_id, credit))
+
+    def receive(self, message: bytes) -> list[tuple[Owner, ServerFrame]]:
+        """Take a message; returns the frames that somebody waits for, in order."""
+        if self.broken is not None:
+            return []
+        received: list[tuple[Owner, ServerFrame]] = []
+        try:
+            for frame in decode_server_bundle(message):
+                owner = self._owner(frame)
+                if owner is not None:
+                    received.append((owner, frame))
+        except MalformedError as error:
+            self.broken = ValidationError("message", str(error))
+        return received
+
+    def _owner(self, frame: ServerFrame) -> Owner | None:
+        """Who waits for this frame; None when nobody does."""
+        request_id = frame.id
+        kind = type(frame)
+        if kind is Response:
+            owner = self._calls.pop(request_id, None)
+            if owner is None:
+                self._check_known(request_id, self._streams)
+            return owner
+        if kind is Item:
+            owner = self._streams.get(request_id)
+            if owner is None:
+                self._check_known(request_id, self._calls)
+            elif self._credit[request_id] < 1:
+                raise MalformedError(f"stream {request_id} sent more than its credit")
+            else:
+                self._credit[request_id] -= 1
+            return owner
+        if kind is End:
+            owner = self._close_stream(request_id)
+            if owner is None:
+                self._check_known(request_id, self._calls)
+            return owner
+        assert type(frame) is Failure
+        if request_id == CONNECTION:
+            self.goodbye = from_wire(frame.code, frame.message, frame.details)
+            return None
+        owner = self._calls.pop(request_id, None)
+        if owner is None:
+            owner = self._close_stream(request_id)
+        if owner is None:
+            self._check_known(request_id, {})
+        return owner
+
+    def _close_stream(self, request_id: int) -> Owner | None:
+        self._credit.pop(request_id, None)
+        return self._streams.pop(request_id, None)
+
+    def _check_known(self, request_id: int, others: dict[int, Owner]) -> None:
+        """A frame for nobody is a late one, unless it could never have been asked for."""
+        if request_id in others or request_id > self._last_id:
+            raise MalformedError(f"nobody asked for this frame with id {request_id}")
