@@ -12,7 +12,7 @@ import typer
 
 from gater.cli import output
 from gater.cli.arguments import ExpectedVersion, StoreName, StreamId, expected_version, json_object, json_value
-from gater.cli.command import Call, command
+from gater.cli.command import Call
 from gater.cli.progress import progress
 
 if TYPE_CHECKING:
@@ -24,11 +24,6 @@ EventType = Annotated[
 Data = Annotated[list[str] | None, typer.Argument(metavar="[DATA]...", help="JSON payload, one for each event.")]
 Metadata = Annotated[str | None, typer.Option("--metadata", metavar="JSON", help="Metadata of each event: an object.")]
 EventId = Annotated[str | None, typer.Option("--event-id", metavar="UUID", help="Id of the one event.")]
-
-
-def register(app: typer.Typer) -> None:
-    """Add the command to the program."""
-    command(app, "append")(append)
 
 
 async def append(
@@ -109,4 +104,5 @@ def _tell(call: Call, stream: str, count: int, result: WriteResult) -> None:
         output.print_document({"stream_id": stream, "events": count, **answer})
     else:
         events = "1 event" if count == 1 else f"{count:,} events"
-        print(f"Appended {events} to {stream}: version {result.version}, position {result.position} ({result.durability}).")
+        reached = f"version {result.version}, position {result.position} ({result.durability})"
+        print(f"Appended {events} to {stream}: {reached}.")

@@ -45,7 +45,9 @@ def json_value(text: str, name: str) -> bytes:
     try:
         msgspec.json.decode(text.encode())
     except (msgspec.DecodeError, UnicodeEncodeError, RecursionError) as error:
-        raise typer.BadParameter(f"not JSON: {error}: {text!r} (text needs its quotes: '\"text\"')", param_hint=name) from None
+        raise typer.BadParameter(
+            f"not JSON: {error}: {text!r} (text needs its quotes: '\"text\"')", param_hint=name
+        ) from None
     return text.encode()
 
 

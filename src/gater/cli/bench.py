@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import typer
 
 from gater.cli import output
-from gater.cli.command import Call, command
+from gater.cli.command import Call
 from gater.cli.latency import LatencyHistogram
 from gater.cli.progress import progress
 
@@ -44,11 +44,6 @@ class Load:
     events: list[NewEvent]
     stop_at: float
     latencies: LatencyHistogram
-
-
-def register(app: typer.Typer) -> None:
-    """Add the command to the program."""
-    command(app, "bench")(bench)
 
 
 async def bench(

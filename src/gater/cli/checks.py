@@ -9,19 +9,12 @@ import typer
 
 from gater.cli import output
 from gater.cli.arguments import StoreName, store_names
-from gater.cli.command import Call, command
+from gater.cli.command import Call
 from gater.cli.failures import FAILED
 from gater.cli.progress import waiting
 
 MaybeStore = Annotated[str | None, typer.Argument(metavar="[STORE]", help="One store; without it, all.")]
 CopyTo = Annotated[Path, typer.Argument(metavar="FILE", help="The new file.")]
-
-
-def register(app: typer.Typer) -> None:
-    """Add the commands to the program."""
-    command(app, "status")(status)
-    command(app, "verify")(verify)
-    command(app, "backup")(backup)
 
 
 async def status(call: Call, store: MaybeStore = None) -> None:
@@ -47,7 +40,19 @@ async def status(call: Call, store: MaybeStore = None) -> None:
         )
         for each in found
     ]
-    columns = ["STORE", "STATE", "DURABILITY", "EVENTS", "STREAMS", "TYPES", "SNAPSHOTS", "SIZE", "SUBSCRIBERS", "WAITING", ""]
+    columns = [
+        "STORE",
+        "STATE",
+        "DURABILITY",
+        "EVENTS",
+        "STREAMS",
+        "TYPES",
+        "SNAPSHOTS",
+        "SIZE",
+        "SUBSCRIBERS",
+        "WAITING",
+        "",
+    ]
     output.remark(f"{call.target} answers.")
     output.print_table(columns, rows, empty="No stores. `gater stores create NAME` makes one.")
 

@@ -65,11 +65,13 @@ class Call:
 Body = TypeVar("Body", bound=Callable[..., Coroutine[Any, Any, None]])
 
 
-def command(group: typer.Typer, name: str, *, ends_on_interrupt: bool = False) -> Callable[[Body], Body]:
+def command(
+    group: typer.Typer, name: str, *, panel: str | None = None, ends_on_interrupt: bool = False
+) -> Callable[[Body], Body]:
     """Register a coroutine function `(call, its own parameters)` as the command `name` of the group.
 
-    The command also takes the options that say where, and `--json`. Ctrl-C ends it with exit code 130, or with 0
-    when it `ends_on_interrupt`, which is how an endless command ends.
+    The help lists it under the heading `panel`. The command also takes the options that say where, and `--json`.
+    Ctrl-C ends it with exit code 130, or with 0 when it `ends_on_interrupt`, which is how an endless command ends.
     """
 
     def register(body: Body) -> Body:
@@ -82,7 +84,7 @@ def command(group: typer.Typer, name: str, *, ends_on_interrupt: bool = False) -
         run.__dict__.pop("__wrapped__")
         run.__dict__["__signature__"] = _signature(body)
         run.__annotations__ = {}
-        group.command(name)(run)
+        group.command(name, rich_help_panel=panel)(run)
         return body
 
     return register
@@ -98,8 +100,8 @@ def run_coroutine(coroutine: Coroutine[Any, Any, None]) -> None:
         runner.run(coroutine)
 
 
-def root_options(context: typer.Context, url: Url = None, token: Token = None, data_dir: DataDir = None) -> None:
-    """Keep what was said before the command's name, for commands that are not told otherwise."""
+def remember_place(context: typer.Context, url: str | None, token: str | None, data_dir: Path | None) -> None:
+    """Keep where to go as it was said before the command's name, for commands that are not told otherwise."""
     _refuse_two_places(context)
     context.obj = {"url": url, "token": token, "data_dir": data_dir}
 

@@ -46,7 +46,11 @@ class EventTable:
 
     def _row(self, event: Event) -> tuple[str, ...]:
         payload = output.event_payload(event)
-        version, event_type, created = f"{event.version}", output.printable(event.event_type), output.moment(event.created)
+        version, event_type, created = (
+            f"{event.version}",
+            output.printable(event.event_type),
+            output.moment(event.created),
+        )
         if self._one_stream:
             return version, event_type, created, payload
         return f"{event.position}", output.printable(event.stream_id), version, event_type, created, payload

@@ -2,43 +2,68 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 
 import gater
 from gater.cli import append, bench, checks, demo, read, serve, snapshots, stores, streams, subscribe, transfer
-from gater.cli.command import root_options
-from gater.cli.failures import exit_on_failure
+from gater.cli.command import DataDir, Token, Url, command, remember_place
+
+RUN: Final = "Run"
+EVENTS: Final = "Events"
+STORES: Final = "Stores"
 
 app = typer.Typer(
-    name="gater",
-    help="An event store: in process, or served.",
     no_args_is_help=True,
-    rich_markup_mode=None,
+    rich_markup_mode="markdown",
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
 
-def _version(wanted: bool) -> None:
+def _print_version(wanted: bool) -> None:
     if wanted:
         print(f"gater {gater.__version__}")
         raise typer.Exit
 
 
-app.callback()(root_options)
-serve.register(app)
-demo.register(app)
-app.add_typer(stores.group, name="stores")
-app.add_typer(streams.group, name="streams")
-append.register(app)
-read.register(app)
-subscribe.register(app)
-app.add_typer(snapshots.group, name="snapshots")
-transfer.register(app)
-checks.register(app)
-bench.register(app)
+Version = Annotated[
+    bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and end.")
+]
+
+
+@app.callback()
+def root(
+    context: typer.Context,
+    url: Url = None,
+    token: Token = None,
+    data_dir: DataDir = None,
+    version: Version = False,
+) -> None:
+    """Gater: an event store, in process or served.
+
+    Begin with `gater demo`, or with `gater serve --store orders`.
+    """
+    remember_place(context, url, token, data_dir)
+
+
+app.command("serve", rich_help_panel=RUN)(serve.serve)
+app.command("demo", rich_help_panel=RUN)(demo.demo)
+command(app, "bench", panel=RUN)(bench.bench)
+
+command(app, "append", panel=EVENTS)(append.append)
+command(app, "read", panel=EVENTS)(read.read)
+command(app, "subscribe", panel=EVENTS, ends_on_interrupt=True)(subscribe.subscribe)
+command(app, "export", panel=EVENTS)(transfer.export)
+command(app, "import", panel=EVENTS)(transfer.import_)
+
+app.add_typer(stores.group, name="stores", rich_help_panel=STORES)
+app.add_typer(streams.group, name="streams", rich_help_panel=STORES)
+app.add_typer(snapshots.group, name="snapshots", rich_help_panel=STORES)
+command(app, "status", panel=STORES)(checks.status)
+command(app, "verify", panel=STORES)(checks.verify)
+command(app, "backup", panel=STORES)(checks.backup)
 
 
 def main() -> None:

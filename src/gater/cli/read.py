@@ -9,7 +9,7 @@ import typer
 
 from gater.cli import output
 from gater.cli.arguments import OptionalStream, StoreName, one_stream
-from gater.cli.command import Call, command
+from gater.cli.command import Call
 
 if TYPE_CHECKING:
     from gater.api.gater_api import GaterApi
@@ -30,11 +30,6 @@ From = Annotated[
 Count = Annotated[int, typer.Option("--count", "-n", metavar="N", help="At most so many events.")]
 Backward = Annotated[bool, typer.Option("--backward", "-b", help="Newest first.")]
 All = Annotated[bool, typer.Option("--all", "-a", help="To the end, however many there are.")]
-
-
-def register(app: typer.Typer) -> None:
-    """Add the command to the program."""
-    command(app, "read")(read)
 
 
 async def read(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
@@ -20,13 +20,6 @@ ConfigFile = Annotated[
     Path | None,
     typer.Option("--config", metavar="FILE", help="A TOML file with settings. (GATER_CONFIG)"),
 ]
-
-
-def register(app: typer.Typer) -> None:
-    """Add the command to the program."""
-    config = inspect.Parameter("config", inspect.Parameter.KEYWORD_ONLY, annotation=ConfigFile, default=None)
-    vars(serve)["__signature__"] = inspect.Signature([config, *flag_parameters()])
-    app.command("serve")(serve)
 
 
 def serve(config: Path | None, **flags: Any) -> None:
@@ -47,3 +40,7 @@ def _settings(config: Path | None, flags: dict[str, Any]) -> Settings:
     except MisconfiguredError as error:
         report(error, json=False)
         raise typer.Exit(WRONG_USAGE) from None
+
+
+_CONFIG: Final = inspect.Parameter("config", inspect.Parameter.KEYWORD_ONLY, annotation=ConfigFile, default=None)
+vars(serve)["__signature__"] = inspect.Signature([_CONFIG, *flag_parameters()])

@@ -27,9 +27,7 @@ Metadata = Annotated[str | None, typer.Option("--metadata", metavar="JSON", help
 
 
 @command(group, "list")
-async def list_snapshots(
-    call: Call, store: StoreName, source: OfSource = None, stream: OfStream = None
-) -> None:
+async def list_snapshots(call: Call, store: StoreName, source: OfSource = None, stream: OfStream = None) -> None:
     """List the snapshots of a store, by source, stream and version."""
     async with call.api() as api:
         found = await api.list_snapshots(store, source, stream)
@@ -37,7 +35,14 @@ async def list_snapshots(
         output.print_document([snapshot.to_dict() for snapshot in found])
         return
     rows = [
-        (each.source_uuid, each.stream_uuid, each.version, each.source_type, output.moment(each.created_at), _state(each))
+        (
+            each.source_uuid,
+            each.stream_uuid,
+            each.version,
+            each.source_type,
+            output.moment(each.created_at),
+            _state(each),
+        )
         for each in found
     ]
     columns = ("SOURCE", "STREAM", "VERSION", "SOURCE TYPE", "CREATED", "DATA")

@@ -37,9 +37,7 @@ async def list_streams(call: Call, store: StoreName, prefix: Prefix = None, limi
         output.print_table(("STREAM", "VERSION"), rows, empty="No streams.")
 
 
-async def _streams(
-    api: GaterApi, store: str, prefix: str | None, limit: int | None
-) -> AsyncIterator[dict[str, Any]]:
+async def _streams(api: GaterApi, store: str, prefix: str | None, limit: int | None) -> AsyncIterator[dict[str, Any]]:
     ids = await api.get_streams(store, prefix, limit=limit)
     for begin in range(0, len(ids), PAGE):
         page = ids[begin : begin + PAGE]

@@ -8,7 +8,7 @@ import typer
 
 from gater.cli import output
 from gater.cli.arguments import ALL_STREAMS, OptionalStream, StoreName, one_stream
-from gater.cli.command import Call, command
+from gater.cli.command import Call
 
 From = Annotated[
     str,
@@ -17,11 +17,6 @@ From = Annotated[
     ),
 ]
 Count = Annotated[int | None, typer.Option("--count", "-n", metavar="N", help="End after so many events.")]
-
-
-def register(app: typer.Typer) -> None:
-    """Add the command to the program."""
-    command(app, "subscribe", ends_on_interrupt=True)(subscribe)
 
 
 async def subscribe(

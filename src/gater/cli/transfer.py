@@ -14,7 +14,7 @@ import typer
 
 from gater.cli import output
 from gater.cli.arguments import OptionalStream, StoreName, one_stream
-from gater.cli.command import Call, command
+from gater.cli.command import Call
 from gater.cli.progress import Advance, progress
 from gater.model.errors import GaterError, InvalidArgumentError
 
@@ -24,15 +24,11 @@ if TYPE_CHECKING:
 
 Target = Annotated[
     Path | None,
-    typer.Option("--output", "-o", metavar="FILE", help="Write to this new file, whole or not at all.", show_default="stdout"),
+    typer.Option(
+        "--output", "-o", metavar="FILE", help="Write to this new file, whole or not at all.", show_default="stdout"
+    ),
 ]
 Source = Annotated[str, typer.Argument(metavar="[FILE]", help="An exported file; - for stdin.")]
-
-
-def register(app: typer.Typer) -> None:
-    """Add the commands to the program."""
-    command(app, "export")(export)
-    command(app, "import")(import_)
 
 
 async def export(call: Call, store: StoreName, stream: OptionalStream = None, target: Target = None) -> None:
@@ -47,7 +43,9 @@ async def export(call: Call, store: StoreName, stream: OptionalStream = None, ta
         raise typer.BadParameter("an export is JSON already; --json says what --output wrote", param_hint="--json")
     async with call.api() as api:
         total = await _number_of_events(api, store, stream)
-        with progress(f"Exporting {stream or store}", total, shown=target is not None or not sys.stdout.isatty()) as advance:
+        with progress(
+            f"Exporting {stream or store}", total, shown=target is not None or not sys.stdout.isatty()
+        ) as advance:
             chunks = _chunks(api, store, stream, advance)
             if target is None:
                 async for chunk in chunks:

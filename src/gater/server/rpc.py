@@ -22,10 +22,9 @@ from gater.model.errors import GaterError, NotFoundError, OverloadedError
 from gater.model.limits import Limits
 from gater.server.rpc_connection import Authorise, Dispatcher, RpcConnection
 from gater.wire.errors import error_body, http_status
-from gater.wire.limits import LIMIT_HEADER, largest_client_message, largest_request
+from gater.wire.terms import RPC_PATH, largest_client_message, limit_headers
 from gater.wire.server_session import SessionLimits
 
-PATH: Final = "/rpc"
 IDLE_SECONDS: Final = 20.0
 """A client that has sent nothing for so long is asked for a sign of life."""
 REPLY_SECONDS: Final = 20.0
@@ -81,8 +80,8 @@ class RpcEndpoint:
         self._authenticate = authenticate
         self._authorise = authorise
         limits = limits or Limits()
-        self._handshake_headers = {LIMIT_HEADER: str(largest_request(limits.max_request_bytes))}
-        self.max_message_bytes = largest_client_message(limits.max_request_bytes)
+        self._handshake_headers = limit_headers(limits)
+        self.max_message_bytes = largest_client_message(limits)
         """Bytes of the largest message that is read from a client."""
 
     @property
@@ -101,7 +100,7 @@ class RpcEndpoint:
 
     def _admitted(self, server_state: ServerState, request: WSUpgradeRequest) -> RpcConnection:
         path = request.path.partition(b"?")[0].decode(errors="replace")
-        if path != PATH:
+        if path != RPC_PATH:
             raise NotFoundError("path", path)
         principal = None if self._authenticate is None else self._authenticate(request.headers)
         if len(server_state.connections) >= self._max_connections:

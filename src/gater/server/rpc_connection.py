@@ -14,16 +14,16 @@ from collections.abc import AsyncGenerator, Callable
 from functools import partial
 from typing import Any, Final, Protocol
 
-from picows import WSCloseCode, WSFrame, WSListener, WSMsgType, WSTransport
+from picows import WSCloseCode, WSMsgType, WSTransport
 
 from gater.api.operations import Operation, StreamingOperation
 from gater.model.errors import GaterError, InternalError, ValidationError
 from gater.server.rpc_requests import STREAMING, decode_operation
-from gater.wire.codec import HEADROOM, MalformedError
-from gater.wire.fragments import Fragments
+from gater.wire.codec import HEADROOM
 from gater.wire.frames import Cancel, ClientFrame, Request
-from gater.wire.limits import FULL_BUNDLE_BYTES
+from gater.wire.message_listener import MessageListener
 from gater.wire.server_session import ServerSession, SessionLimits
+from gater.wire.terms import FULL_BUNDLE_BYTES
 
 TURN_REQUESTS: Final = 256
 """Requests of one connection that are begun before others have their turn."""
@@ -69,7 +69,7 @@ class _OpenStream:
         self.wake = wake
 
 
-class RpcConnection(WSListener):
+class RpcConnection(MessageListener):
     """A connected client."""
 
     def __init__(
@@ -83,12 +83,12 @@ class RpcConnection(WSListener):
         tasks: set[asyncio.Task[None]],
     ) -> None:
         """`tasks`: where the tasks of open streams are kept, for whoever stops the server to wait for."""
+        super().__init__(max_message_bytes)
         self._dispatch = dispatcher.dispatch
         self._stream_of = dispatcher.stream
         self._principal = principal
         self._authorise = authorise
         self._session = ServerSession(STREAMING, limits)
-        self._fragments = Fragments(max_message_bytes)
         self._tasks = tasks
         self._loop = asyncio.get_running_loop()
         self._streams: dict[int, _OpenStream] = {}
@@ -109,18 +109,16 @@ class RpcConnection(WSListener):
         self._transport = transport
         transport.underlying_transport.set_write_buffer_limits(high=PAUSE_BYTES)
 
-    def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
-        """A WebSocket frame arrived."""
-        kind = frame.msg_type
-        if kind is WSMsgType.BINARY and frame.fin and not self._fragments.unfinished:
-            self._receive(frame.get_payload_as_bytes())
-        elif kind is WSMsgType.BINARY or kind is WSMsgType.CONTINUATION:
-            self._receive_part(frame.get_payload_as_bytes(), first=kind is WSMsgType.BINARY, last=bool(frame.fin))
-        elif kind is WSMsgType.CLOSE:
-            self._close(WSCloseCode.OK)
-            transport.disconnect()
-        elif kind is WSMsgType.TEXT:
-            self._break_off("messages are binary")
+    def on_close(self, code: int) -> None:
+        """The client leaves."""
+        self._close(WSCloseCode.OK)
+        self._transport.disconnect()
+
+    def on_violation(self, reason: str) -> None:
+        """The client broke the protocol."""
+        if not self._closing:
+            self._session.break_off(ValidationError("message", reason))
+            self._close(WSCloseCode.PROTOCOL_ERROR)
 
     def on_ws_disconnected(self, transport: WSTransport) -> None:
         """The connection is gone: nobody waits for anything any more."""
@@ -145,16 +143,8 @@ class RpcConnection(WSListener):
 
     # --- requests ---
 
-    def _receive_part(self, payload: bytes, *, first: bool, last: bool) -> None:
-        try:
-            message = self._fragments.add(payload, first=first, last=last)
-        except MalformedError as error:
-            self._break_off(str(error))
-        else:
-            if message is not None:
-                self._receive(message)
-
-    def _receive(self, message: bytes) -> None:
+    def on_message(self, message: bytes) -> None:
+        """A bundle of frames arrived."""
         session = self._session
         for frame in session.receive(message):
             if type(frame) is Request:
@@ -167,11 +157,6 @@ class RpcConnection(WSListener):
             self._close(WSCloseCode.PROTOCOL_ERROR)
         elif not self._proceeding:
             self._proceed()
-
-    def _break_off(self, reason: str) -> None:
-        if not self._closing:
-            self._session.break_off(ValidationError("message", reason))
-            self._close(WSCloseCode.PROTOCOL_ERROR)
 
     def _adjust_stream(self, frame: ClientFrame) -> None:
         stream = self._streams.get(frame.id)

@@ -44,9 +44,14 @@ class Checkpointer:
         self._pages = pages
         return apsw.SQLITE_OK
 
+    @property
+    def is_due(self) -> bool:
+        """Whether the log is long enough for `after_commit` to have something to do."""
+        return self._pages >= PAGES_TO_START
+
     def after_commit(self, connection: apsw.Connection) -> None:
         """Start a checkpoint when the log is long; finish it when it is nearly done. On the writer's thread."""
-        if self._pages < PAGES_TO_START:
+        if not self.is_due:
             return
         if self._rest >= 0 and self._pages - self._rest <= PAGES_TO_FINISH:
             self._rest = -1

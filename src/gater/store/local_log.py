@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import logging
 import threading
+import time
 from collections.abc import Callable
 from queue import Empty, SimpleQueue
 from typing import Any, Final
@@ -26,13 +27,23 @@ BATCH_COMMANDS: Final = 1_024
 BATCH_BYTES: Final = 8 << 20
 PROBE_SECONDS: Final = 1.0
 
+LONELY_TURNS: Final = 4
+"""Turns of the event loop in a row with a single command, after which such a command is applied on the loop."""
+SLOW_SECONDS: Final = 0.005
+"""A commit on the loop that took longer ends the practice for SLOW_TURNS turns with a single command."""
+SLOW_TURNS: Final = 2_000
+
 log = logging.getLogger(__name__)
 
-_Entry = tuple[AnyCommand, int, Done]
+Entry = tuple[AnyCommand, int, Done]
+"""A command, the bytes of its payload, and who wants to know."""
 
 
 class LocalLog:
     """Group commit: what arrives while one batch is synced to disk makes up the next.
+
+    Commands of one turn of the event loop go to the writer together. A caller that is alone does not wait for two
+    changes of thread: its command is applied on the loop, as long as the disk is quick.
 
     When the disk fails, the callers of that batch get StoreUnavailableError, every later command is refused at
     once, and the writer tries each second to open the file again and to write; when that works it serves again.
@@ -57,7 +68,11 @@ class LocalLog:
         self._checkpointer = checkpointer
         self._backlog = Backlog(limits)
         self._committed = committed
-        self._queue: SimpleQueue[_Entry | None] = SimpleQueue()
+        self._turn: list[Entry] = []
+        self._lonely_turns = 0
+        self._queue: SimpleQueue[list[Entry] | None] = SimpleQueue()
+        self._rest: list[Entry] = []
+        self._writing = threading.Lock()
         self._trouble: GaterError | None = None
         self._closing = False
         self._loop = asyncio.get_running_loop()
@@ -82,61 +97,114 @@ class LocalLog:
         if self._closing:
             raise StoreUnavailableError(self._store, "the store is closing")
         self._backlog.admit(size)
-        self._queue.put((command, size, done))
+        if not self._turn:
+            self._loop.call_soon(self._end_turn)
+        self._turn.append((command, size, done))
 
     async def close(self) -> None:
         """Finish what was accepted, then stop."""
         if not self._closing:
             self._closing = True
+            self._end_turn()
             self._queue.put(None)
         await self._stopped.wait()
         self._thread.join()
+
+    # --- on the event loop ---
+
+    def _end_turn(self) -> None:
+        """Have the commands of this turn applied: by the writer, or here when there is one and nothing else."""
+        turn, self._turn = self._turn, []
+        if not turn:
+            return
+        if len(turn) > 1 or self._backlog.commands > 1:
+            self._lonely_turns = min(self._lonely_turns, 0)
+        else:
+            self._lonely_turns += 1
+            if self._lonely_turns > LONELY_TURNS and self._trouble is None and self._writing.acquire(blocking=False):
+                try:
+                    applied = self._apply_here(turn[0][0])
+                finally:
+                    self._writing.release()
+                self._answer(turn, applied)
+                return
+        self._queue.put(turn)
+
+    def _apply_here(self, command: AnyCommand) -> Applied:
+        started = time.perf_counter()
+        applied = self._apply([command])
+        if time.perf_counter() - started > SLOW_SECONDS:
+            self._lonely_turns = -SLOW_TURNS
+        if self._trouble is not None or self._checkpointer.is_due:
+            self._queue.put([])
+        return applied
+
+    def _recovered(self) -> None:
+        self._trouble = None
+        log.warning("the store takes writes again", extra={"store": self._store})
+
+    def _answer(self, batch: list[Entry], applied: Applied) -> None:
+        self._backlog.release(len(batch), sum([entry[1] for entry in batch]))
+        if applied.events:
+            self._committed(applied.events)
+        answer_all(batch, applied.outcomes)
 
     # --- on the writer's thread ---
 
     def _run(self) -> None:
         try:
             while (batch := self._next_batch()) is not None:
-                if batch:
+                with self._writing:
                     self._write(batch)
-                elif self._trouble is not None:
-                    self._recover()
         finally:
             self._checkpointer.close()
             self._machine.connection.close()
             self._watermark.close()
             self._call(self._stopped.set)
 
-    def _next_batch(self) -> list[_Entry] | None:
-        """All that waits, up to the bounds of a batch; empty after a second of trouble; None at the end."""
-        queue = self._queue
+    def _next_batch(self) -> list[Entry] | None:
+        """All that waits, up to the bounds of a batch; empty when there is other work to do; None at the end."""
+        waiting = self._rest
         try:
-            entry = queue.get(timeout=PROBE_SECONDS if self._trouble is not None else None)
-        except Empty:
-            return []
-        if entry is None:
-            return None
-        batch, size = [entry], entry[1]
-        try:
-            while len(batch) < BATCH_COMMANDS and size < BATCH_BYTES:
-                entry = queue.get_nowait()
-                if entry is None:
-                    queue.put(None)
+            if not waiting:
+                turn = self._queue.get(timeout=PROBE_SECONDS if self._may_recover() else None)
+                if turn is None:
+                    return None
+                waiting = turn
+            while len(waiting) < BATCH_COMMANDS:
+                turn = self._queue.get_nowait()
+                if turn is None:
+                    self._queue.put(None)
                     break
-                batch.append(entry)
-                size += entry[1]
+                waiting = waiting + turn
         except Empty:
-            return batch
-        return batch
+            pass
+        return self._cut(waiting)
 
-    def _write(self, batch: list[_Entry]) -> None:
-        if self._trouble is not None:
-            applied = Applied([self._trouble] * len(batch), [])
-        else:
-            applied = self._apply([entry[0] for entry in batch])
-        self._call(self._answer, batch, applied)
+    def _cut(self, waiting: list[Entry]) -> list[Entry]:
+        """As much as one batch holds; what is left over begins the next."""
+        size = 0
+        for count, entry in enumerate(waiting):
+            if count == BATCH_COMMANDS or (size and size + entry[1] > BATCH_BYTES):
+                self._rest = waiting[count:]
+                return waiting[:count]
+            size += entry[1]
+        self._rest = []
+        return waiting
+
+    def _write(self, batch: list[Entry]) -> None:
+        if batch:
+            if self._trouble is None:
+                applied = self._apply([entry[0] for entry in batch])
+            else:
+                applied = Applied([self._trouble] * len(batch), [])
+            self._call(self._answer, batch, applied)
+        elif self._may_recover():
+            self._recover()
         if self._trouble is None:
             self._checkpointer.after_commit(self._machine.connection)
+
+    # --- on either thread, one at a time ---
 
     def _apply(self, commands: list[AnyCommand]) -> Applied:
         try:
@@ -155,6 +223,10 @@ class LocalLog:
         self._trouble = trouble
         return Applied([trouble] * len(commands), [])
 
+    def _may_recover(self) -> bool:
+        """Whether the trouble may pass by itself; damage does not."""
+        return self._trouble is not None and self._trouble.retryable
+
     def _recover(self) -> None:
         """Open the file anew, which settles what the failed batch left behind, and see whether it takes writes."""
         with contextlib.suppress(apsw.Error):
@@ -172,20 +244,8 @@ class LocalLog:
         with contextlib.suppress(RuntimeError):
             self._loop.call_soon_threadsafe(function, *arguments)
 
-    # --- on the event loop ---
 
-    def _recovered(self) -> None:
-        self._trouble = None
-        log.warning("the store takes writes again", extra={"store": self._store})
-
-    def _answer(self, batch: list[_Entry], applied: Applied) -> None:
-        self._backlog.release(len(batch), sum([entry[1] for entry in batch]))
-        if applied.events:
-            self._committed(applied.events)
-        answer_all(batch, applied.outcomes)
-
-
-def answer_all(batch: list[_Entry], outcomes: list[Any]) -> None:
+def answer_all(batch: list[Entry], outcomes: list[Any]) -> None:
     """Tell each caller its outcome; one that fails to listen harms no other."""
     for (_, _, done), outcome in zip(batch, outcomes, strict=True):
         try:

@@ -8,7 +8,7 @@ from gater.model.commands import AnyCommand
 from gater.model.errors import GaterError, StoreUnavailableError
 from gater.model.limits import Limits
 from gater.store.backlog import Backlog
-from gater.store.local_log import answer_all
+from gater.store.local_log import Entry, answer_all
 from gater.store.log import Committed, Done
 from gater.store.machine import Machine
 
@@ -24,7 +24,7 @@ class MemoryLog:
         self._machine = machine
         self._backlog = Backlog(limits)
         self._committed = committed
-        self._batch: list[tuple[AnyCommand, int, Done]] = []
+        self._batch: list[Entry] = []
         self._closed = False
         self._loop = asyncio.get_running_loop()
 

@@ -35,6 +35,10 @@ FULL_CHECK_BYTES: Final = 64 << 20
 """Files up to this size are read whole, and so checked whole, each time they are opened."""
 
 
+LOG_BYTES: Final = 4 << 20
+"""Room that the write-ahead log is given in advance."""
+
+
 class StoreFiles:
     """The files of one store in a data folder: the database, its lock, its watermark."""
 
@@ -42,6 +46,7 @@ class StoreFiles:
         self.store = store
         self.database = folder / f"{store}.db"
         self.watermark = folder / f"{store}.watermark"
+        self.log = folder / f"{store}.db-wal"
         self.lock = folder / f"{store}.lock"
         self._lock_file: int | None = None
 
@@ -71,8 +76,8 @@ class StoreFiles:
             path.unlink(missing_ok=True)
 
     def _all(self) -> list[Path]:
-        side = [self.database.with_name(self.database.name + end) for end in ("-wal", "-shm")]
-        return [self.database, *side, self.watermark, self.lock]
+        shared = self.database.with_name(self.database.name + "-shm")
+        return [self.database, self.log, shared, self.watermark, self.lock]
 
 
 def stores_in(folder: Path) -> list[str]:
@@ -90,6 +95,7 @@ def create_store(files: StoreFiles, config: StoreConfig) -> apsw.Connection:
         connection = open_file(files.database, create=True, cache_kib=WRITER_CACHE_KIB)
         connection.pragma("auto_vacuum", "incremental")
         create_content(connection, config)
+        _prepare_log(connection, files)
     _sync_folder(files.database.parent)
     return connection
 
@@ -138,11 +144,30 @@ def open_store(files: StoreFiles, watermark: Watermark) -> apsw.Connection:
         if connection.reserve_bytes("main", -1) != CHECKSUM_BYTES:
             raise StoreCorruptError(files.store, "its pages carry no checksums")
         _migrate(connection, files)
-        connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
+        _prepare_log(connection, files)
         _check_size(connection, files)
         _check_watermark(connection, files, watermark)
         undo.pop_all()
         return connection
+
+
+def _prepare_log(connection: apsw.Connection, files: StoreFiles) -> None:
+    """Empty the write-ahead log, and give it room on the disk.
+
+    A sync of bytes that take the place of others needs no change of the file's length, and so takes a third less
+    time than one that makes the file grow; SQLite takes a log of zeros for an empty one.
+    """
+    connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
+    try:
+        with files.log.open("r+b") as log:
+            if log.seek(0, os.SEEK_END) == 0:
+                log.write(bytes(LOG_BYTES))
+                log.flush()
+                os.fsync(log.fileno())
+    except OSError:
+        # No room to spare: the log grows as it is written, as far as the disk lets it.
+        with contextlib.suppress(OSError):
+            os.truncate(files.log, 0)
 
 
 def _migrate(connection: apsw.Connection, files: StoreFiles) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Container
 from typing import Any, Final, Generic, TypeVar
 
 from gater.model.errors import GaterError, RequestTooLargeError, ValidationError
@@ -9,16 +10,17 @@ from gater.wire.codec import Bundle, MalformedError, UnencodableError, decode_se
 from gater.wire.errors import from_wire
 from gater.wire.frames import CONNECTION, Cancel, End, Failure, Grant, Item, Request, Response, ServerFrame
 
-Owner = TypeVar("Owner")
+Call = TypeVar("Call")
+Stream = TypeVar("Stream")
 
 NO_LIMIT: Final = 1 << 62
 
 
-class ClientSession(Generic[Owner]):
-    """What one client waits for; whoever waits is an `owner`, handed back with each frame that concerns it.
+class ClientSession(Generic[Call, Stream]):
+    """What one client waits for; whoever waits is handed back with each frame that concerns it.
 
-    An owner gets one Response or Failure for a call; Items and then one End or Failure for a stream; nothing more
-    after `cancel`.
+    A call gets one Response or Failure; a stream gets Items and then one End or Failure; neither gets anything after
+    `cancel`.
     """
 
     def __init__(self, max_request_bytes: int = NO_LIMIT) -> None:
@@ -30,33 +32,33 @@ class ClientSession(Generic[Owner]):
         """Why the server ends the connection, once it has said so."""
         self._max_request_bytes = max_request_bytes
         self._last_id = 0
-        self._calls: dict[int, Owner] = {}
-        self._streams: dict[int, Owner] = {}
+        self._calls: dict[int, Call] = {}
+        self._streams: dict[int, Stream] = {}
         self._credit: dict[int, int] = {}
 
     @property
-    def calls(self) -> dict[int, Owner]:
+    def calls(self) -> dict[int, Call]:
         """Who waits for the answer of a call, by request id, oldest first. Not to be changed."""
         return self._calls
 
     @property
-    def streams(self) -> dict[int, Owner]:
+    def streams(self) -> dict[int, Stream]:
         """Who reads a stream, by request id. Not to be changed."""
         return self._streams
 
-    def call(self, owner: Owner, operation: str, arguments: Any) -> int:
+    def call(self, caller: Call, operation: str, arguments: Any) -> int:
         """Ask for an answer; returns the request id.
 
         Raises RequestTooLargeError or ValidationError, and sends nothing, when the request cannot be sent.
         """
         request_id = self._request(operation, arguments, 0)
-        self._calls[request_id] = owner
+        self._calls[request_id] = caller
         return request_id
 
-    def open(self, owner: Owner, operation: str, arguments: Any, credit: int) -> int:
+    def open(self, reader: Stream, operation: str, arguments: Any, credit: int) -> int:
         """Ask for a stream that may at first send `credit` items; returns the request id. Raises as `call` does."""
         request_id = self._request(operation, arguments, credit)
-        self._streams[request_id] = owner
+        self._streams[request_id] = reader
         self._credit[request_id] = credit
         return request_id
 
@@ -83,59 +85,61 @@ class ClientSession(Generic[Owner]):
             self._credit[request_id] += credit
             self.outgoing.add(Grant(request_id, credit))
 
-    def receive(self, message: bytes) -> list[tuple[Owner, ServerFrame]]:
-        """Take a message; returns the frames that somebody waits for, in order."""
+    def receive(self, message: bytes) -> list[tuple[Call | Stream, ServerFrame]]:
+        """Take a message; returns the frames that somebody waits for, each with who that is, in order."""
         if self.broken is not None:
             return []
-        received: list[tuple[Owner, ServerFrame]] = []
+        received: list[tuple[Call | Stream, ServerFrame]] = []
         try:
             for frame in decode_server_bundle(message):
-                owner = self._owner(frame)
-                if owner is not None:
-                    received.append((owner, frame))
+                waiting = self._waiting(frame)
+                if waiting is not None:
+                    received.append((waiting, frame))
         except MalformedError as error:
             self.broken = ValidationError("message", str(error))
         return received
 
-    def _owner(self, frame: ServerFrame) -> Owner | None:
-        """Who waits for this frame; None when nobody does."""
-        request_id = frame.id
-        kind = type(frame)
-        if kind is Response:
-            owner = self._calls.pop(request_id, None)
-            if owner is None:
-                self._check_known(request_id, self._streams)
-            return owner
-        if kind is Item:
-            owner = self._streams.get(request_id)
-            if owner is None:
-                self._check_known(request_id, self._calls)
-            elif self._credit[request_id] < 1:
-                raise MalformedError(f"stream {request_id} sent more than its credit")
-            else:
-                self._credit[request_id] -= 1
-            return owner
-        if kind is End:
-            owner = self._close_stream(request_id)
-            if owner is None:
-                self._check_known(request_id, self._calls)
-            return owner
+    def _waiting(self, frame: ServerFrame) -> Call | Stream | None:
+        """Who waits for this frame; None when nobody does any more."""
+        if type(frame) is Response:
+            caller = self._calls.pop(frame.id, None)
+            if caller is None:
+                self._check_late(frame.id, self._streams)
+            return caller
+        if type(frame) is Item:
+            return self._reader(frame.id)
+        if type(frame) is End:
+            reader = self._close_stream(frame.id)
+            if reader is None:
+                self._check_late(frame.id, self._calls)
+            return reader
         assert type(frame) is Failure
-        if request_id == CONNECTION:
+        if frame.id == CONNECTION:
             self.goodbye = from_wire(frame.code, frame.message, frame.details)
             return None
-        owner = self._calls.pop(request_id, None)
-        if owner is None:
-            owner = self._close_stream(request_id)
-        if owner is None:
-            self._check_known(request_id, {})
-        return owner
+        if frame.id in self._calls:
+            return self._calls.pop(frame.id)
+        reader = self._close_stream(frame.id)
+        if reader is None:
+            self._check_late(frame.id, ())
+        return reader
 
-    def _close_stream(self, request_id: int) -> Owner | None:
+    def _reader(self, request_id: int) -> Stream | None:
+        """Who reads a stream that has sent an item, for which it needs credit."""
+        reader = self._streams.get(request_id)
+        if reader is None:
+            self._check_late(request_id, self._calls)
+        elif self._credit[request_id] < 1:
+            raise MalformedError(f"stream {request_id} sent more than its credit")
+        else:
+            self._credit[request_id] -= 1
+        return reader
+
+    def _close_stream(self, request_id: int) -> Stream | None:
         self._credit.pop(request_id, None)
         return self._streams.pop(request_id, None)
 
-    def _check_known(self, request_id: int, others: dict[int, Owner]) -> None:
-        """A frame for nobody is a late one, unless it could never have been asked for."""
+    def _check_late(self, request_id: int, others: Container[int]) -> None:
+        """A frame that nobody waits for comes late; MalformedError if it could never have been asked for."""
         if request_id in others or request_id > self._last_id:
             raise MalformedError(f"nobody asked for this frame with id {request_id}")

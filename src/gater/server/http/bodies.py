@@ -6,11 +6,11 @@ Payloads are not looked into: their JSON is checked and stored as it came.
 from __future__ import annotations
 
 from base64 import b64decode
+from collections.abc import Callable
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import msgspec
-
 from uuid_utils import uuid7
 
 from gater.api.arguments import check_position, check_start_version
@@ -19,6 +19,8 @@ from gater.model.errors import InvalidArgumentError, ValidationError
 from gater.model.events import JSON, ImportedEvent, RawEvent, encode_payload, parse_event_id
 from gater.model.expected_version import ANY, parse_expected_version
 from gater.model.identifiers import check_event_type, check_name, check_stream_id
+
+Body = TypeVar("Body")
 
 _NULL: Final = msgspec.Raw(b"null")
 
@@ -109,6 +111,16 @@ decode_store: Final = msgspec.json.Decoder(StoreBody).decode
 decode_truncate: Final = msgspec.json.Decoder(TruncateBody).decode
 decode_snapshot: Final = msgspec.json.Decoder(SnapshotBody).decode
 decode_imported_line: Final = msgspec.json.Decoder(ImportedLine).decode
+
+
+def decoded(raw: bytes, decode: Callable[[bytes], Body]) -> Body:
+    """JSON as `decode` reads it, or ValidationError."""
+    try:
+        return decode(raw)
+    except msgspec.ValidationError as error:
+        raise ValidationError("body", str(error)) from None
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise ValidationError("body", f"not JSON: {error}") from None
 
 
 def raw_events(body: AppendBody | list[EventBody]) -> tuple[RawEvent, ...]:

@@ -18,9 +18,9 @@ from gater.model.errors import (
     InvalidStartVersionError,
     RequestTimeoutError,
     RequestTooLargeError,
-    ValidationError,
 )
 from gater.model.expected_version import ANY, WORDS, parse_expected_version
+from gater.server.http.bodies import decoded
 from gater.server.service import Access, Service
 
 AnyRequest = Request[Any, Any, Any]
@@ -52,6 +52,11 @@ def access_of(request: AnyRequest) -> Access:
 def headers_of(scope: HTTPScope) -> dict[str, str]:
     """The headers by their names in lower case; of a repeated one, the last."""
     return {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+
+
+def accepts(request: AnyRequest, media_type: str) -> bool:
+    """Whether the request asks for this media type by name."""
+    return media_type in headers_of(request.scope).get("accept", "")
 
 
 def path_text(request: AnyRequest, name: str) -> str:
@@ -120,16 +125,6 @@ def parse_version_text(text: str) -> int:
 async def json_body(request: AnyRequest, decode: Callable[[bytes], Body]) -> Body:
     """The body as `decode` reads it; ValidationError when it is not JSON of that shape."""
     return decoded(await read_body(request), decode)
-
-
-def decoded(raw: bytes, decode: Callable[[bytes], Body]) -> Body:
-    """JSON as `decode` reads it, or ValidationError."""
-    try:
-        return decode(raw)
-    except msgspec.ValidationError as error:
-        raise ValidationError("body", str(error)) from None
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise ValidationError("body", f"not JSON: {error}") from None
 
 
 async def read_body(request: AnyRequest) -> bytes:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
 
 from litestar import delete, get, post
 from litestar.handlers import HTTPRouteHandler
@@ -16,7 +16,7 @@ from gater.server.http.bodies import ImportedLine, StoreBody, decode_store
 from gater.server.http.documented import documented
 from gater.server.http.importing import import_lines
 from gater.server.http.paths import STORE, STORES
-from gater.server.http.requests import AnyRequest, access_of, json_body, path_text, query
+from gater.server.http.requests import AnyRequest, access_of, body_parts, json_body, path_text, service_of
 from gater.server.http.streaming import NDJSON, StreamingAnswer, opened
 
 OCTETS: Final = "application/octet-stream"
@@ -88,7 +88,8 @@ async def import_events(request: AnyRequest) -> ASGIResponse:
     What is here already is passed over, so that an import can be repeated. The body may be of any length; what came
     in before an error stays.
     """
-    return json_answer(await import_lines(request, access_of(request).caller, path_text(request, "store")))
+    caller, limits = access_of(request).caller, service_of(request).limits
+    return json_answer(await import_lines(body_parts(request), caller, path_text(request, "store"), limits))
 
 
 @get(f"{STORE}/backup", tags=["stores"], opt=documented(other_types=(OCTETS,)))

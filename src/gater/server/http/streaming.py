@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, Coroutine, Mapping, Sequence
+from collections.abc import AsyncGenerator, Coroutine, Mapping
 from typing import Any, Final, TypeVar
 
 import msgspec
@@ -106,7 +106,7 @@ def event_line(event: Event) -> bytes:
     return msgspec.json.format(line, indent=-1) if b"\n" in line or b"\r" in line else line
 
 
-def ndjson_answer(pages: AsyncGenerator[Sequence[Event], None]) -> StreamingAnswer:
+def ndjson_answer(pages: AsyncGenerator[list[Event], None]) -> StreamingAnswer:
     """The events of the pages, one JSON object a line.
 
     A failure on the way ends it with a line of the form of every error: `{"error": …}`.
@@ -114,7 +114,7 @@ def ndjson_answer(pages: AsyncGenerator[Sequence[Event], None]) -> StreamingAnsw
     return StreamingAnswer(_lines(pages), media_type=NDJSON)
 
 
-async def _lines(pages: AsyncGenerator[Sequence[Event], None]) -> AsyncGenerator[bytes, None]:
+async def _lines(pages: AsyncGenerator[list[Event], None]) -> AsyncGenerator[bytes, None]:
     try:
         async for page in pages:
             if page:

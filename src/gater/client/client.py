@@ -1,0 +1,79 @@
+"""The API's caller over the network."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator
+from typing import Any, Final, TypeVar
+
+from gater.api.operations import Operation, StreamingOperation
+from gater.client.link import Link
+from gater.client.retry import may_send_again
+from gater.client.transport import ConnectionLostError
+from gater.model.errors import StoreUnavailableError
+
+Answer = TypeVar("Answer")
+
+WINDOW_PAGES: Final = 8
+"""Items of a stream that are asked for ahead of the reader."""
+
+
+class RemoteCaller:
+    """A Caller (see there) on a server.
+
+    A call that a lost connection leaves without answer is sent again, within its time, if that cannot do anything
+    twice. `overloaded` is passed on: whoever calls knows what can wait.
+    """
+
+    def __init__(self, link: Link, timeout: float) -> None:
+        """`timeout`: seconds a call may take, connecting included, unless it or its operation says otherwise."""
+        self.resumes = True
+        self._link = link
+        self._timeout = timeout
+
+    async def call(self, operation: Operation[Answer], timeout: float | None = None) -> Answer:
+        """The answer of one operation.
+
+        Raises the operation's errors, RequestTimeoutError, and StoreUnavailableError when the server cannot be
+        reached in time or the connection broke and the call may not be repeated.
+        """
+        seconds = timeout if timeout is not None else self._seconds(operation)
+        deadline = None if seconds is None else asyncio.get_running_loop().time() + seconds
+        while True:
+            connection = self._link.current or await self._link.connection(self._connect_by(deadline))
+            try:
+                answer: Answer = await connection.call(operation, deadline, seconds)
+                return answer
+            except ConnectionLostError as lost:
+                if not self.resumes or not may_send_again(operation, lost.begun):
+                    raise _unavailable(operation, lost) from None
+
+    async def stream(self, operation: StreamingOperation[Answer]) -> AsyncGenerator[Answer, None]:
+        """The items of a streaming operation; a StoreUnavailableError ends it when the connection breaks."""
+        connection = self._link.current or await self._link.connection(self._connect_by(None), once=True)
+        items: AsyncGenerator[Any, None] = connection.stream(operation, WINDOW_PAGES)
+        try:
+            async for item in items:
+                yield item
+        except ConnectionLostError as lost:
+            raise _unavailable(operation, lost) from None
+        finally:
+            await items.aclose()
+
+    async def close(self) -> None:
+        """Let go of the connection when the calls under way are answered; streams end with an error."""
+        self.resumes = False
+        await self._link.close(self._timeout)
+
+    def _seconds(self, operation: Operation[Any]) -> float | None:
+        """The time of an operation: this client's, for those that do not take longer by nature."""
+        return self._timeout if operation.timeout == Operation.timeout else operation.timeout
+
+    def _connect_by(self, deadline: float | None) -> float:
+        """When to give up connecting: a call without a time limit waits no longer for a connection than others."""
+        return asyncio.get_running_loop().time() + self._timeout if deadline is None else deadline
+
+
+def _unavailable(operation: Operation[Any], lost: ConnectionLostError) -> StoreUnavailableError:
+    outcome = "; what was asked may have been done" if lost.begun and not operation.repeatable else ""
+    return StoreUnavailableError(getattr(operation, "store", None), f"the connection was lost: {lost.reason}{outcome}")

@@ -1,0 +1,44 @@
+"""Where a client begins: `connect`."""
+
+from __future__ import annotations
+
+import ssl
+from typing import Any
+
+from gater.api.gater_api import GaterApi
+from gater.client.address import parse_address
+from gater.client.client import RemoteCaller
+from gater.client.link import Link, websocket_opener
+from gater.model.errors import InvalidArgumentError
+
+
+def connect(
+    url: str, *, token: str | None = None, timeout: float = 5.0, ssl_context: ssl.SSLContext | None = None
+) -> GaterApi:
+    """The API of the server at `url`; the connection is made when it is first needed, and again when it is lost.
+
+        async with gater.connect("http://127.0.0.1:4001") as api:
+            await api.append_events("orders", "order-1", [gater.NewEvent("OrderPlaced", {"total": 12})])
+
+    `url` is an `http`, `https`, `ws` or `wss` address, or `host:port`; `token` is sent as bearer token. `timeout` is
+    how many seconds a call may take, connecting included. `ssl_context` replaces the system's certificates, or adds
+    one of the client's own. Raises InvalidArgumentError when an argument cannot be right.
+    """
+    address = parse_address(url)
+    seconds = _check_timeout(timeout)
+    opener = websocket_opener(address, _check_token(token), ssl_context, seconds)
+    return GaterApi(RemoteCaller(Link(opener, address), seconds))
+
+
+def _check_token(token: Any) -> str | None:
+    if token is None:
+        return None
+    if not isinstance(token, str) or not token or not token.isascii() or not token.isprintable():
+        raise InvalidArgumentError("token", "printable ASCII text")
+    return token
+
+
+def _check_timeout(timeout: Any) -> float:
+    if isinstance(timeout, bool) or not isinstance(timeout, int | float) or not 0 < timeout < 1e9:
+        raise InvalidArgumentError("timeout", f"a number of seconds above 0, not {timeout!r}")
+    return float(timeout)

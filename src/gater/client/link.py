@@ -1,0 +1,179 @@
+"""The one connection of a client: made when it is needed, and made again, with backoff, when it is lost."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import random
+import ssl
+from collections.abc import Awaitable, Callable
+from http import HTTPStatus
+from typing import Any, Final
+
+import msgspec
+from picows import WSError, WSHandshakeError, ws_connect
+
+from gater.client.address import Address
+from gater.client.retry import Backoff, may_connect_again
+from gater.client.transport import Connection
+from gater.model.errors import (
+    GaterError,
+    OverloadedError,
+    PermissionDeniedError,
+    StoreUnavailableError,
+    UnauthenticatedError,
+)
+from gater.wire.errors import from_wire
+from gater.wire.terms import LARGEST_SERVER_MESSAGE
+
+IDLE_SECONDS: Final = 10.0
+"""A server that has sent nothing for so long is asked for a sign of life."""
+REPLY_SECONDS: Final = 10.0
+"""A server that gives no sign of life for so long is taken for gone."""
+READ_BUFFER_BYTES: Final = 256 << 10
+
+Open = Callable[[], Awaitable[Connection]]
+
+
+class _ErrorFields(msgspec.Struct):
+    code: str
+    message: str = ""
+    details: dict[str, Any] = {}
+
+
+class _ErrorBody(msgspec.Struct):
+    error: _ErrorFields
+
+
+class Link:
+    """A connection to one server, shared by all who need one."""
+
+    def __init__(self, open_connection: Open, address: Address, backoff: Backoff | None = None) -> None:
+        self._open = open_connection
+        self._address = address
+        self._backoff = backoff or Backoff()
+        self._connection: Connection | None = None
+        self._attempt: asyncio.Task[Connection | GaterError] | None = None
+        self._failures = 0
+        self._last_failure: GaterError | None = None
+        self._closed = False
+
+    @property
+    def current(self) -> Connection | None:
+        """The connection, if there is one."""
+        connection = self._connection
+        return connection if connection is not None and connection.lost is None else None
+
+    async def connection(self, deadline: float | None, *, once: bool = False) -> Connection:
+        """The connection, made if there is none: by `deadline` (a time of the event loop), or (`once`) at one attempt.
+
+        Raises StoreUnavailableError when that fails, at once UnauthenticatedError, PermissionDeniedError or
+        OverloadedError when the server refuses.
+        """
+        while (connection := self.current) is None:
+            outcome = await self._next_attempt(deadline)
+            if isinstance(outcome, GaterError) and (once or not may_connect_again(outcome)):
+                raise outcome
+        return connection
+
+    async def _next_attempt(self, deadline: float | None) -> Connection | GaterError:
+        """What comes of the attempt that is under way, or of a new one."""
+        if self._closed:
+            raise StoreUnavailableError(reason=f"the client of {self._address} is closed")
+        loop = asyncio.get_running_loop()
+        if self._attempt is None:
+            self._attempt = loop.create_task(self._try())
+        attempt = self._attempt
+        left = None if deadline is None else max(deadline - loop.time(), 0.0)
+        done, _ = await asyncio.wait({attempt}, timeout=left)
+        if not done:
+            raise self._last_failure or self._unavailable("no connection in time")
+        if attempt.cancelled():
+            raise StoreUnavailableError(reason=f"the client of {self._address} is closed")
+        return attempt.result()
+
+    async def _try(self) -> Connection | GaterError:
+        """One attempt to connect, after the delay that the failures before it ask for."""
+        if self._connection is not None:
+            self._failures = 0 if self._connection.useful else self._failures + 1
+            self._connection = None
+        try:
+            await asyncio.sleep(self._backoff.delay(self._failures, random.random()))
+            self._connection = await self._open()
+        except WSHandshakeError as error:
+            return self._failed(self._refusal(error))
+        except TimeoutError:
+            return self._failed(self._unavailable("no answer to the handshake"))
+        except (OSError, WSError) as error:
+            return self._failed(self._unavailable(_reason(error)))
+        finally:
+            self._attempt = None
+        self._last_failure = None
+        return self._connection
+
+    def _failed(self, error: GaterError) -> GaterError:
+        self._failures += 1
+        self._last_failure = error
+        return error
+
+    def _refusal(self, refused: WSHandshakeError) -> GaterError:
+        """Why the server did not take the connection: the error in its answer, or what its status says."""
+        if refused.response is None:
+            return self._unavailable(str(refused))
+        with contextlib.suppress(msgspec.DecodeError):
+            found = msgspec.json.decode(refused.raw_body or b"", type=_ErrorBody).error
+            if found.code != "not_found":
+                return from_wire(found.code, found.message, found.details)
+        match refused.response.status:
+            case HTTPStatus.UNAUTHORIZED:
+                return UnauthenticatedError()
+            case HTTPStatus.FORBIDDEN:
+                return PermissionDeniedError()
+            case HTTPStatus.SERVICE_UNAVAILABLE | HTTPStatus.TOO_MANY_REQUESTS:
+                return OverloadedError("connections")
+            case status:
+                return self._unavailable(f"it answered {status.value} {status.phrase} instead of opening a WebSocket")
+
+    def _unavailable(self, reason: str) -> StoreUnavailableError:
+        return StoreUnavailableError(reason=f"{self._address} cannot be reached: {reason}")
+
+    async def close(self, patience: float) -> None:
+        """Close the connection; calls under way have `patience` seconds to be answered. Twice is once."""
+        self._closed = True
+        if self._attempt is not None:
+            self._attempt.cancel()
+            await asyncio.wait({self._attempt})
+        if self._connection is not None:
+            await self._connection.close(patience)
+            self._connection = None
+
+
+def websocket_opener(address: Address, token: str | None, ssl_context: ssl.SSLContext | None, seconds: float) -> Open:
+    """What opens a connection to the address, within so many seconds."""
+    headers = [] if token is None else [("Authorization", f"Bearer {token}")]
+
+    async def open_connection() -> Connection:
+        async with asyncio.timeout(seconds):
+            _, connection = await ws_connect(
+                Connection,
+                address.rpc_url,
+                ssl_context=ssl_context,
+                websocket_handshake_timeout=seconds,
+                enable_auto_ping=True,
+                auto_ping_idle_timeout=IDLE_SECONDS,
+                auto_ping_reply_timeout=REPLY_SECONDS,
+                max_frame_size=LARGEST_SERVER_MESSAGE,
+                max_redirects=0,
+                extra_headers=headers,
+                read_buffer_init_size=READ_BUFFER_BYTES,
+            )
+        assert isinstance(connection, Connection)
+        return connection
+
+    return open_connection
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    return str(error) or type(error).__name__

@@ -1,0 +1,49 @@
+"""The ASGI application: the routes of HTTP, and what wraps them all."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+from urllib.parse import quote
+
+from litestar import Litestar
+from litestar.config.app import AppConfig
+from litestar.datastructures import State
+from litestar.types import ASGIApp, Receive, Scope, Send
+
+from gater.server.http import health, pages, reads, snapshots, stores, streams, subscriptions
+from gater.server.http.failures import FAILURE_HANDLERS
+from gater.server.service import Service
+
+ROUTES: Final = (
+    *stores.ROUTES,
+    *streams.ROUTES,
+    *reads.ROUTES,
+    *snapshots.ROUTES,
+    *subscriptions.ROUTES,
+    *health.ROUTES,
+    *pages.ROUTES,
+)
+
+
+def build_app(service: Service) -> ASGIApp:
+    """The application that serves the API over HTTP."""
+    app = Litestar(
+        route_handlers=list(ROUTES),
+        exception_handlers=FAILURE_HANDLERS,
+        state=State({"service": service}, deep_copy=False),
+        openapi_config=None,
+        logging_config=None,
+    )
+    return _on_paths_as_sent(app)
+
+
+def _on_paths_as_sent(app: ASGIApp) -> ASGIApp:
+    """The application, routed by the path as it was sent: a slash in a name comes as %2F and must not divide it."""
+
+    async def routed(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            raw = scope.get("raw_path")
+            scope["path"] = raw.decode("ascii", "replace") if raw else quote(scope["path"])
+        await app(scope, receive, send)
+
+    return routed

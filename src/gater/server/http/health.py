@@ -1,0 +1,40 @@
+"""Routes that say whether the node lives, and whether it is ready for work."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from litestar import get
+from litestar.handlers import HTTPRouteHandler
+from litestar.response.base import ASGIResponse
+
+from gater.model.errors import StoreUnavailableError
+from gater.model.stores import StoreStatus
+from gater.server.http.answers import Health, json_answer
+from gater.server.http.documented import documented
+from gater.server.http.requests import AnyRequest, service_of
+
+
+@get("/health/live", tags=["health"], opt=documented(answer=Health, open=True))
+async def live() -> ASGIResponse:
+    """Whether the process answers at all."""
+    return json_answer(Health("live"))
+
+
+@get("/health/ready", tags=["health"], opt=documented(answer=Health, open=True))
+async def ready(request: AnyRequest) -> ASGIResponse:
+    """Whether every store takes reads and writes and the node is not stopping; if not: 503 and the reasons."""
+    service = service_of(request)
+    reasons = [_reason(status) for status in service.statuses() if status.state != "running"]
+    if service.stopping.is_set():
+        reasons.append({"reason": "the node is stopping"})
+    if reasons:
+        raise StoreUnavailableError(message="Not ready", reasons=reasons)
+    return json_answer(Health("ready"))
+
+
+def _reason(status: StoreStatus) -> dict[str, Any]:
+    return {"store": status.store, "state": status.state, "reason": status.reason}
+
+
+ROUTES: Final[tuple[HTTPRouteHandler, ...]] = (live, ready)

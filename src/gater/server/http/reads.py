@@ -1,0 +1,175 @@
+"""Routes that read events: pages of a stream or of a whole store as JSON, or all of it as NDJSON."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from typing import Annotated, Final, Literal
+
+import msgspec
+from litestar import get
+from litestar.handlers import HTTPRouteHandler
+from litestar.response.base import ASGIResponse
+
+from gater.api import operations as op
+from gater.api.arguments import check_count, check_direction, check_position, check_start_version
+from gater.api.caller import Caller
+from gater.model.events import Event
+from gater.model.identifiers import check_name, check_store_id
+from gater.server.http.answers import StorePage, StreamPage, json_answer
+from gater.server.http.documented import documented
+from gater.server.http.paths import STORE, STREAM
+from gater.server.http.requests import AnyRequest, accepts, access_of, path_text, query
+from gater.server.http.streaming import NDJSON, ndjson_answer, opened
+
+DEFAULT_COUNT: Final = 100
+"""Events that a JSON answer holds when no count is given."""
+MOST_EVENTS: Final = 10_000
+"""Events that a JSON answer holds at the most; NDJSON has no such bound."""
+MOST_BYTES: Final = 8 << 20
+"""Payload bytes after which a JSON answer is full."""
+
+
+class ReadQuery(msgspec.Struct, frozen=True, kw_only=True):
+    """How to read."""
+
+    count: Annotated[
+        int | None,
+        msgspec.Meta(
+            description="How many events; absent: 100 as JSON, all as NDJSON.", extra_json_schema={"minimum": 1}
+        ),
+    ] = None
+    direction: Annotated[Literal["forward", "backward"], msgspec.Meta(description="Oldest or newest first.")] = (
+        "forward"
+    )
+    after_position: Annotated[
+        int,
+        msgspec.Meta(
+            description="Wait until this replica has this position (read your own writes).",
+            extra_json_schema={"minimum": 0},
+        ),
+    ] = 0
+
+
+class ReadStreamQuery(ReadQuery, frozen=True, kw_only=True):
+    """How to read a stream."""
+
+    start_version: Annotated[
+        int | None,
+        msgspec.Meta(
+            description="The version to begin at; absent: the first, or backward the last.",
+            extra_json_schema={"minimum": 0},
+        ),
+    ] = None
+
+
+class ReadAllQuery(ReadQuery, frozen=True, kw_only=True):
+    """How to read a store."""
+
+    after: Annotated[
+        int | None,
+        msgspec.Meta(
+            description="Begin behind this position, backward below it; absent: at the beginning, or at the end.",
+            extra_json_schema={"minimum": 0},
+        ),
+    ] = None
+
+
+@get(
+    f"{STREAM}/events",
+    tags=["events"],
+    opt=documented(query=ReadStreamQuery, answer=StreamPage, other_types=(NDJSON,)),
+)
+async def read_stream(request: AnyRequest) -> ASGIResponse:
+    """The events of a stream in the window of `count` versions that begins at `start_version`.
+
+    An unknown stream has no events. With `Accept: application/x-ndjson` they come one JSON object a line, however
+    many; a read that breaks off ends with a line `{"error": …}`.
+    """
+    caller, wanted = access_of(request).caller, query(request, ReadStreamQuery)
+    backward, after_position = check_direction(wanted.direction), check_position(wanted.after_position)
+    store = check_store_id(path_text(request, "store"))
+    stream_id = check_name(path_text(request, "stream_id"), "stream_id")
+    start = None if wanted.start_version is None else check_start_version(wanted.start_version)
+    count = None if wanted.count is None else check_count(wanted.count)
+    version = await caller.call(op.GetVersion(store, stream_id, after_position))
+    if start is None:
+        start = max(version, 0) if backward else 0
+    if accepts(request, NDJSON):
+        return ndjson_answer(await opened(caller.stream(op.ScanStream(store, stream_id, start, count, backward))))
+    window = op.ReadStream(store, stream_id, start, DEFAULT_COUNT if count is None else count, backward)
+    events, following = await _stream_events(caller, window)
+    return _page(events, following if 0 <= following <= version else None)
+
+
+@get(f"{STORE}/events", tags=["events"], opt=documented(query=ReadAllQuery, answer=StorePage, other_types=(NDJSON,)))
+async def read_all(request: AnyRequest) -> ASGIResponse:
+    """The events of a whole store in commit order.
+
+    With `Accept: application/x-ndjson` they come one JSON object a line, however many; a read that breaks off ends
+    with a line `{"error": …}`.
+    """
+    caller, wanted = access_of(request).caller, query(request, ReadAllQuery)
+    backward, after_position = check_direction(wanted.direction), check_position(wanted.after_position)
+    store = check_store_id(path_text(request, "store"))
+    after = None if wanted.after is None and backward else check_position(wanted.after or 0, "after")
+    count = None if wanted.count is None else check_count(wanted.count)
+    if accepts(request, NDJSON):
+        # Before it streams, wait for the position within the time that a call may take.
+        await caller.call(op.ReadAll(store, 0, 1, False, after_position))
+        pages = await opened(caller.stream(op.ScanAll(store, after, backward)))
+        return ndjson_answer(pages if count is None else _first(count, pages))
+    events, following = await _store_events(
+        caller, op.ReadAll(store, after, DEFAULT_COUNT if count is None else count, backward, after_position)
+    )
+    return _page(events, following)
+
+
+async def _stream_events(caller: Caller, window: op.ReadStream) -> tuple[list[Event], int]:
+    """The events of a window as far as one answer goes, and the version behind them."""
+    events: list[Event] = []
+    start, left = window.start_version, window.count
+    while True:
+        page = await caller.call(op.ReadStream(window.store, window.stream_id, start, left, window.backward))
+        events += page.events
+        if page.next is None:
+            return events, start - left if window.backward else start + left
+        left -= abs(page.next - start)
+        start = page.next
+        if _is_full(events):
+            return events, start
+
+
+async def _store_events(caller: Caller, wanted: op.ReadAll) -> tuple[list[Event], int | None]:
+    """The events as far as one answer goes, and the position to go on with; None when that was all."""
+    events: list[Event] = []
+    after, left, backward = wanted.after, wanted.count, wanted.backward
+    while True:
+        page = await caller.call(op.ReadAll(wanted.store, after, left, backward, wanted.after_position))
+        events += page.events
+        left -= len(page.events)
+        if page.next is None or left < 1 or _is_full(events):
+            return events, page.next
+        after = page.next
+
+
+def _is_full(events: list[Event]) -> bool:
+    return len(events) >= MOST_EVENTS or sum([len(event.raw_data) for event in events]) >= MOST_BYTES
+
+
+async def _first(count: int, pages: AsyncGenerator[list[Event], None]) -> AsyncGenerator[list[Event], None]:
+    """The pages up to the event of that number."""
+    try:
+        async for page in pages:
+            yield page[:count]
+            count -= len(page)
+            if count < 1:
+                return
+    finally:
+        await pages.aclose()
+
+
+def _page(events: list[Event], following: int | None) -> ASGIResponse:
+    return json_answer({"events": [event.to_dict() for event in events], "next": following})
+
+
+ROUTES: Final[tuple[HTTPRouteHandler, ...]] = (read_stream, read_all)

@@ -1,0 +1,74 @@
+"""Routes of snapshots."""
+
+from __future__ import annotations
+
+from typing import Annotated, Final
+
+import msgspec
+from litestar import delete, get, put
+from litestar.handlers import HTTPRouteHandler
+from litestar.response.base import ASGIResponse
+
+from gater.server.http.answers import ShownSnapshot, ShownSnapshots, Written, json_answer, nothing, written
+from gater.server.http.bodies import SnapshotBody, decode_snapshot, snapshot_record
+from gater.server.http.documented import documented
+from gater.server.http.paths import SNAPSHOT, SNAPSHOT_VERSION, SNAPSHOTS
+from gater.server.http.requests import AnyRequest, access_of, json_body, path_number, path_text, query
+
+
+class SnapshotsQuery(msgspec.Struct, frozen=True, kw_only=True):
+    """Which snapshots to list."""
+
+    source_uuid: Annotated[str | None, msgspec.Meta(description="Those of this source.")] = None
+    stream_uuid: Annotated[str | None, msgspec.Meta(description="Those of this stream.")] = None
+
+
+@put(SNAPSHOT_VERSION, tags=["snapshots"], opt=documented(body=SnapshotBody, answer=Written))
+async def record_snapshot(request: AnyRequest) -> ASGIResponse:
+    """Keep a snapshot under its source, stream and version, in place of an earlier one."""
+    api = access_of(request).api
+    record = snapshot_record(await json_body(request, decode_snapshot))
+    return json_answer(written(await api.record_snapshot(*_key(request), path_number(request, "version"), record)))
+
+
+@get(SNAPSHOT_VERSION, tags=["snapshots"], opt=documented(answer=ShownSnapshot))
+async def read_snapshot(request: AnyRequest) -> ASGIResponse:
+    """The snapshot of that version."""
+    api = access_of(request).api
+    snapshot = await api.read_snapshot(*_key(request), path_number(request, "version"))
+    return json_answer(snapshot.to_dict())
+
+
+@get(SNAPSHOT, tags=["snapshots"], opt=documented(answer=ShownSnapshot))
+async def read_newest_snapshot(request: AnyRequest) -> ASGIResponse:
+    """The newest snapshot of a source and stream."""
+    snapshot = await access_of(request).api.read_snapshot(*_key(request))
+    return json_answer(snapshot.to_dict())
+
+
+@delete(SNAPSHOT_VERSION, tags=["snapshots"], status_code=204, opt=documented(status=204))
+async def delete_snapshot(request: AnyRequest) -> ASGIResponse:
+    """Forget a snapshot; nothing happens when there is none."""
+    await access_of(request).api.delete_snapshot(*_key(request), path_number(request, "version"))
+    return nothing()
+
+
+@get(SNAPSHOTS, tags=["snapshots"], opt=documented(query=SnapshotsQuery, answer=ShownSnapshots))
+async def list_snapshots(request: AnyRequest) -> ASGIResponse:
+    """The snapshots, ordered by source, stream and version."""
+    api, wanted = access_of(request).api, query(request, SnapshotsQuery)
+    found = await api.list_snapshots(path_text(request, "store"), wanted.source_uuid, wanted.stream_uuid)
+    return json_answer({"snapshots": [snapshot.to_dict() for snapshot in found]})
+
+
+def _key(request: AnyRequest) -> tuple[str, str, str]:
+    return path_text(request, "store"), path_text(request, "source_uuid"), path_text(request, "stream_uuid")
+
+
+ROUTES: Final[tuple[HTTPRouteHandler, ...]] = (
+    record_snapshot,
+    read_snapshot,
+    read_newest_snapshot,
+    delete_snapshot,
+    list_snapshots,
+)

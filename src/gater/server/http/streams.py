@@ -1,0 +1,167 @@
+"""Routes of streams: appending, listing, deleting and truncating."""
+
+from __future__ import annotations
+
+from typing import Annotated, Final
+
+import msgspec
+from litestar import delete, get, post
+from litestar.handlers import HTTPRouteHandler
+from litestar.response.base import ASGIResponse
+
+from gater.api import operations as op
+from gater.api.arguments import check_count
+from gater.model.commands import StreamWrite
+from gater.model.identifiers import check_store_id, check_stream_id
+from gater.server.http.answers import StreamIds, StreamVersion, Written, WrittenStreams, json_answer, written
+from gater.server.http.bodies import (
+    AppendBody,
+    AppendStreamsBody,
+    EventBody,
+    TruncateBody,
+    decode_append,
+    decode_append_streams,
+    decode_truncate,
+    raw_events,
+    stream_guards,
+    stream_writes,
+)
+from gater.server.http.documented import documented
+from gater.server.http.paths import STORE, STREAM, STREAMS
+from gater.server.http.requests import AnyRequest, access_of, expected_version, json_body, path_text, query
+
+MOST_IDS: Final = 10_000
+"""Stream ids that one answer lists."""
+
+
+class ExpectedVersionQuery(msgspec.Struct, frozen=True, kw_only=True):
+    """The expected version, where a header is inconvenient."""
+
+    expected_version: Annotated[
+        str | None, msgspec.Meta(description="A version (0 or more), no_stream, any or stream_exists (or -1, -2, -4).")
+    ] = None
+
+
+class DeleteQuery(ExpectedVersionQuery, frozen=True, kw_only=True):
+    """How to delete a stream."""
+
+    tombstone: Annotated[bool, msgspec.Meta(description="Close the stream for good.")] = False
+
+
+class ListQuery(msgspec.Struct, frozen=True, kw_only=True):
+    """Which streams to list."""
+
+    prefix: Annotated[str, msgspec.Meta(description="Ids that begin so.")] = ""
+    after: Annotated[str, msgspec.Meta(description="Ids that follow this one.")] = ""
+    limit: Annotated[
+        int,
+        msgspec.Meta(description=f"At most so many (and {MOST_IDS}).", extra_json_schema={"minimum": 1}),
+    ] = 1_000
+
+
+class VersionQuery(msgspec.Struct, frozen=True, kw_only=True):
+    """What a read waits for."""
+
+    after_position: Annotated[
+        int,
+        msgspec.Meta(
+            description="Wait until this replica has this position (read your own writes).",
+            extra_json_schema={"minimum": 0},
+        ),
+    ] = 0
+
+
+@post(
+    f"{STREAM}/events",
+    tags=["streams"],
+    opt=documented(
+        query=ExpectedVersionQuery,
+        headers=("Gater-Expected-Version",),
+        body=AppendBody | list[EventBody],
+        status=201,
+        answer=Written,
+    ),
+)
+async def append_events(request: AnyRequest) -> ASGIResponse:
+    """Append events to a stream, all or nothing, if it is at the expected version.
+
+    Repeating an append with the same event ids gives the first answer again. Without an expected version any is
+    accepted.
+    """
+    access = access_of(request)
+    expected = expected_version(request, query(request, ExpectedVersionQuery).expected_version)
+    body = await json_body(request, decode_append)
+    write = StreamWrite(check_stream_id(path_text(request, "stream_id")), raw_events(body), expected)
+    results = await access.caller.call(op.AppendStreams(check_store_id(path_text(request, "store")), (write,)))
+    return json_answer(written(results[0]), 201)
+
+
+@post(f"{STORE}/append", tags=["streams"], opt=documented(body=AppendStreamsBody, status=201, answer=WrittenStreams))
+async def append_streams(request: AnyRequest) -> ASGIResponse:
+    """Append to several streams in one step, if every append and every guard finds its expected version."""
+    access = access_of(request)
+    body = await json_body(request, decode_append_streams)
+    operation = op.AppendStreams(check_store_id(path_text(request, "store")), stream_writes(body), stream_guards(body))
+    results = await access.caller.call(operation)
+    return json_answer(WrittenStreams([written(result) for result in results]), 201)
+
+
+@get(STREAMS, tags=["streams"], opt=documented(query=ListQuery, answer=StreamIds))
+async def list_streams(request: AnyRequest) -> ASGIResponse:
+    """Ids of the streams that exist, in byte order."""
+    wanted = query(request, ListQuery)
+    limit = min(check_count(wanted.limit), MOST_IDS)
+    found = await access_of(request).api.get_streams(
+        path_text(request, "store"), wanted.prefix, wanted.after, limit + 1
+    )
+    return json_answer(StreamIds(found[:limit], found[limit - 1] if len(found) > limit else None))
+
+
+@get(f"{STREAM}/version", tags=["streams"], opt=documented(query=VersionQuery, answer=StreamVersion))
+async def get_version(request: AnyRequest) -> ASGIResponse:
+    """The version of a stream's last event; -1 when it was never written to."""
+    version = await access_of(request).api.get_version(
+        path_text(request, "store"),
+        path_text(request, "stream_id"),
+        after_position=query(request, VersionQuery).after_position,
+    )
+    return json_answer(StreamVersion(version))
+
+
+@delete(
+    STREAM,
+    tags=["streams"],
+    status_code=200,
+    opt=documented(query=DeleteQuery, headers=("Gater-Expected-Version",), answer=Written),
+)
+async def delete_stream(request: AnyRequest) -> ASGIResponse:
+    """Hide a stream's events from every reader; with `tombstone`, close it for good."""
+    access, wanted = access_of(request), query(request, DeleteQuery)
+    result = await access.api.delete_stream(
+        path_text(request, "store"),
+        path_text(request, "stream_id"),
+        expected_version(request, wanted.expected_version),
+        tombstone=wanted.tombstone,
+    )
+    return json_answer(written(result))
+
+
+@post(f"{STREAM}/truncate", tags=["streams"], status_code=200, opt=documented(body=TruncateBody, answer=Written))
+async def truncate_stream(request: AnyRequest) -> ASGIResponse:
+    """Hide a stream's events that are older than `before_version`; versions stay as they are."""
+    api = access_of(request).api
+    body = await json_body(request, decode_truncate)
+    result = await api.truncate_stream(
+        path_text(request, "store"), path_text(request, "stream_id"), body.before_version
+    )
+    return json_answer(written(result))
+
+
+ROUTES: Final[tuple[HTTPRouteHandler, ...]] = (
+    append_events,
+    append_streams,
+    list_streams,
+    get_version,
+    delete_stream,
+    truncate_stream,
+)

@@ -1,0 +1,49 @@
+"""From WebSocket frames to whole messages: what both sides of a connection do with what picows reads."""
+
+from __future__ import annotations
+
+from picows import WSFrame, WSListener, WSMsgType, WSTransport
+
+from gater.wire.codec import MalformedError
+from gater.wire.fragments import Fragments
+
+
+class MessageListener(WSListener):
+    """Hands on whole binary messages, violations of the protocol, and the peer's wish to close."""
+
+    def __init__(self, largest_message: int) -> None:
+        """`largest_message`: bytes that a message in several frames may have."""
+        self._fragments = Fragments(largest_message)
+
+    def on_message(self, message: bytes) -> None:
+        """A message arrived."""
+        raise NotImplementedError
+
+    def on_violation(self, reason: str) -> None:
+        """The peer sent what it must not send."""
+        raise NotImplementedError
+
+    def on_close(self, code: int) -> None:
+        """The peer closes; no message follows."""
+        raise NotImplementedError
+
+    def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
+        """A WebSocket frame arrived (pings and pongs are picows' business)."""
+        kind = frame.msg_type
+        if kind is WSMsgType.BINARY and frame.fin and not self._fragments.unfinished:
+            self.on_message(frame.get_payload_as_bytes())
+        elif kind is WSMsgType.BINARY or kind is WSMsgType.CONTINUATION:
+            self._add(frame.get_payload_as_bytes(), first=kind is WSMsgType.BINARY, last=bool(frame.fin))
+        elif kind is WSMsgType.CLOSE:
+            self.on_close(int(frame.get_close_code()))
+        elif kind is WSMsgType.TEXT:
+            self.on_violation("messages are binary")
+
+    def _add(self, payload: bytes, *, first: bool, last: bool) -> None:
+        try:
+            message = self._fragments.add(payload, first=first, last=last)
+        except MalformedError as error:
+            self.on_violation(str(error))
+        else:
+            if message is not None:
+                self.on_message(message)
