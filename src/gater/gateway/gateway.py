@@ -17,12 +17,16 @@ from typing import Any, Final
 import apsw
 
 from gater.api import operations as op
+from gater.api.arguments import check_start_version
 from gater.gateway import reads, scans
+from gater.gateway.admission import admit_append, admit_import, admit_snapshot
 from gater.gateway.stores import Stores
 from gater.model import commands as c
 from gater.model.errors import GaterError, InternalError, InvalidArgumentError, StoreUnavailableError
-from gater.model.events import RawEvent
-from gater.model.limits import Limits, check_write_size
+from gater.model.expected_version import parse_expected_version
+from gater.model.identifiers import check_stream_id
+from gater.model.limits import Limits
+from gater.model.snapshots import check_snapshot_version
 from gater.model.stores import StoreInfo, StoreStatus
 from gater.store.log import Done
 from gater.store.store import Store
@@ -121,32 +125,32 @@ class Gateway:
 
     def _append(self, operation: op.AppendStreams, done: Done) -> None:
         store = self._stores.get(operation.store)
-        size = check_write_size(operation.writes, self.limits)
-        command = c.Append(time.time_ns() // 1_000, operation.writes, operation.guards)
-        store.submit(command, size, done)
+        size = admit_append(operation.writes, operation.guards, self.limits)
+        store.submit(c.Append(time.time_ns() // 1_000, operation.writes, operation.guards), size, done)
 
     def _import(self, operation: op.ImportPage, done: Done) -> None:
         store = self._stores.get(operation.store)
-        events = tuple([imported.event for imported in operation.events])
-        size = check_write_size((c.StreamWrite("", events),), self.limits)
+        size = admit_import(operation.events, self.limits)
         store.submit(c.ImportEvents(operation.events), size, done)
 
     def _delete_stream(self, operation: op.DeleteStreamOperation, done: Done) -> None:
-        command = c.DeleteStream(operation.stream_id, operation.expected_version, operation.tombstone)
+        expected = parse_expected_version(operation.expected_version)
+        command = c.DeleteStream(check_stream_id(operation.stream_id), expected, operation.tombstone)
         self._stores.get(operation.store).submit(command, 0, done)
 
     def _truncate_stream(self, operation: op.TruncateStreamOperation, done: Done) -> None:
-        command = c.TruncateStream(operation.stream_id, operation.before_version)
+        before = check_start_version(operation.before_version)
+        command = c.TruncateStream(check_stream_id(operation.stream_id), before)
         self._stores.get(operation.store).submit(command, 0, done)
 
     def _record_snapshot(self, operation: op.RecordSnapshotOperation, done: Done) -> None:
-        snapshot = operation.snapshot
-        event = RawEvent(b"", "", snapshot.content_type, snapshot.raw_data, snapshot.raw_metadata)
-        size = check_write_size((c.StreamWrite("", (event,)),), self.limits)
-        self._stores.get(operation.store).submit(c.RecordSnapshot(snapshot), size, done)
+        store = self._stores.get(operation.store)
+        size = admit_snapshot(operation.snapshot, self.limits)
+        store.submit(c.RecordSnapshot(operation.snapshot), size, done)
 
     def _delete_snapshot(self, operation: op.DeleteSnapshotOperation, done: Done) -> None:
-        command = c.DeleteSnapshot(operation.source_uuid, operation.stream_uuid, operation.version)
+        version = check_snapshot_version(operation.version)
+        command = c.DeleteSnapshot(operation.source_uuid, operation.stream_uuid, version)
         self._stores.get(operation.store).submit(command, 0, done)
 
     # --- reads ---

@@ -6,8 +6,6 @@ from typing import Final
 
 import msgspec
 
-from gater.model.commands import StreamWrite
-from gater.model.errors import EventTooLargeError, RequestTooLargeError
 
 PAGE_EVENTS: Final = 1_000
 """Events that one page of a read holds at the most."""
@@ -26,20 +24,3 @@ class Limits(msgspec.Struct, frozen=True):
     """Commands that may wait for a store's writer."""
     max_waiting_bytes: int = 128 << 20
     """Payload bytes that may wait for a store's writer."""
-
-
-def check_write_size(writes: tuple[StreamWrite, ...], limits: Limits) -> int:
-    """The payload bytes of an append; raises EventTooLargeError or RequestTooLargeError past a limit."""
-    total = 0
-    most = limits.max_event_bytes
-    for write in writes:
-        for event in write.events:
-            size = len(event.data)
-            if event.metadata is not None:
-                size += len(event.metadata)
-            if size > most:
-                raise EventTooLargeError(size, most)
-            total += size
-    if total > limits.max_request_bytes:
-        raise RequestTooLargeError(total, limits.max_request_bytes)
-    return total

@@ -215,7 +215,7 @@ class LocalLog:
             # A defect: the transaction was rolled back, so the store is as it was.
             log.exception("a batch failed", extra={"store": self._store})
             return Applied([InternalError(message=f"{type(error).__name__}: {error}")] * len(commands), [])
-        self._watermark.write(self._machine.applied)
+        self._watermark.write(self._machine.extent)
         return applied
 
     def _refuse_all(self, commands: list[AnyCommand], trouble: GaterError) -> Applied:

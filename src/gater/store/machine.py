@@ -51,8 +51,8 @@ class Machine:
 
     def _load(self) -> None:
         self.position: int = queries.one(self.connection, queries.LAST_POSITION)
-        self.applied: int = queries.one(self.connection, queries.GET_META, ("applied",))
         self.position = max(self.position, queries.one(self.connection, queries.GET_META, ("position",)) or 0)
+        self._changes: int = queries.one(self.connection, queries.GET_META, ("changes",))
         self._heads = Heads(self.connection)
         self._types = Types(self.connection)
         self._block = self.position >> BLOCK_SHIFT
@@ -68,6 +68,7 @@ class Machine:
         self._new_type_blocks: list[int] = []
         self._events: list[EventRow] = []
         self._changed = False
+        """Whether the batch does more than add events."""
 
     def apply(self, batch: Sequence[c.AnyCommand]) -> Applied:
         """Execute the commands in one durable transaction.
@@ -82,14 +83,22 @@ class Machine:
             outcomes = [self._execute(command) for command in batch]
             self._flush()
             if self._changed:
-                self.connection.execute(queries.SET_APPLIED, (self.applied + 1,))
+                self.connection.execute(queries.SET_CHANGES, (self._changes + 1,))
             self.connection.execute("COMMIT")
         except BaseException:
             self._roll_back()
             raise
         if self._changed:
-            self.applied += 1
+            self._changes += 1
         return Applied(outcomes, self._events)
+
+    @property
+    def extent(self) -> int:
+        """The newest position plus the count of batches that did more than add events: grows with every change.
+
+        A batch that only adds events costs no further page for it.
+        """
+        return self.position + self._changes
 
     def _roll_back(self) -> None:
         if self.connection.in_transaction:
@@ -281,7 +290,6 @@ class Machine:
         head = self._heads.add(name)
         head.first = first
         self._new_streams += (head.sid, name, first, LIVE)
-        self._changed = True
         return head
 
     def _set_stream(self, head: Head, first: int, state: int) -> None:
@@ -337,4 +345,3 @@ class Machine:
         if self._new_rows:
             insert_rows(self.connection, queries.INSERT_EVENTS, 9, self._new_rows)
             self._new_rows = []
-            self._changed = True

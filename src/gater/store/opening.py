@@ -104,7 +104,7 @@ def create_content(connection: apsw.Connection, config: StoreConfig) -> None:
     """Make the tables of an empty store, and note how it was made."""
     with connection:
         connection.execute(queries.SCHEMA)
-        for name, value in (("config", msgspec.json.encode(config).decode()), ("applied", 0), ("compacted", 0)):
+        for name, value in (("config", msgspec.json.encode(config).decode()), ("changes", 0), ("compacted", 0)):
             connection.execute(queries.PUT_META, (name, value))
         connection.pragma("application_id", APPLICATION_ID)
         connection.pragma("user_version", SCHEMA_VERSION)
@@ -130,10 +130,10 @@ def _sync_folder(folder: Path) -> None:
         os.close(handle)
 
 
-def open_store(files: StoreFiles, watermark: Watermark) -> apsw.Connection:
+def open_store(files: StoreFiles) -> apsw.Connection:
     """The writer's connection to a store's file, after recovery, checks and migrations.
 
-    Raises StoreCorruptError (damage, or acknowledged writes are missing), MisconfiguredError
+    Raises StoreCorruptError, MisconfiguredError
     (not a store, or one of a newer Gater), StoreUnavailableError.
     """
     with translated(files.store), contextlib.ExitStack() as undo:
@@ -146,7 +146,6 @@ def open_store(files: StoreFiles, watermark: Watermark) -> apsw.Connection:
         _migrate(connection, files)
         _prepare_log(connection, files)
         _check_size(connection, files)
-        _check_watermark(connection, files, watermark)
         undo.pop_all()
         return connection
 
@@ -192,12 +191,13 @@ def _check_size(connection: apsw.Connection, files: StoreFiles) -> None:
             raise StoreCorruptError(files.store, str(found))
 
 
-def _check_watermark(connection: apsw.Connection, files: StoreFiles, watermark: Watermark) -> None:
-    applied, acknowledged = queries.one(connection, queries.GET_META, ("applied",)), watermark.read()
-    if not isinstance(applied, int) or applied < acknowledged:
+def check_watermark(extent: int, watermark: Watermark, files: StoreFiles) -> None:
+    """StoreCorruptError when the file lacks writes that were acknowledged."""
+    acknowledged = watermark.read()
+    if extent < acknowledged:
         raise StoreCorruptError(
             files.store,
-            f"acknowledged writes are missing: batch {acknowledged} was written, the file ends at {applied}; "
+            f"acknowledged writes are missing: the file extends to {extent}, it had reached {acknowledged}; "
             f"restore a backup, or delete {files.watermark.name} to go on with what is there",
         )
 

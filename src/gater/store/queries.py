@@ -13,8 +13,8 @@ SCHEMA: Final = resources.files("gater.store").joinpath("schema.sql").read_text(
 
 GET_META: Final = "SELECT value FROM meta WHERE name = ?"
 PUT_META: Final = "INSERT INTO meta VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value"
-# The count of batches that changed this store; written in the same transaction as their changes.
-SET_APPLIED: Final = "UPDATE meta SET value = ? WHERE name = 'applied'"
+# The count of batches that did more than add events; written in the same transaction as their changes.
+SET_CHANGES: Final = "UPDATE meta SET value = ? WHERE name = 'changes'"
 ADD_COMPACTED: Final = "UPDATE meta SET value = value + ? WHERE name = 'compacted'"
 
 # --- the machine ---

@@ -15,7 +15,7 @@ from gater.model.limits import Limits
 from gater.model.stores import StoreConfig, StoreStatus, VerifyReport
 from gater.store import inspection, opening
 from gater.store.checkpointing import Checkpointer
-from gater.store.connection import READER_CACHE_KIB, open_file, open_memory, translate
+from gater.store.connection import READER_CACHE_KIB, open_file, open_memory, translate, translated
 from gater.store.local_log import LocalLog
 from gater.store.log import CommitLog, Done
 from gater.store.machine import Machine
@@ -185,9 +185,15 @@ async def open_file_store(folder: Path, store: str, limits: Limits, create: Stor
 
 
 def _open_machine(files: StoreFiles, watermark: Watermark, create: StoreConfig | None) -> Machine:
-    if create is None:
-        connection = opening.open_store(files, watermark)
-    else:
+    if create is not None:
         watermark.write(0)
-        connection = opening.create_store(files, create)
-    return Machine(connection, LocalLog.durability)
+        return Machine(opening.create_store(files, create), LocalLog.durability)
+    connection = opening.open_store(files)
+    try:
+        with translated(files.store):
+            machine = Machine(connection, LocalLog.durability)
+        opening.check_watermark(machine.extent, watermark, files)
+    except BaseException:
+        connection.close()
+        raise
+    return machine

@@ -21,25 +21,25 @@ log = logging.getLogger(__name__)
 
 
 class Watermark:
-    """The count of applied batches, in a small file."""
+    """The extent of a store that is durable (see Machine.extent), in a small file."""
 
     def __init__(self, path: Path) -> None:
         self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
         self._healthy = True
 
     def read(self) -> int:
-        """The count that was written last; 0 when there is none, or it is not readable."""
+        """The extent that was written last; 0 when there is none, or it is not readable."""
         record = os.pread(self._file, _RECORD.size, 0)
         if len(record) != _RECORD.size:
             return 0
-        magic, applied, checksum = _RECORD.unpack(record)
+        magic, extent, checksum = _RECORD.unpack(record)
         if magic != _MAGIC or checksum != zlib.crc32(record[:16]):
             return 0
-        return int(applied)
+        return int(extent)
 
-    def write(self, applied: int) -> None:
-        """Remember that so many batches are durable; a disk that refuses only weakens the bound."""
-        head = _MAGIC + applied.to_bytes(8, "little")
+    def write(self, extent: int) -> None:
+        """Remember that the store is durable to this extent; a disk that refuses only weakens the bound."""
+        head = _MAGIC + extent.to_bytes(8, "little")
         try:
             os.pwrite(self._file, head + zlib.crc32(head).to_bytes(4, "little"), 0)
         except OSError as error:

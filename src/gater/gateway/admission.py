@@ -1,0 +1,104 @@
+"""What a write must be before it is ordered, whoever sent it: names, ids, sizes, expected versions, sound JSON.
+
+The API object has checked most of this already; a client of another make may not have.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from functools import lru_cache
+from typing import Final
+
+import msgspec
+
+from gater.model.commands import StreamGuard, StreamWrite
+from gater.model.errors import (
+    EventTooLargeError,
+    InvalidArgumentError,
+    InvalidStartVersionError,
+    RequestTooLargeError,
+    ValidationError,
+)
+from gater.model.events import JSON, ImportedEvent, RawEvent
+from gater.model.expected_version import parse_expected_version
+from gater.model.identifiers import check_event_type, check_name, check_stream_id
+from gater.model.limits import Limits
+from gater.model.snapshots import Snapshot, check_snapshot_version
+
+_check_type: Final = lru_cache(4_096)(check_event_type)
+_check_stream: Final = lru_cache(16_384)(check_stream_id)
+_check_content_type: Final = lru_cache(256)(check_name)
+_scan_json: Final = msgspec.json.Decoder(msgspec.Raw).decode
+
+
+def admit_append(writes: tuple[StreamWrite, ...], guards: tuple[StreamGuard, ...], limits: Limits) -> int:
+    """The payload bytes of an append; raises what is wrong with it."""
+    if len(writes) != 1 and (not writes or len({write.stream_id for write in writes}) < len(writes)):
+        raise InvalidArgumentError("appends", "one or more streams, each named once")
+    total = 0
+    for write in writes:
+        _check_stream(write.stream_id)
+        parse_expected_version(write.expected_version)
+        total += _admit_events(write.events, limits)
+    for guard in guards:
+        check_name(guard.stream_id, "stream_id")
+        parse_expected_version(guard.expected_version)
+    return _within(total, limits)
+
+
+def admit_import(events: tuple[ImportedEvent, ...], limits: Limits) -> int:
+    """The payload bytes of an import; raises what is wrong with it."""
+    for imported in events:
+        _check_stream(imported.stream_id)
+        if imported.version < 0:
+            raise InvalidStartVersionError(imported.version)
+        if imported.created_epoch < 0:
+            raise ValidationError("created_epoch", "microseconds since 1970, 0 or more")
+    return _within(_admit_events([imported.event for imported in events], limits), limits)
+
+
+def admit_snapshot(snapshot: Snapshot, limits: Limits) -> int:
+    """The payload bytes of a snapshot; raises what is wrong with it."""
+    check_name(snapshot.source_uuid, "source_uuid")
+    check_name(snapshot.stream_uuid, "stream_uuid")
+    check_snapshot_version(snapshot.version)
+    check_name(snapshot.content_type, "content_type")
+    _check_json(snapshot.content_type, snapshot.raw_data, snapshot.raw_metadata)
+    size = len(snapshot.raw_data) + len(snapshot.raw_metadata or b"")
+    if size > limits.max_request_bytes:
+        raise RequestTooLargeError(size, limits.max_request_bytes)
+    return size
+
+
+def _admit_events(events: Iterable[RawEvent], limits: Limits) -> int:
+    total, most = 0, limits.max_event_bytes
+    for event in events:
+        if len(event.event_id) != 16:
+            raise InvalidArgumentError("event_id", "a UUID, 16 bytes")
+        _check_type(event.event_type)
+        _check_content_type(event.content_type, "content_type")
+        size = len(event.data) + len(event.metadata or b"")
+        if size > most:
+            raise EventTooLargeError(size, most)
+        _check_json(event.content_type, event.data, event.metadata)
+        total += size
+    return total
+
+
+def _check_json(content_type: str, data: bytes, metadata: bytes | None) -> None:
+    """What is stored as JSON must be JSON, or those who read it later fail."""
+    field = "data"
+    try:
+        if content_type == JSON:
+            _scan_json(data)
+        field = "metadata"
+        if metadata is not None:
+            _scan_json(metadata)
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
+        raise ValidationError(field, f"not JSON: {error}") from None
+
+
+def _within(total: int, limits: Limits) -> int:
+    if total > limits.max_request_bytes:
+        raise RequestTooLargeError(total, limits.max_request_bytes)
+    return total
