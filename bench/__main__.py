@@ -37,18 +37,20 @@ def main(arguments: list[str] | None = None) -> int:
         facts = machine.describe(Path(folder))
         console.print(", ".join(f"{name} {value}" for name, value in {**facts, **settings}.items()), highlight=False)
         rows: list[Row] = []
-        for id in options.only:
-            with Console(stderr=True).status(id) as status:
-                run = Run(
-                    folder=Path(folder),
-                    seconds=seconds,
-                    rounds=rounds,
-                    quick=options.quick,
-                    large=options.large,
-                    say=_progress(id, status.update),
-                )
-                rows += _measured(id, run)
-    console.print(table.terminal_table(rows))
+        try:
+            for id in options.only:
+                with Console(stderr=True).status(id) as status:
+                    run = Run(
+                        folder=Path(folder),
+                        seconds=seconds,
+                        rounds=rounds,
+                        quick=options.quick,
+                        large=options.large,
+                        say=_progress(id, status.update),
+                    )
+                    rows += _measured(id, run)
+        finally:  # also what was measured before an interruption
+            console.print(table.terminal_table(rows))
     if options.json:
         table.write_json(options.json, facts, settings, rows)
     if options.markdown:

@@ -26,7 +26,7 @@ def run_load(name: str, **arguments: Any) -> dict[str, Any]:
     command = [sys.executable, "-m", "bench.load", name, json.dumps(arguments)]
     finished = subprocess.run(command, capture_output=True, text=True, timeout=LOAD_TIMEOUT, check=False)
     if finished.returncode != 0:
-        raise LoadError((finished.stderr.strip().splitlines() or [f"{name} failed"])[-1])
+        raise LoadError((finished.stderr.strip().splitlines() or [f"{name} ended with {finished.returncode}"])[-1])
     result: dict[str, Any] = json.loads(finished.stdout.splitlines()[-1])
     return result
 
@@ -53,5 +53,15 @@ async def _awaited(outcome: Any) -> Any:
     return await outcome
 
 
+def first_cause(error: BaseException) -> BaseException:
+    """The failure that a task group wraps, so that the last line of the output names it."""
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error
+
+
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    try:
+        main(*sys.argv[1:])
+    except BaseExceptionGroup as group:
+        raise first_cause(group) from None

@@ -1,16 +1,22 @@
-"""Async tests run on an event loop of their own: `async def test_...` needs no plugin and no marker."""
+"""Async tests run on an event loop of their own: `async def test_...` needs no plugin and no marker.
+
+A fixture that returns an async generator is begun on that loop: the test gets what it yields first, and the generator
+is ended on the same loop after the test.
+"""
 
 from __future__ import annotations
 
 import asyncio
-import gc
 import inspect
 import os
 from collections.abc import Coroutine
-from typing import Any, Final
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Any, Final, TypeVar
 
 import pytest
 from hypothesis import HealthCheck, settings
+
+Result = TypeVar("Result")
 
 TEST_SECONDS: Final = 60.0
 """An async test that takes longer is cancelled where it hangs, which shows the line."""
@@ -20,21 +26,27 @@ settings.register_profile("torture", settings.get_profile("default"), max_exampl
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
 
 
-def run_async(work: Coroutine[Any, Any, Any], seconds: float = TEST_SECONDS) -> Any:
-    """The result of a coroutine on a new event loop; no exception of a callback or of a task goes unnoticed."""
+def run_async(work: Coroutine[Any, Any, Result], seconds: float = TEST_SECONDS) -> Result:
+    """The result of a coroutine on a new event loop; what goes wrong in its callbacks and tasks is not lost."""
     unnoticed: list[dict[str, Any]] = []
 
-    async def bounded() -> Any:
+    async def bounded() -> Result:
         asyncio.get_running_loop().set_exception_handler(lambda _, context: unnoticed.append(context))
         async with asyncio.timeout(seconds):
             return await work
 
     result = asyncio.run(bounded())
     if unnoticed:
-        gc.collect()
-        cause = unnoticed[0].get("exception")
-        raise AssertionError(f"the event loop met {unnoticed[0]}") from cause
+        raise AssertionError(f"the event loop met {unnoticed}") from unnoticed[0].get("exception")
     return result
+
+
+async def _run_test(test: Any, arguments: dict[str, Any]) -> None:
+    async with AsyncExitStack() as stack:
+        for name, value in arguments.items():
+            if inspect.isasyncgen(value):
+                arguments[name] = await stack.enter_async_context(asynccontextmanager(lambda value=value: value)())
+        await test(**arguments)
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -44,5 +56,5 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
     if not inspect.iscoroutinefunction(test):
         return None
     arguments = {name: pyfuncitem.funcargs[name] for name in inspect.signature(test).parameters}
-    run_async(test(**arguments))
+    run_async(_run_test(test, arguments))
     return True

@@ -14,6 +14,7 @@ from gater.cli import output
 from gater.cli.arguments import ExpectedVersion, StoreName, StreamId, expected_version, json_object, json_value
 from gater.cli.command import Call
 from gater.cli.progress import progress
+from gater.model.errors import GaterError
 
 if TYPE_CHECKING:
     from gater.model.commands import WriteResult
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 EventType = Annotated[
     str, typer.Argument(metavar="TYPE", help="Type of the events; `-` reads events from stdin, a JSON object a line.")
 ]
-Data = Annotated[list[str] | None, typer.Argument(metavar="[DATA]...", help="JSON payload, one for each event.")]
+Data = Annotated[list[str] | None, typer.Argument(metavar="DATA", help="JSON payload, one for each event.")]
 Metadata = Annotated[str | None, typer.Option("--metadata", metavar="JSON", help="Metadata of each event: an object.")]
 EventId = Annotated[str | None, typer.Option("--event-id", metavar="UUID", help="Id of the one event.")]
 
@@ -74,14 +75,18 @@ async def _append_lines(call: Call, store: str, stream: str, expected: int | str
     count, result = 0, None
     with progress(f"Appending to {stream}", _input_bytes(), unit="bytes") as advance:
         async with call.api() as api:
-            async for size, events in _batches():
-                result = await api.append_events(store, stream, events, expected)
-                if expected not in ("any", "stream_exists"):
-                    expected = result.version
-                count += len(events)
-                advance(size)
-            if result is None:
-                result = await api.append_events(store, stream, [], expected)
+            try:
+                async for size, events in _batches():
+                    result = await api.append_events(store, stream, events, expected)
+                    if expected not in ("any", "stream_exists"):
+                        expected = result.version
+                    count += len(events)
+                    advance(size)
+                if result is None:
+                    result = await api.append_events(store, stream, [], expected)
+            except GaterError:
+                output.remark(f"Stopped after {output.counted(count, 'event')}.")
+                raise
     _tell(call, stream, count, result)
 
 
@@ -103,6 +108,5 @@ def _tell(call: Call, stream: str, count: int, result: WriteResult) -> None:
         answer = {"version": result.version, "position": result.position, "durability": result.durability}
         output.print_document({"stream_id": stream, "events": count, **answer})
     else:
-        events = "1 event" if count == 1 else f"{count:,} events"
         reached = f"version {result.version}, position {result.position} ({result.durability})"
-        print(f"Appended {events} to {stream}: {reached}.")
+        print(f"Appended {output.counted(count, 'event')} to {stream}: {reached}.")

@@ -14,7 +14,7 @@ ALL_STREAMS: Final = "$all"
 
 StoreName = Annotated[str, typer.Argument(metavar="STORE", help="Name of the store.")]
 StreamId = Annotated[str, typer.Argument(metavar="STREAM", help="Id of the stream.")]
-OptionalStream = Annotated[str | None, typer.Argument(metavar="[STREAM]", help="One stream; without it, the store.")]
+OptionalStream = Annotated[str | None, typer.Argument(metavar="STREAM", help="One stream; without it, the store.")]
 Prefix = Annotated[str | None, typer.Option("--prefix", metavar="TEXT", help="Only streams that begin with this.")]
 ExpectedVersion = Annotated[
     str | None,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 
@@ -13,7 +13,19 @@ from gater.cli.command import Call
 from gater.cli.failures import FAILED
 from gater.cli.progress import waiting
 
-MaybeStore = Annotated[str | None, typer.Argument(metavar="[STORE]", help="One store; without it, all.")]
+STATUS_COLUMNS: Final = (
+    "STORE",
+    "STATE",
+    "DURABILITY",
+    "POSITION",
+    "STREAMS",
+    "SNAPSHOTS",
+    "SIZE",
+    "SUBSCRIBERS",
+    "WAITING",
+)
+
+MaybeStore = Annotated[str | None, typer.Argument(metavar="STORE", help="One store; without it, all.")]
 CopyTo = Annotated[Path, typer.Argument(metavar="FILE", help="The new file.")]
 
 
@@ -31,30 +43,17 @@ async def status(call: Call, store: MaybeStore = None) -> None:
             each.durability,
             each.position,
             each.streams,
-            each.event_types,
             each.snapshots,
             output.size(each.file_bytes),
             each.subscribers,
             each.waiting_commands,
-            each.reason,
         )
         for each in found
     ]
-    columns = [
-        "STORE",
-        "STATE",
-        "DURABILITY",
-        "EVENTS",
-        "STREAMS",
-        "TYPES",
-        "SNAPSHOTS",
-        "SIZE",
-        "SUBSCRIBERS",
-        "WAITING",
-        "",
-    ]
-    output.remark(f"{call.target} answers.")
-    output.print_table(columns, rows, empty="No stores. `gater stores create NAME` makes one.")
+    output.print_table(STATUS_COLUMNS, rows, empty="No stores. `gater stores create NAME` makes one.")
+    for each in found:
+        if each.reason:
+            output.remark(f"{each.store}: {each.reason}")
 
 
 async def verify(call: Call, store: MaybeStore = None) -> None:

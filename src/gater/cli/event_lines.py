@@ -30,7 +30,7 @@ class ExportedLine(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     content_type: str | None = None
     data: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
     data_base64: str | msgspec.UnsetType = msgspec.UNSET
-    metadata: msgspec.Raw | None = None
+    metadata: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
     position: int | None = None
     created: str | None = None
 
@@ -41,7 +41,7 @@ class NewLine(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     event_type: str
     data: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
     data_base64: str | msgspec.UnsetType = msgspec.UNSET
-    metadata: msgspec.Raw | None = None
+    metadata: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
     event_id: str | None = None
     content_type: str | None = None
 
@@ -100,16 +100,22 @@ def _payload(line: ExportedLine | NewLine) -> dict[str, Any]:
     """Data as bytes with their content type, and metadata as bytes."""
     if line.data is not msgspec.UNSET and line.data_base64 is not msgspec.UNSET:
         raise ValueError("data and data_base64 are both there")
-    metadata = None if line.metadata is None else bytes(line.metadata)
-    if metadata is not None and not metadata.startswith((b"{", b"null")):
-        raise ValueError("metadata is not a JSON object")
     if line.data_base64 is not msgspec.UNSET:
         data, content_type = _from_base64(line.data_base64), line.content_type or BINARY
     elif line.content_type not in (None, JSON):
         raise ValueError(f"content_type {line.content_type} needs data_base64")
     else:
         data, content_type = b"null" if line.data is msgspec.UNSET else bytes(line.data), JSON
-    return {"data": data, "content_type": content_type, "metadata": None if metadata == b"null" else metadata}
+    return {"data": data, "content_type": content_type, "metadata": _metadata(line)}
+
+
+def _metadata(line: ExportedLine | NewLine) -> bytes | None:
+    raw = b"null" if line.metadata is msgspec.UNSET else bytes(line.metadata)
+    if raw == b"null":
+        return None
+    if not raw.startswith(b"{"):
+        raise ValueError("metadata is not a JSON object")
+    return raw
 
 
 def _from_base64(text: str) -> bytes:

@@ -12,8 +12,8 @@ if TYPE_CHECKING:
 
     from gater.model.events import Event
 
-_STREAM_COLUMNS: Final = ("VERSION", "TYPE", "CREATED", "DATA")
-_STORE_COLUMNS: Final = ("POSITION", "STREAM", "VERSION", "TYPE", "CREATED", "DATA")
+_STREAM_COLUMNS: Final = ("VERSION", "TYPE", "CREATED (UTC)", "DATA")
+_STORE_COLUMNS: Final = ("POSITION", "STREAM", "VERSION", "TYPE", "CREATED (UTC)", "DATA")
 _NUMBERS: Final = frozenset({"POSITION", "VERSION"})
 
 

@@ -5,13 +5,15 @@ from __future__ import annotations
 import json as json_text
 import os
 import sys
+import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Final
 
 import typer
 
-from gater.model.errors import GaterError
+from gater.model.errors import GaterError, InternalError
 
 FAILED: Final = 1
 WRONG_USAGE: Final = 2
@@ -21,7 +23,7 @@ INTERRUPTED: Final = 130
 
 @contextmanager
 def exit_on_failure(*, json: bool = False, interrupt_code: int = INTERRUPTED) -> Iterator[None]:
-    """Turn whatever goes wrong inside into a line on stderr and an exit code; only a defect shows a traceback."""
+    """Turn whatever goes wrong inside into a line on stderr and an exit code; defects pass through."""
     try:
         yield
     except GaterError as error:
@@ -48,6 +50,13 @@ def report(error: GaterError, *, json: bool) -> None:
     else:
         typer.secho(f"{error.code}: ", fg="red", bold=True, nl=False, err=True)
         typer.echo(sentence(error), err=True)
+
+
+def report_defect(defect: Exception) -> None:
+    """Say on stderr what Gater did not foresee, and where in it."""
+    last = traceback.extract_tb(defect.__traceback__)[-1]
+    place = f"{Path(last.filename).name}, line {last.lineno}"
+    report(InternalError(message=f"{type(defect).__name__}: {defect} ({place}); please report it"), json=False)
 
 
 def sentence(error: GaterError) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Annotated, Final
 
 import typer
@@ -9,6 +10,7 @@ import typer
 import gater
 from gater.cli import append, bench, checks, demo, read, serve, snapshots, stores, streams, subscribe, transfer
 from gater.cli.command import DataDir, Token, Url, command, remember_place
+from gater.cli.failures import FAILED, report_defect
 
 RUN: Final = "Run"
 EVENTS: Final = "Events"
@@ -68,4 +70,8 @@ command(app, "backup", panel=STORES)(checks.backup)
 
 def main() -> None:
     """Run the command that was typed."""
-    app(prog_name="gater")
+    try:
+        app(prog_name="gater")
+    except Exception as defect:  # noqa: BLE001 - whatever it is, the person at the terminal gets one clear line
+        report_defect(defect)
+        sys.exit(FAILED)

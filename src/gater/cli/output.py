@@ -55,7 +55,7 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, emp
 
 def print_facts(facts: Iterable[tuple[str, object]]) -> None:
     """Print what is known of one thing, a fact a line."""
-    shown = [(name, _cell(value)[0]) for name, value in facts]
+    shown = [(name, _fact(value)) for name, value in facts]
     width = max(len(name) for name, _ in shown)
     console = stdout_console()
     for name, text in shown:
@@ -105,6 +105,23 @@ def size(count: int) -> str:
             break
         amount, unit = amount / 1024, larger
     return f"{count} B" if unit == "B" else f"{amount:.1f} {unit}"
+
+
+def counted(number: int, noun: str) -> str:
+    """So many of something: `1 event`, `2,000 events`."""
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
+def _fact(value: object) -> str:
+    match value:
+        case bool():
+            return "yes" if value else "no"
+        case tuple():
+            return printable(", ".join(map(str, value)))
+        case datetime():
+            return f"{moment(value)} UTC"
+        case _:
+            return printable(str(value))
 
 
 def _cell(value: object) -> tuple[str, Any]:

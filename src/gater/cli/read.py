@@ -23,11 +23,12 @@ From = Annotated[
     typer.Option(
         "--from",
         metavar="N",
+        min=0,
         help="Begin at this version of the stream, or this position of the store.",
         show_default="the first; the last when --backward",
     ),
 ]
-Count = Annotated[int, typer.Option("--count", "-n", metavar="N", help="At most so many events.")]
+Count = Annotated[int, typer.Option("--count", "-n", metavar="N", min=1, help="At most so many events.")]
 Backward = Annotated[bool, typer.Option("--backward", "-b", help="Newest first.")]
 All = Annotated[bool, typer.Option("--all", "-a", help="To the end, however many there are.")]
 
@@ -74,9 +75,7 @@ async def _events(
 ) -> AsyncIterator[Event]:
     """The events from `begin` on, which is included."""
     if stream is None:
-        from gater.api.arguments import check_count
-
-        left = None if count is None else check_count(count)
+        left = count
         direction = "backward" if backward else "forward"
         async for event in api.stream_all(store, _after(begin, backward), direction):
             yield event
@@ -96,4 +95,4 @@ def _after(begin: int | None, backward: bool) -> int | None:
     """The excluded position next to `begin`."""
     if begin is None:
         return None if backward else 0
-    return begin + 1 if backward else max(begin - 1, 0) if begin >= 0 else begin
+    return begin + 1 if backward else max(begin - 1, 0)

@@ -18,15 +18,15 @@ if TYPE_CHECKING:
 
 ConfigFile = Annotated[
     Path | None,
-    typer.Option("--config", metavar="FILE", help="A TOML file with settings. (GATER_CONFIG)"),
+    typer.Option("--config", metavar="FILE", help="A TOML file with settings; GATER_CONFIG names it too."),
 ]
 
 
 def serve(config: Path | None, **flags: Any) -> None:
     """Run a node: stores on this machine, served over HTTP and RPC on one port.
 
-    A setting comes from its flag here, else from the environment, else from the file, else from its default. Ctrl-C
-    or SIGTERM ends the node when what it accepted is answered.
+    A setting comes from its flag here, else from the environment (--max-streams is GATER_MAX_STREAMS), else from the
+    file, else from its default. Ctrl-C or SIGTERM ends the node when what it accepted is answered.
     """
     with exit_on_failure(interrupt_code=0):
         run_coroutine(run_node(_settings(config, flags)))

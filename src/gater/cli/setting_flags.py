@@ -9,12 +9,13 @@ from typing import Annotated, Any, Final, get_args
 import msgspec
 import typer
 
-from gater.config.settings import FIELD_TYPES, Settings, doc_text, environment_names
+from gater.config.settings import FIELD_TYPES, Settings, doc_text
 
 NOT_FLAGS: Final = frozenset({"tokens"})
 """Settings that hold secrets, which a list of processes would show."""
 
 _NAMES: Final = {"stores": "--store"}
+_METAVARS: Final = {"Path": "PATH", "bool": "true|false", "'int'": "N", "'float'": "N", "tuple": "NAME"}
 _LINK: Final = re.compile(r"\[([^]]*)\]\([^)]*\)")
 
 
@@ -24,39 +25,29 @@ def flag_parameters() -> list[inspect.Parameter]:
 
 
 def _parameter(field: msgspec.structs.FieldInfo) -> inspect.Parameter:
-    kind, declaration, metavar = _kind(field.name)
+    """The flag takes text, which is judged together with all settings; that of a list may be repeated."""
+    kind = list[str] | None if field.name in _NAMES else str | None
     option = typer.Option(
-        declaration,
-        metavar=metavar,
-        help=f"{_plain(doc_text(field.name))} ({environment_names(field.name)[0]})",
-        show_default=_default_text(field.default),
+        _NAMES.get(field.name, "--" + field.name.replace("_", "-")),
+        metavar=_metavar(str(get_args(FIELD_TYPES[field.name])[0])),
+        help=f"{_plain(doc_text(field.name))}{_default_text(field.default)}",
+        show_default=False,
         rich_help_panel="Settings",
     )
-    annotation = Annotated[kind, option]
+    annotation = Annotated[kind, option]  # type: ignore[valid-type]
     return inspect.Parameter(field.name, inspect.Parameter.KEYWORD_ONLY, annotation=annotation, default=None)
 
 
-def _kind(name: str) -> tuple[Any, str, str | None]:
-    """How the flag is parsed, how it is written, and what stands for its value; text is judged with the settings."""
-    flag = _NAMES.get(name, "--" + name.replace("_", "-"))
-    inner = str(get_args(FIELD_TYPES[name])[0])
-    if name in _NAMES:
-        return list[str] | None, flag, "NAME"
-    if "bool" in inner:
-        return bool | None, f"{flag}/--no-{flag.removeprefix('--')}", None
-    return str | None, flag, _metavar(inner)
+def _metavar(kind: str) -> str:
+    """What stands for the value of a setting whose type has this name."""
+    for part, metavar in _METAVARS.items():
+        if part in kind:
+            return metavar
+    return "TEXT"
 
 
-def _metavar(inner: str) -> str:
-    if "Literal" in inner:
-        return "|".join(re.findall(r"'(\w+)'", inner))
-    if "Path" in inner:
-        return "PATH"
-    return "N" if "int" in inner or "float" in inner else "TEXT"
-
-
-def _default_text(default: Any) -> str | bool:
-    return False if default in (None, ()) else str(default)
+def _default_text(default: Any) -> str:
+    return "" if default in (None, ()) else f" Default: {default}."
 
 
 def _plain(doc: str) -> str:

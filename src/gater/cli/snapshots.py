@@ -18,7 +18,7 @@ group = typer.Typer(no_args_is_help=True, help="List, show, record and delete sn
 Source = Annotated[str, typer.Argument(metavar="SOURCE", help="What the snapshot is of.")]
 Stream = Annotated[str, typer.Argument(metavar="STREAM", help="The stream that it was made from.")]
 Version = Annotated[int, typer.Argument(metavar="VERSION", help="The stream's version that it was made at.")]
-MaybeVersion = Annotated[int | None, typer.Argument(metavar="[VERSION]", help="Its version; without it, the newest.")]
+MaybeVersion = Annotated[int | None, typer.Argument(metavar="VERSION", help="Its version; without it, the newest.")]
 OfSource = Annotated[str | None, typer.Option("--source", metavar="SOURCE", help="Only snapshots of this source.")]
 OfStream = Annotated[str | None, typer.Option("--stream", metavar="STREAM", help="Only snapshots of this stream.")]
 State = Annotated[str, typer.Argument(metavar="DATA", help="The state, in JSON.")]
@@ -45,7 +45,7 @@ async def list_snapshots(call: Call, store: StoreName, source: OfSource = None, 
         )
         for each in found
     ]
-    columns = ("SOURCE", "STREAM", "VERSION", "SOURCE TYPE", "CREATED", "DATA")
+    columns = ("SOURCE", "STREAM", "VERSION", "SOURCE TYPE", "CREATED (UTC)", "DATA")
     output.print_table(columns, rows, empty="No snapshots.")
 
 
@@ -57,7 +57,8 @@ async def show(call: Call, store: StoreName, source: Source, stream: Stream, ver
     if call.json:
         output.print_document(snapshot.to_dict())
         return
-    facts: dict[str, Any] = {**snapshot.to_dict(), "data": _state(snapshot)}
+    metadata = "" if snapshot.raw_metadata is None else output.payload_text(snapshot.raw_metadata, "application/json")
+    facts: dict[str, Any] = {**snapshot.to_dict(), "data": _state(snapshot), "metadata": metadata}
     output.print_facts(facts.items())
 
 

@@ -89,4 +89,4 @@ async def compact(call: Call, store: StoreName) -> None:
     if call.json:
         output.print_document({"store": store, "removed_events": removed})
     else:
-        print(f"Removed {removed:,} hidden events from {store}.")
+        print(f"Removed {output.counted(removed, 'hidden event')} from {store}.")

@@ -16,7 +16,7 @@ From = Annotated[
         "--from", metavar="N|live", help="Begin at this version (or position), then go on; live: only what is new."
     ),
 ]
-Count = Annotated[int | None, typer.Option("--count", "-n", metavar="N", help="End after so many events.")]
+Count = Annotated[int | None, typer.Option("--count", "-n", metavar="N", min=1, help="End after so many events.")]
 
 
 async def subscribe(
@@ -25,7 +25,7 @@ async def subscribe(
     """Print events as they come, until Ctrl-C."""
     from gater.cli.event_table import event_line
 
-    start_from, left = _start_from(begin), _count(count)
+    start_from, left = _start_from(begin), count
     selector = one_stream(stream) or ALL_STREAMS
     console = output.stdout_console()
     async with call.api() as api:
@@ -48,9 +48,3 @@ def _start_from(text: str) -> int:
     if not text.isascii() or not text.isdigit():
         raise typer.BadParameter(f"a whole number, 0 or more, or live, not {text!r}", param_hint="--from")
     return int(text)
-
-
-def _count(count: int | None) -> int | None:
-    if count is not None and count < 1:
-        raise typer.BadParameter(f"1 or more, not {count}", param_hint="--count")
-    return count

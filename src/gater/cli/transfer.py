@@ -28,7 +28,7 @@ Target = Annotated[
         "--output", "-o", metavar="FILE", help="Write to this new file, whole or not at all.", show_default="stdout"
     ),
 ]
-Source = Annotated[str, typer.Argument(metavar="[FILE]", help="An exported file; - for stdin.")]
+Source = Annotated[str, typer.Argument(metavar="FILE", help="An exported file; - for stdin.")]
 
 
 async def export(call: Call, store: StoreName, stream: OptionalStream = None, target: Target = None) -> None:
@@ -103,13 +103,13 @@ async def import_(call: Call, store: StoreName, source: Source = "-") -> None:
                         count += len(batch)
                         advance(sum(len(line) + 1 for _, line in batch))
                 except GaterError:
-                    output.remark(f"Stopped after {count:,} events, of which {new:,} were new.")
+                    output.remark(f"Stopped after {output.counted(count, 'event')}, {new:,} of them new.")
                     raise
     if call.json:
         output.print_document({"store": store, "events": count, "new": new})
     else:
-        there = f"; {count - new:,} were there already" if new < count else ""
-        print(f"Imported {new:,} events into {store}{there}.")
+        there = f" ({count - new:,} more were there already)" if new < count else ""
+        print(f"Imported {output.counted(new, 'event')} into {store}{there}.")
 
 
 @contextmanager

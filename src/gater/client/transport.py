@@ -8,15 +8,18 @@ from typing import Any, Final
 
 from picows import WSCloseCode, WSMsgType, WSTransport
 
-from gater.api.operations import AppendStreams, Operation, StreamingOperation
+from gater.api.operations import Operation, StreamingOperation
+from gater.client.oversize import oversized_event
 from gater.client.pending import END, PendingCall, PendingStream
 from gater.model.errors import RequestTooLargeError
-from gater.model.limits import Limits, check_write_size
+from gater.model.limits import Limits
 from gater.wire.client_session import ClientSession
 from gater.wire.codec import HEADROOM
 from gater.wire.message_listener import MessageListener
 from gater.wire.terms import FULL_BUNDLE_BYTES, LARGEST_SERVER_MESSAGE, largest_request, read_limits
 
+import os
+EXP = int(os.environ.get("EXP", "1000"))
 CLOSE_SECONDS: Final = 2.0
 """How long a server may take to answer a closing handshake."""
 
@@ -145,10 +148,9 @@ class Connection(MessageListener):
             raise ConnectionLostError(self.lost.reason, begun=False)
         try:
             request_id = ask(pending, operation.name, operation, *more)
-        except RequestTooLargeError:
-            if isinstance(operation, AppendStreams):
-                check_write_size(operation.writes, self._limits)  # says what exactly is too large
-            raise
+        except RequestTooLargeError as error:
+            too_large = oversized_event(operation, self._limits)
+            raise error if too_large is None else too_large from None
         self._flush_soon()
         return request_id
 
@@ -182,7 +184,7 @@ class Connection(MessageListener):
 
     def _flush_soon(self) -> None:
         """Send what is outgoing when this turn of the event loop ends, or now if it is much."""
-        if self._session.outgoing.size > FULL_BUNDLE_BYTES:
+        if self._session.outgoing.size > FULL_BUNDLE_BYTES or self._session.outgoing.frames >= EXP:
             self._flush()
         elif not self._flushing:
             self._flushing = True

@@ -64,12 +64,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         int,
         _POSITIVE,
         _about("Requests that one RPC connection may have under way.", must=_POSITIVE_INT),
-    ] = 1_024
+    ] = 10_000
     max_streams: Annotated[
         int,
         _POSITIVE,
         _about("Reads and subscriptions that one RPC connection may have open.", must=_POSITIVE_INT),
-    ] = 256
+    ] = 1_000
     drain_timeout: Annotated[
         float,
         msgspec.Meta(ge=0),

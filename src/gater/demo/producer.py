@@ -1,9 +1,10 @@
-"""A producer: appends generated events to one greenhouse at irregular moments, until it is cancelled."""
+"""A producer: appends generated events to one greenhouse at irregular moments, until it is told to stop."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from contextlib import suppress
 from random import Random
 from typing import Final
 
@@ -42,12 +43,15 @@ class Producer:
         self._batch_size = batch_size
         self._period = period
 
-    async def run(self) -> None:
-        """Append, pause at random for up to `period` × PAUSE_FACTOR seconds, for ever; the first append is at once."""
+    async def run(self, stop: asyncio.Event) -> None:
+        """Append at once, then after random pauses of up to `period` × PAUSE_FACTOR seconds, until `stop` is set.
+
+        It never stops between an append and its answer, so that all that was appended has been told.
+        """
         version = await self._api.get_version(self._store, self._stream_id)
-        while True:
+        while not stop.is_set():
             version = await self.append_once(version)
-            await asyncio.sleep(self._random.uniform(0.001, self._period * PAUSE_FACTOR))
+            await _pause(self._random.uniform(0.001, self._period * PAUSE_FACTOR), stop)
 
     async def append_once(self, version: int) -> int:
         """Append one batch to the stream, which is at `version`; returns the version it has then."""
@@ -55,6 +59,12 @@ class Producer:
         result = await self._api.append_events(self._store, self._stream_id, events)
         self._on_appended(self._stream_id, len(events), result)
         return result.version
+
+
+async def _pause(seconds: float, stop: asyncio.Event) -> None:
+    with suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            await stop.wait()
 
 
 def appended_line(stream_id: str, count: int, result: WriteResult) -> str:

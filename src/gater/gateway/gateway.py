@@ -10,7 +10,6 @@ import asyncio
 import logging
 import time
 from collections.abc import AsyncGenerator, Callable, Coroutine, Sequence
-from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -201,7 +200,7 @@ class Gateway:
         store = self._stores.get(operation.store)
         total = 0
         while removed := await store.run(c.Compact(COMPACT_STEP)):
-            total += int(str(removed))
+            total += removed
         return total
 
 
@@ -222,20 +221,3 @@ async def _finish(work: Coroutine[Any, Any, Any], done: Done) -> None:
         done(None, InternalError(message=f"{type(error).__name__}: {error}"))
     else:
         done(answer, None)
-
-
-def settle(future: asyncio.Future[Any], answer: Any, error: GaterError | None) -> None:
-    """Give a future the outcome of a dispatched operation, unless its caller has left."""
-    if future.done():
-        return
-    if error is None:
-        future.set_result(answer)
-    else:
-        future.set_exception(error)
-
-
-def call(gateway: Gateway, operation: op.Operation[Any]) -> asyncio.Future[Any]:
-    """The answer of an operation as a future."""
-    future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-    gateway.dispatch(operation, partial(settle, future))
-    return future

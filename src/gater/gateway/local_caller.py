@@ -8,10 +8,11 @@ from functools import partial
 from typing import Any, TypeVar
 
 from gater.api import operations as op
-from gater.gateway.gateway import Gateway, settle
+from gater.gateway.gateway import Gateway
 from gater.model.errors import RequestTimeoutError
 from gater.model.events import Event
 from gater.model.snapshots import Snapshot
+from gater.store.log import settle
 
 Answer = TypeVar("Answer")
 
@@ -26,19 +27,20 @@ class LocalCaller:
         self._owns_gateway = owns_gateway
 
     async def call(self, operation: op.Operation[Answer], timeout: float | None = None) -> Any:
-        """The answer of one operation."""
-        loop = asyncio.get_running_loop()
-        future: asyncio.Future[Any] = loop.create_future()
+        """The answer of one operation.
+
+        Only waiting for a position is bounded by the operation's own timeout: nothing else can be lost on the way.
+        """
+        future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         self._gateway.dispatch(operation, partial(settle, future))
-        if not future.done():
-            seconds = operation.timeout if timeout is None else timeout
-            if seconds is not None:
-                timer = loop.call_later(seconds, _expire, future, operation.name, seconds)
-                try:
-                    return _typed(operation, await future)
-                finally:
-                    timer.cancel()
-        return _typed(operation, await future)
+        if timeout is None and not getattr(operation, "after_position", 0):
+            return _typed(operation, await future)
+        seconds = operation.timeout if timeout is None else timeout
+        try:
+            async with asyncio.timeout(seconds):
+                return _typed(operation, await future)
+        except TimeoutError:
+            raise RequestTimeoutError(operation.name, seconds) from None
 
     async def stream(self, operation: op.StreamingOperation[Answer]) -> AsyncGenerator[Answer, None]:
         """The items of a streaming operation."""
@@ -53,11 +55,6 @@ class LocalCaller:
         """Close the gateway, when it is this caller's own."""
         if self._owns_gateway:
             await self._gateway.close()
-
-
-def _expire(future: asyncio.Future[Any], operation: str, seconds: float) -> None:
-    if not future.done():
-        future.set_exception(RequestTimeoutError(operation, seconds))
 
 
 def _typed(operation: op.Operation[Any], answer: Any) -> Any:

@@ -6,7 +6,6 @@ from typing import Final
 
 import msgspec
 
-
 PAGE_EVENTS: Final = 1_000
 """Events that one page of a read holds at the most."""
 PAGE_BYTES: Final = 1 << 20

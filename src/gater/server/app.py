@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
 from urllib.parse import quote
 
 from litestar import Litestar
-from litestar.config.app import AppConfig
 from litestar.datastructures import State
+from litestar.enums import ScopeType
 from litestar.types import ASGIApp, Receive, Scope, Send
 
-from gater.server.http import health, pages, reads, snapshots, stores, streams, subscriptions
+from gater.server.http import health, reads, snapshots, stores, streams, subscriptions
 from gater.server.http.failures import FAILURE_HANDLERS
+from gater.server.http.pages import description_routes
 from gater.server.service import Service
 
 ROUTES: Final = (
@@ -21,14 +22,14 @@ ROUTES: Final = (
     *snapshots.ROUTES,
     *subscriptions.ROUTES,
     *health.ROUTES,
-    *pages.ROUTES,
 )
+"""Every route of the API, in the order of its description."""
 
 
 def build_app(service: Service) -> ASGIApp:
     """The application that serves the API over HTTP."""
     app = Litestar(
-        route_handlers=list(ROUTES),
+        route_handlers=[*ROUTES, *description_routes(ROUTES)],
         exception_handlers=FAILURE_HANDLERS,
         state=State({"service": service}, deep_copy=False),
         openapi_config=None,
@@ -41,7 +42,7 @@ def _on_paths_as_sent(app: ASGIApp) -> ASGIApp:
     """The application, routed by the path as it was sent: a slash in a name comes as %2F and must not divide it."""
 
     async def routed(scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http":
+        if scope["type"] == ScopeType.HTTP:
             raw = scope.get("raw_path")
             scope["path"] = raw.decode("ascii", "replace") if raw else quote(scope["path"])
         await app(scope, receive, send)

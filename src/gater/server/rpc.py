@@ -22,8 +22,8 @@ from gater.model.errors import GaterError, NotFoundError, OverloadedError
 from gater.model.limits import Limits
 from gater.server.rpc_connection import Authorise, Dispatcher, RpcConnection
 from gater.wire.errors import error_body, http_status
-from gater.wire.terms import RPC_PATH, largest_client_message, limit_headers
 from gater.wire.server_session import SessionLimits
+from gater.wire.terms import RPC_PATH, largest_client_message, limit_headers
 
 IDLE_SECONDS: Final = 20.0
 """A client that has sent nothing for so long is asked for a sign of life."""

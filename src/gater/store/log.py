@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
@@ -14,6 +15,16 @@ Done = Callable[[Any, GaterError | None], None]
 
 Committed = Callable[[Sequence[EventRow]], None]
 """Takes the events of a batch once they are durable, in commit order, before the batch's callers are answered."""
+
+
+def settle(future: asyncio.Future[Any], answer: Any, error: GaterError | None) -> None:
+    """Give a future the outcome of a command, unless its caller has left."""
+    if future.done():
+        return
+    if error is None:
+        future.set_result(answer)
+    else:
+        future.set_exception(error)
 
 
 class CommitLog(Protocol):

@@ -24,7 +24,7 @@ from gater.model.expected_version import ANY, accepts
 from gater.store import queries
 from gater.store.heads import DELETED, LIVE, TOMBSTONED, Head, Heads, Types
 from gater.store.importing import plan_import
-from gater.store.places import Places
+from gater.store.places import Places, Run
 from gater.store.rows import insert_rows, select_in
 
 BLOCK_SHIFT: Final = 8
@@ -158,47 +158,52 @@ class Machine:
             return refusal
 
     def _append(self, command: c.Append) -> list[c.WriteResult]:
-        heads = [self._heads.get(write.stream_id) for write in command.writes]
-        runs = [self._places.run(head, write) for head, write in zip(heads, command.writes, strict=True)]
+        writes, created = command.writes, command.created_epoch
+        if len(writes) == 1 and not command.guards:
+            return [self._append_one(writes[0], created)]
+        heads = [self._heads.get(write.stream_id) for write in writes]
+        runs = [self._places.run(head, write) for head, write in zip(heads, writes, strict=True)]
         if any(runs):
-            return self._repeated(command, heads, runs)
-        for head, write in zip(heads, command.writes, strict=True):
+            return [self._first_answer(*parts) for parts in zip(heads, writes, runs, strict=True)]
+        for head, write in zip(heads, writes, strict=True):
             self._check(head, write.stream_id, write.expected_version)
         for guard in command.guards:
             head = self._heads.get(guard.stream_id)
             if head is None or head.state != TOMBSTONED or guard.expected_version != ANY:
                 self._check(head, guard.stream_id, guard.expected_version)
-        results = []
-        for head, write in zip(heads, command.writes, strict=True):
-            if not write.events:
-                results.append(self._result(-1 if head is None else head.version))
-                continue
-            if head is None:
-                head = self._add_stream(write.stream_id, 0)
-            elif head.state == DELETED:
-                self._set_stream(head, head.first, LIVE)
-            for event in write.events:
-                self._add_event(write.stream_id, head, event, command.created_epoch)
-            results.append(self._result(head.version))
-        return results
+        return [self._write(head, write, created) for head, write in zip(heads, writes, strict=True)]
 
-    def _repeated(
-        self, command: c.Append, heads: list[Head | None], runs: list[tuple[int, int, int] | None]
-    ) -> list[c.WriteResult]:
-        """The first answer of an append that is here already, whole; DuplicateEventError when it is not whole."""
-        results = []
-        for head, run, write in zip(heads, runs, command.writes, strict=True):
-            if run is None and write.events:
+    def _append_one(self, write: c.StreamWrite, created: int) -> c.WriteResult:
+        """The same for the usual case of one stream and no guards."""
+        head = self._heads.get(write.stream_id)
+        run = self._places.run(head, write)
+        if run is not None:
+            return self._first_answer(head, write, run)
+        self._check(head, write.stream_id, write.expected_version)
+        return self._write(head, write, created)
+
+    def _first_answer(self, head: Head | None, write: c.StreamWrite, run: Run | None) -> c.WriteResult:
+        """What was answered when these events were first appended; of such an append no part may be new."""
+        if head is None or run is None:
+            if write.events:
                 raise DuplicateEventError(write.stream_id, str(UUID(bytes=write.events[0].event_id)))
-            if run is None or head is None:
-                results.append(self._result(-1 if head is None else head.version))
-                continue
-            first, last, position = run
-            expected = write.expected_version
-            if expected >= 0 and expected != first - 1:
-                raise WrongExpectedVersionError(write.stream_id, expected, head.version)
-            results.append(c.WriteResult(last, position, self._durability))
-        return results
+            return self._result(-1 if head is None else head.version)
+        expected = write.expected_version
+        if expected >= 0 and expected != run.first - 1:
+            raise WrongExpectedVersionError(write.stream_id, expected, head.version)
+        return c.WriteResult(run.last, run.position, self._durability)
+
+    def _write(self, head: Head | None, write: c.StreamWrite, created: int) -> c.WriteResult:
+        """Add events that were found to be acceptable."""
+        if not write.events:
+            return self._result(-1 if head is None else head.version)
+        if head is None:
+            head = self._add_stream(write.stream_id, 0)
+        elif head.state == DELETED:
+            self._set_stream(head, head.first, LIVE)
+        for event in write.events:
+            self._add_event(write.stream_id, head, event, created)
+        return c.WriteResult(head.version, self.position, self._durability)
 
     def _check(self, head: Head | None, stream_id: str, expected: int) -> None:
         if head is None:

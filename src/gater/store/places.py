@@ -3,11 +3,20 @@
 from __future__ import annotations
 
 from collections import Counter
+from typing import NamedTuple
 from uuid import UUID
 
 from gater.model.commands import StreamWrite
 from gater.model.errors import DuplicateEventError
 from gater.store.heads import Head
+
+
+class Run(NamedTuple):
+    """Events that follow each other in a stream: the first and last version, and the position of the last."""
+
+    first: int
+    last: int
+    position: int
 
 
 class Places:
@@ -33,18 +42,20 @@ class Places:
                 return places[index + 1], places[index + 2]
         return None
 
-    def run(self, head: Head | None, write: StreamWrite) -> tuple[int, int, int] | None:
-        """First and last version, and last position, when the events of `write` are in the stream as one run.
+    def run(self, head: Head | None, write: StreamWrite) -> Run | None:
+        """Where the events of `write` stand, when they are in the stream as one run; None when none of them is there.
 
-        None when none of them is there. DuplicateEventError when some are, or all but not as one run, or an id
-        comes twice within the write.
+        DuplicateEventError when some are, or all but not as one run, or an id comes twice within the write.
         """
         events = write.events
         if len(events) > 1 and len({event.event_id for event in events}) < len(events):
             raise DuplicateEventError(write.stream_id, _twice([event.event_id for event in events]))
         if head is None:
             return None
-        if not any(event.event_id in self._places for event in events):
+        for event in events:
+            if event.event_id in self._places:
+                break
+        else:
             return None
         found = [place for event in events if (place := self.find(event.event_id, head.sid)) is not None]
         if not found:
@@ -52,7 +63,7 @@ class Places:
         first, last = found[0], found[-1]
         if len(found) < len(events) or [place[0] for place in found] != list(range(first[0], first[0] + len(found))):
             raise DuplicateEventError(write.stream_id, _text(events[0].event_id))
-        return first[0], last[0], last[1]
+        return Run(first[0], last[0], last[1])
 
 
 def _twice(ids: list[bytes]) -> str:

@@ -6,6 +6,7 @@ import asyncio
 import time
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import apsw
 
@@ -17,7 +18,7 @@ from gater.store import inspection, opening
 from gater.store.checkpointing import Checkpointer
 from gater.store.connection import READER_CACHE_KIB, open_file, open_memory, translate, translated
 from gater.store.local_log import LocalLog
-from gater.store.log import CommitLog, Done
+from gater.store.log import CommitLog, Done, settle
 from gater.store.machine import Machine
 from gater.store.memory_log import MemoryLog
 from gater.store.opening import StoreFiles
@@ -59,10 +60,10 @@ class Store:
             raise self._damage
         self._log.submit(command, size, done)
 
-    async def run(self, command: AnyCommand) -> object:
+    async def run(self, command: AnyCommand) -> Any:
         """The answer of a command; raises its error."""
-        future: asyncio.Future[object] = asyncio.get_running_loop().create_future()
-        self.submit(command, 0, partial(_settle, future))
+        future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        self.submit(command, 0, partial(settle, future))
         return await future
 
     def read_error(self, error: apsw.Error) -> GaterError:
@@ -124,15 +125,6 @@ class Store:
             if remove:
                 self._files.remove()
             self._files.release()
-
-
-def _settle(future: asyncio.Future[object], answer: object, error: GaterError | None) -> None:
-    if future.done():
-        return
-    if error is None:
-        future.set_result(answer)
-    else:
-        future.set_exception(error)
 
 
 def new_config(

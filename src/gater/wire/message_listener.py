@@ -35,7 +35,7 @@ class MessageListener(WSListener):
         elif kind is WSMsgType.BINARY or kind is WSMsgType.CONTINUATION:
             self._add(frame.get_payload_as_bytes(), first=kind is WSMsgType.BINARY, last=bool(frame.fin))
         elif kind is WSMsgType.CLOSE:
-            self.on_close(int(frame.get_close_code()))
+            self.on_close(int(frame.get_close_code().value))
         elif kind is WSMsgType.TEXT:
             self.on_violation("messages are binary")
 

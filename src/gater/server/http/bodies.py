@@ -8,7 +8,7 @@ from __future__ import annotations
 from base64 import b64decode
 from collections.abc import Callable
 from datetime import datetime
-from typing import Any, Final, TypeVar
+from typing import Annotated, Any, Final, TypeVar
 
 import msgspec
 from uuid_utils import uuid7
@@ -17,10 +17,24 @@ from gater.api.arguments import check_position, check_start_version
 from gater.model.commands import StreamGuard, StreamWrite
 from gater.model.errors import InvalidArgumentError, ValidationError
 from gater.model.events import JSON, ImportedEvent, RawEvent, encode_payload, parse_event_id
-from gater.model.expected_version import ANY, parse_expected_version
+from gater.model.expected_version import ANY, WORDS, parse_expected_version
 from gater.model.identifiers import check_event_type, check_name, check_stream_id
+from gater.server.http.documented import NAME_SCHEMA, NUMBER_SCHEMA, STORE_SCHEMA, STREAM_SCHEMA
 
 Body = TypeVar("Body")
+
+Name = Annotated[str, msgspec.Meta(extra_json_schema=NAME_SCHEMA)]
+StreamId = Annotated[str, msgspec.Meta(extra_json_schema=STREAM_SCHEMA)]
+WholeNumber = Annotated[int, msgspec.Meta(extra_json_schema=NUMBER_SCHEMA)]
+ExpectedVersion = Annotated[
+    int | str,
+    msgspec.Meta(
+        extra_json_schema={
+            "anyOf": [{"enum": [*WORDS, *WORDS.values()]}, NUMBER_SCHEMA],
+            "description": "A version, or a word.",
+        }
+    ),
+]
 
 _NULL: Final = msgspec.Raw(b"null")
 
@@ -32,11 +46,13 @@ class EventBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     made when absent) makes the append repeatable.
     """
 
-    event_type: str
-    data: msgspec.Raw = _NULL
-    metadata: msgspec.Raw | None = None
-    event_id: str | None = None
-    content_type: str | None = None
+    event_type: Name
+    data: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
+    metadata: Annotated[
+        msgspec.Raw | msgspec.UnsetType, msgspec.Meta(extra_json_schema={"type": ["object", "null"]})
+    ] = msgspec.UNSET
+    event_id: Annotated[str, msgspec.Meta(extra_json_schema={"format": "uuid"})] | None = None
+    content_type: Name | None = None
 
 
 class AppendBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -48,29 +64,29 @@ class AppendBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class StreamAppendBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Events to append to one of several streams; `expected_version` is a version or a word."""
 
-    stream_id: str
+    stream_id: StreamId
     events: list[EventBody]
-    expected_version: int | str = ANY
+    expected_version: ExpectedVersion = ANY
 
 
 class GuardBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A condition on a stream that is not written to."""
 
-    stream_id: str
-    expected_version: int | str
+    stream_id: Name
+    expected_version: ExpectedVersion
 
 
 class AppendStreamsBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Appends to several streams, done whole if every expected version and every guard holds."""
 
-    appends: list[StreamAppendBody]
+    appends: Annotated[list[StreamAppendBody], msgspec.Meta(extra_json_schema={"minItems": 1})]
     guards: list[GuardBody] = []
 
 
 class StoreBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A store to make."""
 
-    store: str
+    store: Annotated[str, msgspec.Meta(extra_json_schema=STORE_SCHEMA)]
     in_memory: bool = False
     description: str = ""
     tags: list[str] = []
@@ -79,7 +95,7 @@ class StoreBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class TruncateBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Where a stream is to begin."""
 
-    before_version: int
+    before_version: WholeNumber
 
 
 class SnapshotBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -89,18 +105,18 @@ class SnapshotBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     metadata: dict[str, Any] | None = None
     source_uuid: str | None = None
     source_type: str | None = None
-    source_version: int | None = None
-    content_type: str | None = None
+    source_version: WholeNumber | None = None
+    content_type: Name | None = None
     created_at: datetime | None = None
-    created_epoch: int | None = None
+    created_epoch: WholeNumber | None = None
 
 
 class ImportedLine(EventBody, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """An event as an export wrote it; `position` and `created` are not used."""
 
-    stream_id: str
-    version: int
-    created_epoch: int
+    stream_id: StreamId
+    version: WholeNumber
+    created_epoch: WholeNumber
     position: int | None = None
     created: str | None = None
 
@@ -150,8 +166,10 @@ def imported_event(line: ImportedLine) -> ImportedEvent:
     )
 
 
-def payload(data: msgspec.Raw, content_type: str | None) -> tuple[bytes, str]:
-    """The bytes of a payload and its content type."""
+def payload(data: msgspec.Raw | msgspec.UnsetType, content_type: str | None) -> tuple[bytes, str]:
+    """The bytes of a payload and its content type; without data, that is null."""
+    if data is msgspec.UNSET:
+        data = _NULL
     if content_type is None or content_type == JSON:
         return encode_payload(bytes(data), JSON, "data")
     try:
@@ -160,8 +178,8 @@ def payload(data: msgspec.Raw, content_type: str | None) -> tuple[bytes, str]:
         raise ValidationError("data", f"base64 text, for the content type is not {JSON}") from None
 
 
-def _metadata(metadata: msgspec.Raw | None) -> bytes | None:
-    raw = b"null" if metadata is None else bytes(metadata)
+def _metadata(metadata: msgspec.Raw | msgspec.UnsetType) -> bytes | None:
+    raw = bytes(_NULL if metadata is msgspec.UNSET else metadata)
     if raw == b"null":
         return None
     if not raw.startswith(b"{"):

@@ -6,14 +6,33 @@ from typing import Any, Final
 
 import msgspec
 
+from gater.model.identifiers import MAX_ID_BYTES
+
 JSON: Final = "application/json"
+
+_VISIBLE: Final = r"[^\u0000-\u001f\u007f-\u009f]"
+
+NAME_SCHEMA: Final = {"type": "string", "minLength": 1, "maxLength": MAX_ID_BYTES, "pattern": f"^{_VISIBLE}+$"}
+"""A name: up to 255 bytes of UTF-8 (a schema can only count characters)."""
+STREAM_SCHEMA: Final = {**NAME_SCHEMA, "pattern": f"^(?![$]){_VISIBLE}+$"}
+STORE_SCHEMA: Final = {"type": "string", "pattern": "^[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}$"}
+NUMBER_SCHEMA: Final = {"type": "integer", "minimum": 0, "maximum": (1 << 63) - 1}
+
 PATH_PARAMETERS: Final = {
-    "store": "Name of the store.",
-    "stream_id": "Id of the stream; a slash in it is sent as %2F.",
-    "source_uuid": "Source of the snapshot.",
-    "stream_uuid": "Stream of the snapshot.",
-    "version": "Version of the snapshot.",
+    "store": ("Name of the store.", STORE_SCHEMA),
+    "stream_id": ("Id of the stream; a slash in it is sent as %2F.", STREAM_SCHEMA),
+    "source_uuid": ("Source of the snapshot.", NAME_SCHEMA),
+    "stream_uuid": ("Stream of the snapshot.", NAME_SCHEMA),
+    "version": ("Version of the snapshot.", NUMBER_SCHEMA),
 }
+"""What each part of a path is: a line for people, and its shape."""
+
+
+def about(doc: str, *, minimum: int | None = None) -> msgspec.Meta:
+    """What a field of a query means. A minimum is only said here: the API judges it, with its own errors."""
+    if minimum is None:
+        return msgspec.Meta(description=doc)
+    return msgspec.Meta(description=doc, extra_json_schema={**NUMBER_SCHEMA, "minimum": minimum})
 
 
 class NoQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -37,10 +56,17 @@ class Documented(msgspec.Struct, frozen=True, kw_only=True):
     """Whether no token is needed."""
 
 
+VERSION_TEXT_SCHEMA: Final = {"type": "string", "pattern": "^(no_stream|any|stream_exists|-[124]|[0-9]{1,18})$"}
+VERSION_TEXT: Final = "A version (0 or more), no_stream, any or stream_exists (or -1, -2, -4)."
+
 HEADERS: Final = {
-    "Gater-Expected-Version": "A version (0 or more), `no_stream`, `any` or `stream_exists` (or -1, -2, -4).",
-    "Last-Event-ID": "Go on behind this event: the `id` of the last one received; takes the place of `start_from`.",
+    "Gater-Expected-Version": (VERSION_TEXT, VERSION_TEXT_SCHEMA),
+    "Last-Event-ID": (
+        "Go on behind this event: the `id` of the last one received; takes the place of `start_from`.",
+        {"type": "string", "pattern": "^[0-9]{1,18}$"},
+    ),
 }
+"""What each request header is: a line for people, and its shape."""
 
 
 def documented(**facts: Any) -> dict[str, Any]:

@@ -31,7 +31,9 @@ def failure_headers(error: GaterError) -> dict[str, str]:
     return {}
 
 
-def failure_answer(error: GaterError, status: int | None = None, headers: dict[str, str] | None = None) -> Response[Any]:
+def failure_answer(
+    error: GaterError, status: int | None = None, headers: dict[str, str] | None = None
+) -> Response[Any]:
     """The answer to a request that failed."""
     return Response(
         encode(error_body(error)),

@@ -16,7 +16,7 @@ from gater.api.caller import Caller
 from gater.model.events import Event
 from gater.model.identifiers import check_name, check_store_id
 from gater.server.http.answers import StorePage, StreamPage, json_answer
-from gater.server.http.documented import documented
+from gater.server.http.documented import about, documented
 from gater.server.http.paths import STORE, STREAM
 from gater.server.http.requests import AnyRequest, accepts, access_of, path_text, query
 from gater.server.http.streaming import NDJSON, ndjson_answer, opened
@@ -34,19 +34,12 @@ class ReadQuery(msgspec.Struct, frozen=True, kw_only=True):
 
     count: Annotated[
         int | None,
-        msgspec.Meta(
-            description="How many events; absent: 100 as JSON, all as NDJSON.", extra_json_schema={"minimum": 1}
-        ),
+        about("How many events; absent: 100 as JSON, all as NDJSON.", minimum=1),
     ] = None
-    direction: Annotated[Literal["forward", "backward"], msgspec.Meta(description="Oldest or newest first.")] = (
-        "forward"
-    )
+    direction: Annotated[Literal["forward", "backward"], about("Oldest or newest first.")] = "forward"
     after_position: Annotated[
         int,
-        msgspec.Meta(
-            description="Wait until this replica has this position (read your own writes).",
-            extra_json_schema={"minimum": 0},
-        ),
+        about("Wait until this replica has this position (read your own writes).", minimum=0),
     ] = 0
 
 
@@ -55,10 +48,7 @@ class ReadStreamQuery(ReadQuery, frozen=True, kw_only=True):
 
     start_version: Annotated[
         int | None,
-        msgspec.Meta(
-            description="The version to begin at; absent: the first, or backward the last.",
-            extra_json_schema={"minimum": 0},
-        ),
+        about("The version to begin at; absent: the first, or backward the last.", minimum=0),
     ] = None
 
 
@@ -67,10 +57,7 @@ class ReadAllQuery(ReadQuery, frozen=True, kw_only=True):
 
     after: Annotated[
         int | None,
-        msgspec.Meta(
-            description="Begin behind this position, backward below it; absent: at the beginning, or at the end.",
-            extra_json_schema={"minimum": 0},
-        ),
+        about("Begin behind this position, backward below it; absent: at the beginning, or at the end.", minimum=0),
     ] = None
 
 

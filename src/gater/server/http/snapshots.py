@@ -11,7 +11,7 @@ from litestar.response.base import ASGIResponse
 
 from gater.server.http.answers import ShownSnapshot, ShownSnapshots, Written, json_answer, nothing, written
 from gater.server.http.bodies import SnapshotBody, decode_snapshot, snapshot_record
-from gater.server.http.documented import documented
+from gater.server.http.documented import about, documented
 from gater.server.http.paths import SNAPSHOT, SNAPSHOT_VERSION, SNAPSHOTS
 from gater.server.http.requests import AnyRequest, access_of, json_body, path_number, path_text, query
 
@@ -19,8 +19,8 @@ from gater.server.http.requests import AnyRequest, access_of, json_body, path_nu
 class SnapshotsQuery(msgspec.Struct, frozen=True, kw_only=True):
     """Which snapshots to list."""
 
-    source_uuid: Annotated[str | None, msgspec.Meta(description="Those of this source.")] = None
-    stream_uuid: Annotated[str | None, msgspec.Meta(description="Those of this stream.")] = None
+    source_uuid: Annotated[str | None, about("Those of this source.")] = None
+    stream_uuid: Annotated[str | None, about("Those of this stream.")] = None
 
 
 @put(SNAPSHOT_VERSION, tags=["snapshots"], opt=documented(body=SnapshotBody, answer=Written))

@@ -26,7 +26,7 @@ from gater.server.http.bodies import (
     stream_guards,
     stream_writes,
 )
-from gater.server.http.documented import documented
+from gater.server.http.documented import VERSION_TEXT, VERSION_TEXT_SCHEMA, about, documented
 from gater.server.http.paths import STORE, STREAM, STREAMS
 from gater.server.http.requests import AnyRequest, access_of, expected_version, json_body, path_text, query
 
@@ -38,24 +38,24 @@ class ExpectedVersionQuery(msgspec.Struct, frozen=True, kw_only=True):
     """The expected version, where a header is inconvenient."""
 
     expected_version: Annotated[
-        str | None, msgspec.Meta(description="A version (0 or more), no_stream, any or stream_exists (or -1, -2, -4).")
+        str | None, msgspec.Meta(description=VERSION_TEXT, extra_json_schema=VERSION_TEXT_SCHEMA)
     ] = None
 
 
 class DeleteQuery(ExpectedVersionQuery, frozen=True, kw_only=True):
     """How to delete a stream."""
 
-    tombstone: Annotated[bool, msgspec.Meta(description="Close the stream for good.")] = False
+    tombstone: Annotated[bool, about("Close the stream for good.")] = False
 
 
 class ListQuery(msgspec.Struct, frozen=True, kw_only=True):
     """Which streams to list."""
 
-    prefix: Annotated[str, msgspec.Meta(description="Ids that begin so.")] = ""
-    after: Annotated[str, msgspec.Meta(description="Ids that follow this one.")] = ""
+    prefix: Annotated[str, about("Ids that begin so.")] = ""
+    after: Annotated[str, about("Ids that follow this one.")] = ""
     limit: Annotated[
         int,
-        msgspec.Meta(description=f"At most so many (and {MOST_IDS}).", extra_json_schema={"minimum": 1}),
+        about(f"At most so many (and {MOST_IDS}).", minimum=1),
     ] = 1_000
 
 
@@ -64,10 +64,7 @@ class VersionQuery(msgspec.Struct, frozen=True, kw_only=True):
 
     after_position: Annotated[
         int,
-        msgspec.Meta(
-            description="Wait until this replica has this position (read your own writes).",
-            extra_json_schema={"minimum": 0},
-        ),
+        about("Wait until this replica has this position (read your own writes).", minimum=0),
     ] = 0
 
 
@@ -109,11 +106,9 @@ async def append_streams(request: AnyRequest) -> ASGIResponse:
 @get(STREAMS, tags=["streams"], opt=documented(query=ListQuery, answer=StreamIds))
 async def list_streams(request: AnyRequest) -> ASGIResponse:
     """Ids of the streams that exist, in byte order."""
-    wanted = query(request, ListQuery)
+    api, wanted = access_of(request).api, query(request, ListQuery)
     limit = min(check_count(wanted.limit), MOST_IDS)
-    found = await access_of(request).api.get_streams(
-        path_text(request, "store"), wanted.prefix, wanted.after, limit + 1
-    )
+    found = await api.get_streams(path_text(request, "store"), wanted.prefix, wanted.after, limit + 1)
     return json_answer(StreamIds(found[:limit], found[limit - 1] if len(found) > limit else None))
 
 

@@ -17,7 +17,7 @@ from gater.model.errors import GaterError, InvalidArgumentError
 from gater.model.events import Event
 from gater.model.identifiers import check_store_id
 from gater.server.http.answers import encode
-from gater.server.http.documented import documented
+from gater.server.http.documented import about, documented
 from gater.server.http.paths import STORE
 from gater.server.http.requests import AnyRequest, access_of, headers_of, path_text, query, service_of
 from gater.server.http.streaming import StreamingAnswer, event_line, opened
@@ -32,16 +32,11 @@ log = logging.getLogger(__name__)
 class SubscribeQuery(msgspec.Struct, frozen=True, kw_only=True):
     """What to follow, and from where."""
 
-    type: Annotated[str, msgspec.Meta(description="The kind of selector: by_stream.")] = "by_stream"
-    selector: Annotated[str, msgspec.Meta(description="$all, or a stream id.", extra_json_schema={"minLength": 1})] = (
-        "$all"
-    )
+    type: Annotated[str, about("The kind of selector: by_stream.")] = "by_stream"
+    selector: Annotated[str, about("$all, or a stream id.")] = "$all"
     start_from: Annotated[
         int,
-        msgspec.Meta(
-            description="The first event: a position for $all, a version for a stream; -1: only what is new.",
-            extra_json_schema={"minimum": -1},
-        ),
+        about("The first event: a position for $all, a version for a stream; -1: only what is new.", minimum=-1),
     ] = 0
 
 

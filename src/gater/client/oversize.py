@@ -1,0 +1,24 @@
+"""What a server would say about a request that is too large to be sent to it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from gater.api.operations import AppendStreams, ImportPage, Operation
+from gater.model.errors import EventTooLargeError
+from gater.model.limits import Limits
+
+
+def oversized_event(operation: Operation[Any], limits: Limits) -> EventTooLargeError | None:
+    """The error for the first event above the server's limit; None when no single event is to blame."""
+    if isinstance(operation, AppendStreams):
+        events = [event for write in operation.writes for event in write.events]
+    elif isinstance(operation, ImportPage):
+        events = [imported.event for imported in operation.events]
+    else:
+        return None
+    for event in events:
+        size = len(event.data) + len(event.metadata or b"")
+        if size > limits.max_event_bytes:
+            return EventTooLargeError(size, limits.max_event_bytes)
+    return None

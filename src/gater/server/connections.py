@@ -1,0 +1,130 @@
+"""HTTP connections as uvicorn reads them, with bounds on their number, their idleness and the size of a request's head.
+
+uvicorn itself answers in plain text and waits for ever for the end of a request; here every refusal is an error like any
+other, and a connection that stays silent is closed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from functools import partial
+from typing import Any, Final, cast
+
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+
+from gater.model.errors import GaterError, InvalidArgumentError, OverloadedError, RequestTooLargeError
+from gater.server.http.answers import encode
+from gater.wire.errors import error_body, http_status
+
+MOST_HEAD_BYTES: Final = 64 << 10
+"""Request line and headers together."""
+IDLE_SECONDS: Final = 75.0
+"""How long a connection may stay silent, or send the head of a request, while nothing is answered on it."""
+REFUSED_SECONDS: Final = 5.0
+"""How long a connection that came in excess may take to make the request that is then refused."""
+
+
+def http_protocol(max_connections: int) -> type[asyncio.Protocol]:
+    """What to give uvicorn as `http`."""
+    return cast("type[asyncio.Protocol]", partial(HttpConnection, max_connections))
+
+
+class HttpConnection(HttpToolsProtocol):
+    """One HTTP connection."""
+
+    def __init__(self, max_connections: int, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._max_connections = max_connections
+        self._in_excess = False
+        self._in_head = True
+        self._head_bytes = 0
+        self._last_heard = 0.0
+        self._idle_timer: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Accept the connection; one in excess gets an application that refuses its first request."""
+        if len(self.connections) >= 2 * self._max_connections:
+            transport.abort()
+            return
+        super().connection_made(transport)
+        self._last_heard = self.loop.time()
+        if len(self.connections) > self._max_connections:
+            self._in_excess = True
+            self.app = _refusing(OverloadedError("connections", self._max_connections))
+        self._watch(REFUSED_SECONDS if self._in_excess else IDLE_SECONDS)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Let go of the connection."""
+        if self._idle_timer is not None:
+            self._idle_timer.cancel()
+        if self.transport is not None:
+            super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """Take what came in; refuse a request whose head does not end."""
+        if not self._head_bytes:
+            self._last_heard = self.loop.time()
+        if self._in_head:
+            self._head_bytes += len(data)
+        super().data_received(data)
+        if self._in_head and self._head_bytes > MOST_HEAD_BYTES and not self.transport.is_closing():
+            error = RequestTooLargeError(self._head_bytes, MOST_HEAD_BYTES, message="The headers are too large")
+            self._refuse(error, 431)
+
+    def on_headers_complete(self) -> None:
+        """The head has ended."""
+        self._in_head = False
+        self._head_bytes = 0
+        super().on_headers_complete()
+
+    def on_message_complete(self) -> None:
+        """The request has ended; another head may follow."""
+        self._in_head = True
+        super().on_message_complete()
+
+    def handle_websocket_upgrade(self) -> None:
+        """Hand the socket over to the WebSocket protocol."""
+        if self._idle_timer is not None:
+            self._idle_timer.cancel()
+        super().handle_websocket_upgrade()
+
+    def _should_upgrade(self) -> bool:
+        return not self._in_excess and super()._should_upgrade()
+
+    def send_400_response(self, msg: str) -> None:
+        """Refuse what is not HTTP."""
+        self._refuse(InvalidArgumentError("request", "well-formed HTTP/1.1"), 400)
+
+    def _refuse(self, error: GaterError, status: int) -> None:
+        body = encode(error_body(error))
+        head = b"content-type: application/json\r\ncontent-length: %d\r\nconnection: close\r\n\r\n" % len(body)
+        self.transport.write(STATUS_LINE[status] + head + body)
+        self.transport.close()
+
+    def _watch(self, seconds: float) -> None:
+        self._idle_timer = self.loop.call_later(seconds, self._close_if_idle, seconds)
+
+    def _close_if_idle(self, seconds: float) -> None:
+        busy = self.cycle is not None and not self.cycle.response_complete
+        left = self._last_heard + seconds - self.loop.time()
+        if left > 0 or busy:
+            self._watch(max(left, 1.0))
+        elif not self.transport.is_closing():
+            self.transport.close()
+
+
+def _refusing(error: GaterError) -> Any:
+    """An ASGI application that answers every request with this error and closes the connection."""
+
+    async def refuse(scope: Any, receive: Any, send: Any) -> None:
+        body = encode(error_body(error))
+        headers = [
+            (b"content-type", b"application/json"),
+            (b"content-length", b"%d" % len(body)),
+            (b"connection", b"close"),
+            (b"retry-after", b"1"),
+        ]
+        await send({"type": "http.response.start", "status": http_status(error), "headers": headers})
+        await send({"type": "http.response.body", "body": body})
+
+    return refuse

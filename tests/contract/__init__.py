@@ -1,0 +1,1 @@
+"""What the API promises, whichever way one comes in."""

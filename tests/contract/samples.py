@@ -1,0 +1,61 @@
+"""Events to write, and short ways to say what was read."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Iterator
+from contextlib import aclosing, contextmanager
+from typing import Any, TypeVar
+
+import pytest
+
+from gater import Event, GaterError, NewEvent
+
+Item = TypeVar("Item")
+
+
+def numbered(count: int, first: int = 0, event_type: str = "Counted") -> list[NewEvent]:
+    """So many events whose data is a running number."""
+    return [NewEvent(event_type, {"number": number}) for number in range(first, first + count)]
+
+
+def versions(events: Iterable[Event]) -> list[int]:
+    """The versions of events, in their order."""
+    return [event.version for event in events]
+
+
+def positions(events: Iterable[Event]) -> list[int]:
+    """The positions of events, in their order."""
+    return [event.position for event in events]
+
+
+def numbers(events: Iterable[Event]) -> list[int]:
+    """The running numbers of events made by `numbered`."""
+    return [event.data["number"] for event in events]
+
+
+async def all_of(items: AsyncIterator[Item]) -> list[Item]:
+    """Every item of a stream that ends."""
+    return [item async for item in items]
+
+
+async def first_of(items: AsyncGenerator[Item, None], count: int) -> list[Item]:
+    """The first `count` items of a stream, which is closed then."""
+    taken: list[Item] = []
+    async with aclosing(items):
+        async for item in items:
+            taken.append(item)
+            if len(taken) == count:
+                break
+    return taken
+
+
+@contextmanager
+def refused(kind: type[GaterError], /, **details: Any) -> Iterator[None]:
+    """What happens inside is refused with exactly this error, its code and these fields."""
+    with pytest.raises(GaterError) as caught:
+        yield
+    error = caught.value
+    assert type(error) is kind, f"{type(error).__name__}: {error}"
+    assert error.code == kind.code
+    assert {name: error.details.get(name) for name in details} == details
+    assert error.message

@@ -1,0 +1,76 @@
+"""The ways in: each opens the same API on a store of its own."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator
+from pathlib import Path
+from typing import Any, Protocol
+
+import gater
+from gater.api.blocking import BlockingGaterApi, BlockingIterator
+
+
+class Way(Protocol):
+    """One way to reach a store."""
+
+    name: str
+    durability: str
+    """The level that an answered write reaches."""
+
+    def opened(self, store: str, folder: Path) -> AsyncGenerator[gater.GaterApi, None]:
+        """The API with the new store `store`; `folder` is the test's own."""
+        ...
+
+
+class InProcess:
+    """The stores are files, opened by the test itself."""
+
+    name = "in-process"
+    durability = "fsync"
+
+    async def opened(self, store: str, folder: Path) -> AsyncGenerator[gater.GaterApi, None]:
+        """The API with the new store."""
+        async with gater.open(folder / "data", stores=[store]) as api:
+            yield api
+
+
+class InMemory:
+    """The stores live in the memory of the test."""
+
+    name = "in-memory"
+    durability = "memory"
+
+    async def opened(self, store: str, folder: Path) -> AsyncGenerator[gater.GaterApi, None]:
+        """The API with the new store."""
+        async with gater.open(":memory:", stores=[store]) as api:
+            yield api
+
+
+class AwaitableApi:
+    """A blocking API whose calls can be awaited, each in a thread, so that the same tests fit it."""
+
+    def __init__(self, api: BlockingGaterApi) -> None:
+        self._api = api
+
+    def __getattr__(self, name: str) -> Any:
+        method = getattr(self._api, name)
+
+        def call(*arguments: Any, **named: Any) -> Any:
+            if name in _ITERATING:
+                return _iterated(method(*arguments, **named))
+            return asyncio.to_thread(method, *arguments, **named)
+
+        return call
+
+
+_ITERATING = {"subscribe", "stream_forward", "stream_backward", "stream_all"}
+_END = object()
+
+
+async def _iterated(items: BlockingIterator[Any]) -> AsyncGenerator[Any, None]:
+    try:
+        while (item := await asyncio.to_thread(next, items, _END)) is not _END:
+            yield item
+    finally:
+        items.close()
