@@ -14,15 +14,14 @@ from gater.model.errors import (
     InvalidStartVersionError,
     ValidationError,
 )
-from gater.model.events import EventLike, ImportedEvent, NewEvent, encode_events
-from gater.model.expected_version import ANY, parse_expected_version
+from gater.model.events import EventLike, ImportedEvent, NewEvent, check_imported, encode_events
+from gater.model.expected_version import ANY, LARGEST_VERSION, parse_expected_version
 from gater.model.identifiers import check_name, check_stream_id
 
 LIVE: Final = -1
 """As `start_from`: only what is committed from now on."""
 
 _IMPORT_FIELDS: Final = frozenset({"stream_id", "version", "position", "created", "created_epoch"})
-_LARGEST: Final = (1 << 63) - 1
 
 
 class StreamAppend(msgspec.Struct, frozen=True):
@@ -35,21 +34,21 @@ class StreamAppend(msgspec.Struct, frozen=True):
 
 def check_start_version(value: Any) -> int:
     """The version a read starts at: a whole number, 0 or more."""
-    if type(value) is not int or not 0 <= value <= _LARGEST:
+    if type(value) is not int or not 0 <= value <= LARGEST_VERSION:
         raise InvalidStartVersionError(value)
     return value
 
 
 def check_count(value: Any) -> int:
     """How many are asked for: a whole number, 1 or more."""
-    if type(value) is not int or not 1 <= value <= _LARGEST:
+    if type(value) is not int or not 1 <= value <= LARGEST_VERSION:
         raise InvalidCountError(value)
     return value
 
 
 def check_position(value: Any, argument: str = "after_position") -> int:
     """A position: a whole number, 0 or more."""
-    if type(value) is not int or not 0 <= value <= _LARGEST:
+    if type(value) is not int or not 0 <= value <= LARGEST_VERSION:
         raise InvalidArgumentError(argument, f"a position (0 or more), not {value!r}")
     return value
 
@@ -61,6 +60,11 @@ def check_direction(value: Any) -> bool:
     if value == "backward":
         return True
     raise InvalidArgumentError("direction", f"forward or backward, not {value!r}")
+
+
+def check_filter(value: Any, argument: str) -> str | None:
+    """What narrows a listing: a name, or None for no bound (which empty text means too)."""
+    return None if value is None or value == "" else check_name(value, argument)
 
 
 def by_stream_selector(kind: Any, selector: Any) -> str | None:
@@ -110,11 +114,10 @@ def _imported(event: Mapping[str, Any]) -> ImportedEvent:
     for field in ("stream_id", "version", "event_id", "event_type", "created_epoch"):
         if event.get(field) is None:
             raise ValidationError(field, "missing")
-    created = event["created_epoch"]
-    if type(created) is not int or not 0 <= created <= _LARGEST:
-        raise ValidationError("created_epoch", f"microseconds since 1970, not {created!r}")
+    version, created = event["version"], event["created_epoch"]
+    check_imported(version, created)
     unknown = set(event) - _IMPORT_FIELDS - set(NewEvent.__struct_fields__)
     if unknown:
         raise ValidationError(str(sorted(map(str, unknown))[0]), "an exported event has no such field")
     raw = NewEvent(**{name: event[name] for name in NewEvent.__struct_fields__ if name in event}).encoded()
-    return ImportedEvent(check_stream_id(event["stream_id"]), check_start_version(event["version"]), created, raw)
+    return ImportedEvent(check_stream_id(event["stream_id"]), version, created, raw)

@@ -13,6 +13,7 @@ from gater.api.arguments import (
     LIVE,
     StreamAppend,
     by_stream_selector,
+    check_filter,
     check_count,
     check_direction,
     check_position,
@@ -247,10 +248,11 @@ class GaterApi:
     ) -> list[str]:
         """Ids of the streams that exist, in byte order: those with `prefix`, after the id `after`, at most `limit`."""
         left = None if limit is None else check_count(limit)
-        store, cursor, found = check_store_id(store), after or "", list[str]()
+        store, found = check_store_id(store), list[str]()
+        beginning, cursor = check_filter(prefix, "prefix") or "", check_filter(after, "after") or ""
         while True:
             wanted = PAGE_EVENTS if left is None else min(left - len(found), PAGE_EVENTS)
-            page = await self._caller.call(op.GetStreams(store, prefix or "", cursor, wanted))
+            page = await self._caller.call(op.GetStreams(store, beginning, cursor, wanted))
             found += page
             if len(page) < wanted or len(found) == left:
                 return found
@@ -334,10 +336,11 @@ class GaterApi:
         self, store: str, source_uuid: str | None = None, stream_uuid: str | None = None
     ) -> list[Snapshot]:
         """The snapshots ordered by source, stream and version; each filter is optional."""
-        found: list[Snapshot] = []
+        store, found = check_store_id(store), list[Snapshot]()
+        source, stream = check_filter(source_uuid, "source_uuid"), check_filter(stream_uuid, "stream_uuid")
         after: tuple[str, str, int] | None = None
         while True:
-            page = await self._caller.call(op.ListSnapshots(check_store_id(store), source_uuid, stream_uuid, after))
+            page = await self._caller.call(op.ListSnapshots(store, source, stream, after))
             found += page.snapshots
             if not page.more:
                 return found

@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from gater.api.gater_api import GaterApi
 
 ALL_STREAMS: Final = "$all"
+LONGEST_SHOWN: Final = 80
+"""Characters of a wrong argument that its error repeats."""
 
 StoreName = Annotated[str, typer.Argument(metavar="STORE", help="Name of the store.")]
 StreamId = Annotated[str, typer.Argument(metavar="STREAM", help="Id of the stream.")]
@@ -45,9 +47,9 @@ def json_value(text: str, name: str) -> bytes:
     try:
         msgspec.json.decode(text.encode())
     except (msgspec.DecodeError, UnicodeEncodeError, RecursionError) as error:
-        raise typer.BadParameter(
-            f"not JSON: {error}: {text!r} (text needs its quotes: '\"text\"')", param_hint=name
-        ) from None
+        shown = text if len(text) <= LONGEST_SHOWN else f"{text[:LONGEST_SHOWN]}…"
+        reason = f"not JSON: {error}: {shown!r} (text needs its quotes: '\"text\"')"
+        raise typer.BadParameter(reason, param_hint=name) from None
     return text.encode()
 
 
@@ -59,7 +61,7 @@ def json_object(text: str | None, name: str) -> dict[str, Any] | None:
 
     value = msgspec.json.decode(json_value(text, name))
     if not isinstance(value, dict):
-        raise typer.BadParameter(f"a JSON object, not {text!r}", param_hint=name)
+        raise typer.BadParameter(f"a JSON object, not {type(value).__name__}", param_hint=name)
     return value
 
 

@@ -41,9 +41,16 @@ class Load:
     """What to do, and what came of it."""
 
     store: str
-    events: list[NewEvent]
+    payload: bytes
+    batch: int
     stop_at: float
     latencies: LatencyHistogram
+
+    def events(self) -> list[NewEvent]:
+        """What one call appends."""
+        from gater.model.events import JSON, NewEvent
+
+        return [NewEvent(EVENT_TYPE, self.payload, content_type=JSON) for _ in range(self.batch)]
 
 
 async def bench(
@@ -58,14 +65,11 @@ async def bench(
 
     Each of the callers appends to a stream of its own and waits for the answer before it calls again.
     """
-    from gater.model.events import NewEvent
-
     payload = _FRAME % (b"x" * (event_bytes - len(_FRAME % b"")))
-    events = [NewEvent(EVENT_TYPE, payload, content_type="application/json")] * batch
     async with call.api() as api, _store(api, store) as name:
         durability = (await api.get_store_status(name)).durability
         started = time.perf_counter()
-        load = Load(name, events, started + seconds, LatencyHistogram())
+        load = Load(name, payload, batch, started + seconds, LatencyHistogram())
         async with asyncio.TaskGroup() as group:
             for caller in range(in_flight):
                 group.create_task(_append_until(api, load, f"bench-{caller}"))
@@ -88,7 +92,7 @@ async def bench(
 
 async def _append_until(api: GaterApi, load: Load, stream_id: str) -> None:
     while (before := time.perf_counter()) < load.stop_at:
-        await api.append_events(load.store, stream_id, load.events)
+        await api.append_events(load.store, stream_id, load.events())
         load.latencies.record(time.perf_counter() - before)
 
 

@@ -90,7 +90,7 @@ def command(
     return register
 
 
-def run_coroutine(coroutine: Coroutine[Any, Any, None]) -> None:
+def run_coroutine(coroutine: Coroutine[Any, Any, object]) -> None:
     """Run a coroutine to its end, on uvloop where that exists."""
     try:
         from uvloop import new_event_loop

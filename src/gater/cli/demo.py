@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from random import Random
 from typing import Annotated
 
 import typer
 
 from gater.cli.command import run_coroutine
 from gater.cli.failures import exit_on_failure
+from gater.model.errors import MisconfiguredError
 
 Seconds = Annotated[
     float | None,
@@ -25,7 +27,17 @@ def demo(seconds: Seconds = None, data_dir: Folder = Path("data"), port: Port = 
     Starts a node with the store `reg_gh`, producers that append what greenhouses measure and do, and an observer
     that prints each event it sees. Ctrl-C ends it.
     """
-    from gater.demo.run import Demo
-
     with exit_on_failure(interrupt_code=0):
-        run_coroutine(Demo(data_dir, port, producers).run(seconds))
+        run_coroutine(_demo(seconds, data_dir, port, producers))
+
+
+async def _demo(seconds: float | None, data_dir: Path, port: int, producers: int) -> None:
+    from gater.demo.run import Demo
+    from gater.demo.screen import Screen
+
+    try:
+        await Demo(data_dir, port, producers, screen=Screen(), random=Random()).run(seconds)
+    except MisconfiguredError as error:
+        if error.setting != "port":
+            raise
+        raise MisconfiguredError("port", f"{error.reason}. Choose another with --port; 0 takes a free one") from None

@@ -1,8 +1,8 @@
 """Events as lines of JSON: what `export` writes, and what `import` and `append` read.
 
-An exported line holds `stream_id, version, event_id, event_type, content_type` (unless JSON), `data` (a JSON value) or
-`data_base64` (any other bytes), `metadata` (if there is any) and `created_epoch` (microseconds). Payload bytes pass
-through unchanged, so that a line that was imported is exported again as it was.
+An exported line holds `stream_id, version, event_id, event_type`, then `data` (a JSON value) or `content_type` and
+`data_base64` (any other bytes, and JSON that would not fit a line), `metadata` (if there is any) and `created_epoch`
+(microseconds). Payload bytes pass through unchanged, so that a line that was imported is exported again as it was.
 """
 
 from __future__ import annotations
@@ -58,13 +58,11 @@ def export_line(event: Event) -> bytes:
         "event_id": str(event.event_id),
         "event_type": event.event_type,
     }
-    if event.content_type != JSON:
-        line["content_type"] = event.content_type
     if event.content_type == JSON and _fits_a_line(event.raw_data):
         line["data"] = msgspec.Raw(event.raw_data)
     else:
+        line["content_type"] = event.content_type
         line["data_base64"] = base64.b64encode(event.raw_data).decode()
-        line.setdefault("content_type", event.content_type)
     if event.raw_metadata is not None:
         line["metadata"] = msgspec.Raw(_on_one_line(event.raw_metadata))
     line["created_epoch"] = event.created_epoch

@@ -13,10 +13,12 @@ from typing import Final
 
 import typer
 
-from gater.model.errors import GaterError, InternalError
+from gater.model.errors import GaterError, InternalError, InvalidArgumentError
 
 FAILED: Final = 1
 WRONG_USAGE: Final = 2
+_SUBJECTS: Final = ("argument", "field", "setting", "store")
+
 INTERRUPTED: Final = 130
 """What shells expect of a program that Ctrl-C ended: 128 + SIGINT."""
 
@@ -26,6 +28,7 @@ def exit_on_failure(*, json: bool = False, interrupt_code: int = INTERRUPTED) ->
     """Turn whatever goes wrong inside into a line on stderr and an exit code; defects pass through."""
     try:
         yield
+        sys.stdout.flush()
     except GaterError as error:
         report(error, json=json)
         raise typer.Exit(FAILED) from None
@@ -37,6 +40,10 @@ def exit_on_failure(*, json: bool = False, interrupt_code: int = INTERRUPTED) ->
         raise typer.Exit(FAILED) from None
     except BrokenPipeError:
         silence_stdout()
+        raise typer.Exit(FAILED) from None
+    except OSError as error:
+        silence_stdout()
+        report(InvalidArgumentError("output", error.strerror or str(error)), json=json)
         raise typer.Exit(FAILED) from None
     except KeyboardInterrupt:
         raise typer.Exit(interrupt_code) from None
@@ -60,12 +67,13 @@ def report_defect(defect: Exception) -> None:
 
 
 def sentence(error: GaterError) -> str:
-    """The failure in one line: what is wrong with which value, or the message with its facts."""
-    reason = error.details.get("reason")
-    for field in ("argument", "field", "setting"):
-        if reason and error.details.get(field):
-            return f"{error.details[field]}: {reason}"
-    return str(error)
+    """The failure in one line: what is wrong with what, or the message with its facts."""
+    facts = dict(error.details)
+    reason, subject = facts.pop("reason", None), next((facts.pop(name) for name in _SUBJECTS if name in facts), None)
+    if not reason or not subject:
+        return str(error)
+    others = ", ".join(f"{name}={value!r}" for name, value in facts.items())
+    return f"{subject}: {reason}{f' ({others})' if others else ''}"
 
 
 def first_failure(group: BaseExceptionGroup[BaseException]) -> GaterError | None:

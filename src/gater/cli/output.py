@@ -75,6 +75,11 @@ def stdout_console() -> Console:
     return Console(highlight=False) if sys.stdout.isatty() else Console(highlight=False, width=UNBOUNDED)
 
 
+def in_colour() -> bool:
+    """Whether stdout is a terminal that shows colours, and nobody asked for none (NO_COLOR)."""
+    return sys.stdout.isatty() and stdout_console().color_system is not None
+
+
 def printable(text: str) -> str:
     """The text with its control characters spelled out, so that stored data cannot steer a terminal."""
     return _CONTROL.sub(lambda found: f"\\x{ord(found[0]):02x}", text)

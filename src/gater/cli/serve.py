@@ -29,7 +29,22 @@ def serve(config: Path | None, **flags: Any) -> None:
     file, else from its default. Ctrl-C or SIGTERM ends the node when what it accepted is answered.
     """
     with exit_on_failure(interrupt_code=0):
-        run_coroutine(run_node(_settings(config, flags)))
+        run_coroutine(_serve(_settings(config, flags)))
+
+
+async def _serve(settings: Settings) -> None:
+    """Serve until a signal ends it; one line on stdout says where, log lines go to stderr."""
+    from gater import __version__
+    from gater.node import Node
+    from gater.telemetry.logs import configure_logging
+
+    configure_logging(settings.log_level, settings.log_format)
+    async with Node(settings) as node:
+        print(
+            f"Gater {__version__} serves the stores in {settings.data_dir} at {node.url} (API: {node.url}/docs)",
+            flush=True,
+        )
+        await node.serve_until_stopped()
 
 
 def _settings(config: Path | None, flags: dict[str, Any]) -> Settings:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Annotated
 
 import typer
@@ -27,13 +28,14 @@ async def subscribe(
 
     start_from, left = _start_from(begin), count
     selector = one_stream(stream) or ALL_STREAMS
-    console = output.stdout_console()
+    coloured = output.in_colour()
     async with call.api() as api:
         async for event in api.subscribe(store, "by_stream", selector, start_from):
             if call.json:
                 output.print_lines([event.to_dict()])
             else:
-                console.print(event_line(event), soft_wrap=True)
+                sys.stdout.write(event_line(event, coloured=coloured))
+                sys.stdout.flush()
             if left is not None:
                 left -= 1
                 if left == 0:

@@ -36,14 +36,16 @@ class Target:
 
         A folder must exist already, unless `create`.
         """
-        import gater
-
         if self.data_dir is None:
+            from gater.client.connecting import connect
+
             await check_reachable(self.url)
-            async with gater.connect(self.url, token=self.token) as api:
+            async with connect(self.url, token=self.token) as api:
                 yield api
         elif create or self.data_dir.is_dir():
-            async with gater.open(self.data_dir) as api:
+            from gater.gateway.opening import open_api
+
+            async with open_api(self.data_dir) as api:
                 yield api
         else:
             raise InvalidArgumentError("data_dir", f"an existing folder, not {str(self.data_dir)!r}")

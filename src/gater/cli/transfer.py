@@ -48,15 +48,23 @@ async def export(call: Call, store: StoreName, stream: OptionalStream = None, ta
         ) as advance:
             chunks = _chunks(api, store, stream, advance)
             if target is None:
-                async for chunk in chunks:
-                    sys.stdout.buffer.write(chunk)
-                sys.stdout.buffer.flush()
+                await _write_stdout(chunks)
                 return
             size = await write_chunks(chunks, target)
     if call.json:
         output.print_document({"store": store, "stream_id": stream, "file": str(target), "bytes": size})
     else:
         print(f"Exported {stream or store} to {target} ({output.size(size)}).")
+
+
+async def _write_stdout(chunks: AsyncIterator[bytes]) -> None:
+    empty = True
+    async for chunk in chunks:
+        sys.stdout.buffer.write(chunk)
+        empty = False
+    sys.stdout.buffer.flush()
+    if empty:
+        output.remark("No events.")
 
 
 async def _number_of_events(api: GaterApi, store: str, stream: str | None) -> int:

@@ -73,7 +73,7 @@ class Link:
         while (connection := self.current) is None:
             outcome = await self._next_attempt(deadline)
             if isinstance(outcome, GaterError) and (once or not may_connect_again(outcome)):
-                raise outcome
+                raise copied(outcome)
         return connection
 
     async def _next_attempt(self, deadline: float | None) -> Connection | GaterError:
@@ -87,7 +87,7 @@ class Link:
         left = None if deadline is None else max(deadline - loop.time(), 0.0)
         done, _ = await asyncio.wait({attempt}, timeout=left)
         if not done:
-            raise self._last_failure or self._unavailable("no connection in time")
+            raise copied(self._last_failure or self._unavailable("no connection in time"))
         if attempt.cancelled():
             raise StoreUnavailableError(reason=f"the client of {self._address} is closed")
         return attempt.result()
@@ -167,10 +167,16 @@ def websocket_opener(address: Address, token: str | None, ssl_context: ssl.SSLCo
                 extra_headers=headers,
                 read_buffer_init_size=READ_BUFFER_BYTES,
             )
-        assert isinstance(connection, Connection)
+        if not isinstance(connection, Connection):  # so picows tells that the handshake was cut short
+            raise ConnectionResetError("the connection was closed during the handshake")
         return connection
 
     return open_connection
+
+
+def copied(error: GaterError) -> GaterError:
+    """An error for one of several callers: a raised exception gathers the traces of all who raise it."""
+    return from_wire(error.code, error.message, error.details)
 
 
 def _reason(error: Exception) -> str:

@@ -33,6 +33,10 @@ class ConnectionLostError(Exception):
         self.reason = reason
         self.begun = begun
 
+    def copied(self) -> ConnectionLostError:
+        """The same for one of several callers: a raised exception gathers the traces of all who raise it."""
+        return ConnectionLostError(self.reason, begun=self.begun)
+
 
 class Connection(MessageListener):
     """A connection on which calls and streams run side by side; once lost, it stays lost."""
@@ -101,9 +105,9 @@ class Connection(MessageListener):
         if self._sweep is not None:
             self._sweep.cancel()
         for call in self._session.calls.values():
-            call.lose(self.lost)
+            call.lose(self.lost.copied())
         for stream in self._session.streams.values():
-            stream.lose(self.lost)
+            stream.lose(self.lost.copied())
 
     def _orderly(self) -> bool:
         """Whether the server said that what has no answer was not begun."""

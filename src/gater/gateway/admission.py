@@ -15,20 +15,20 @@ from gater.model.commands import StreamGuard, StreamWrite
 from gater.model.errors import (
     EventTooLargeError,
     InvalidArgumentError,
-    InvalidStartVersionError,
     RequestTooLargeError,
     ValidationError,
 )
-from gater.model.events import JSON, ImportedEvent, RawEvent
+from gater.model.events import JSON, ImportedEvent, RawEvent, check_imported
 from gater.model.expected_version import parse_expected_version
 from gater.model.identifiers import check_event_type, check_name, check_stream_id
 from gater.model.limits import Limits
-from gater.model.snapshots import Snapshot, check_snapshot_version
+from gater.model.snapshots import Snapshot, check_snapshot_numbers, check_snapshot_version
 
 _check_type: Final = lru_cache(4_096)(check_event_type)
 _check_stream: Final = lru_cache(16_384)(check_stream_id)
 _check_content_type: Final = lru_cache(256)(check_name)
-_scan_json: Final = msgspec.json.Decoder(msgspec.Raw).decode
+
+_scan: Final = msgspec.json.Decoder(msgspec.Raw).decode
 
 
 def admit_append(writes: tuple[StreamWrite, ...], guards: tuple[StreamGuard, ...], limits: Limits) -> int:
@@ -50,10 +50,7 @@ def admit_import(events: tuple[ImportedEvent, ...], limits: Limits) -> int:
     """The payload bytes of an import; raises what is wrong with it."""
     for imported in events:
         _check_stream(imported.stream_id)
-        if imported.version < 0:
-            raise InvalidStartVersionError(imported.version)
-        if imported.created_epoch < 0:
-            raise ValidationError("created_epoch", "microseconds since 1970, 0 or more")
+        check_imported(imported.version, imported.created_epoch)
     return _within(_admit_events([imported.event for imported in events], limits), limits)
 
 
@@ -62,6 +59,7 @@ def admit_snapshot(snapshot: Snapshot, limits: Limits) -> int:
     check_name(snapshot.source_uuid, "source_uuid")
     check_name(snapshot.stream_uuid, "stream_uuid")
     check_snapshot_version(snapshot.version)
+    check_snapshot_numbers(snapshot.source_version, snapshot.created_epoch)
     check_name(snapshot.content_type, "content_type")
     _check_json(snapshot.content_type, snapshot.raw_data, snapshot.raw_metadata)
     size = len(snapshot.raw_data) + len(snapshot.raw_metadata or b"")
@@ -96,6 +94,13 @@ def _check_json(content_type: str, data: bytes, metadata: bytes | None) -> None:
             _scan_json(metadata)
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
         raise ValidationError(field, f"not JSON: {error}") from None
+
+
+def _scan_json(raw: bytes) -> None:
+    """Raise what is wrong with JSON, its encoding included, which the scanner does not look at."""
+    _scan(raw)
+    if not raw.isascii():
+        raw.decode()
 
 
 def _within(total: int, limits: Limits) -> int:

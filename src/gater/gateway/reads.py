@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from gater.api import operations as op
-from gater.api.arguments import check_count, check_start_version
+from gater.api.arguments import check_count, check_position, check_start_version
 from gater.model.errors import NotFoundError
+from gater.model.snapshots import check_snapshot_version
 from gater.store.store import Store
 
 
@@ -21,9 +22,9 @@ def read_all(store: Store, operation: op.ReadAll) -> Any:
     count = check_count(operation.count)
     head = store.tail.position
     if operation.backward:
-        before = head + 1 if operation.after is None else min(operation.after, head + 1)
+        before = head + 1 if operation.after is None else min(check_position(operation.after, "after"), head + 1)
         return store.reader.read_all_backward(before, count)
-    return store.reader.read_all(operation.after or 0, count, head)
+    return store.reader.read_all(check_position(operation.after, "after"), count, head)
 
 
 def get_version(store: Store, operation: op.GetVersion) -> int:
@@ -39,16 +40,19 @@ def get_streams(store: Store, operation: op.GetStreams) -> list[str]:
 
 def read_snapshot(store: Store, operation: op.ReadSnapshot) -> Any:
     """One snapshot."""
-    found = store.reader.snapshot(operation.source_uuid, operation.stream_uuid, operation.version)
+    version = None if operation.version is None else check_snapshot_version(operation.version)
+    found = store.reader.snapshot(operation.source_uuid, operation.stream_uuid, version)
     if found is None:
-        version = "any version" if operation.version is None else operation.version
-        raise NotFoundError("snapshot", f"{operation.source_uuid}/{operation.stream_uuid}/{version}")
+        wanted = "any version" if version is None else version
+        raise NotFoundError("snapshot", f"{operation.source_uuid}/{operation.stream_uuid}/{wanted}")
     return found
 
 
 def list_snapshots(store: Store, operation: op.ListSnapshots) -> Any:
     """A page of snapshots."""
     limit = min(check_count(operation.limit), 1_000)
+    if operation.after is not None:
+        check_snapshot_version(operation.after[2])
     return store.reader.snapshots(operation.source_uuid, operation.stream_uuid, operation.after, limit)
 
 

@@ -38,7 +38,7 @@ class Stores:
         if found is not None:
             return found
         if store in self._damaged:
-            raise self._damaged[store]
+            raise self._damaged[store].again()
         raise StoreNotFoundError(store)
 
     async def open_all(self) -> None:

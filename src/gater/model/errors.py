@@ -35,7 +35,7 @@ GaterError
 from __future__ import annotations
 
 import inspect
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 
 class GaterError(Exception):
@@ -61,6 +61,10 @@ class GaterError(Exception):
 
     def __reduce__(self) -> Any:
         return _rebuild, (type(self), self.message, self.details)
+
+    def again(self) -> Self:
+        """The same failure as a new exception: one that is raised many times would grow its traceback each time."""
+        return type(self)(message=self.message, **self.details)
 
     @classmethod
     def _default_message(cls) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
@@ -15,6 +16,11 @@ from gater.model.identifiers import check_event_type, check_name
 
 JSON: Final = "application/json"
 BINARY: Final = "application/octet-stream"
+
+LARGEST_IMPORTED_VERSION: Final = (1 << 53) - 1
+"""Readers of JSON of every make keep numbers up to here exact, and what is appended later has room."""
+LATEST_EPOCH: Final = 253_402_300_799_999_999
+"""The last microsecond of the year 9999."""
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _encode_json = msgspec.json.Encoder().encode
@@ -114,6 +120,14 @@ class ImportedEvent(msgspec.Struct, frozen=True, array_like=True, gc=False):
     event: RawEvent
 
 
+def check_imported(version: Any, created_epoch: Any) -> None:
+    """Raises ValidationError for a version or a time (microseconds since 1970) that no event can have."""
+    if type(version) is not int or not 0 <= version <= LARGEST_IMPORTED_VERSION:
+        raise ValidationError("version", f"a whole number from 0 to {LARGEST_IMPORTED_VERSION}, not {version!r}")
+    if type(created_epoch) is not int or not 0 <= created_epoch <= LATEST_EPOCH:
+        raise ValidationError("created_epoch", f"microseconds since 1970, up to the year 9999, not {created_epoch!r}")
+
+
 EventLike = NewEvent | Mapping[str, Any]
 
 
@@ -167,9 +181,26 @@ def encode_payload(data: Any, content_type: str | None, field: str) -> tuple[byt
 def encode_json(value: Any, field: str) -> bytes:
     """The value as JSON; raises ValidationError naming the field when it cannot be."""
     try:
-        return _encode_json(value)
+        raw = _encode_json(value)
+        # The encoder writes null for a number that JSON has no way to write.
+        if b"null" in raw and _has_unwritable_number(value):
+            raise ValueError("NaN and infinite numbers are not")
     except (TypeError, ValueError, RecursionError) as error:
         raise ValidationError(field, f"not JSON-able: {error}") from None
+    return raw
+
+
+def _has_unwritable_number(value: Any) -> bool:
+    waiting = [msgspec.to_builtins(value)]
+    while waiting:
+        item = waiting.pop()
+        if isinstance(item, float) and not math.isfinite(item):
+            return True
+        if isinstance(item, Mapping):
+            waiting += item.values()
+        elif isinstance(item, list | tuple | set | frozenset):
+            waiting += item
+    return False
 
 
 def decode_payload(raw: bytes, content_type: str) -> Any:

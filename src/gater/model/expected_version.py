@@ -13,6 +13,9 @@ ANY: Final = -2
 STREAM_EXISTS: Final = -4
 """The stream has been written to, and is not deleted."""
 
+LARGEST_VERSION: Final = (1 << 63) - 1
+"""Versions and positions are whole numbers of 63 bits."""
+
 WORDS: Final = {"no_stream": NO_STREAM, "any": ANY, "stream_exists": STREAM_EXISTS}
 
 
@@ -21,7 +24,7 @@ def parse_expected_version(value: Any) -> int:
 
     Raises InvalidArgumentError for anything else (booleans, other negatives, other words).
     """
-    if type(value) is int and (value >= NO_STREAM or value in (ANY, STREAM_EXISTS)):
+    if type(value) is int and (NO_STREAM <= value <= LARGEST_VERSION or value in (ANY, STREAM_EXISTS)):
         return value
     if isinstance(value, str) and value in WORDS:
         return WORDS[value]

@@ -21,7 +21,8 @@ def check_name(value: Any, argument: str) -> str:
         raise InvalidArgumentError(argument, "1 to 255 bytes of UTF-8 without control characters")
     if len(value) > 63 and len(value.encode()) > MAX_ID_BYTES:
         raise InvalidArgumentError(argument, f"at most {MAX_ID_BYTES} bytes of UTF-8")
-    return value
+    # What only derives from str (an enumeration of event types, say) would not travel.
+    return value if type(value) is str else str.__str__(value)
 
 
 def check_stream_id(value: Any) -> str:
@@ -41,4 +42,4 @@ def check_store_id(value: Any) -> str:
     """The store id, if it is 1 to 64 letters, digits, `_`, `.` or `-`, beginning with a letter, digit or `_`."""
     if not isinstance(value, str) or not _STORE_ID(value):
         raise InvalidArgumentError("store", f"1 to 64 letters, digits, _ . or -, not {value!r}")
-    return value
+    return str.__str__(value)

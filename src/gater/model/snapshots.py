@@ -9,7 +9,8 @@ from typing import Any, Final
 import msgspec
 
 from gater.model.errors import InvalidArgumentError, ValidationError
-from gater.model.events import decode_payload, encode_json, encode_payload
+from gater.model.events import LATEST_EPOCH, decode_payload, encode_json, encode_payload
+from gater.model.expected_version import LARGEST_VERSION
 from gater.model.identifiers import check_name
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -65,9 +66,17 @@ class Snapshot(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 def check_snapshot_version(value: Any) -> int:
     """The version, if it is a whole number, 0 or more."""
-    if type(value) is not int or value < 0:
+    if type(value) is not int or not 0 <= value <= LARGEST_VERSION:
         raise InvalidArgumentError("version", f"a whole number, 0 or more, not {value!r}")
     return value
+
+
+def check_snapshot_numbers(source_version: Any, created_epoch: Any) -> None:
+    """Raises ValidationError for a source version or a time (milliseconds since 1970) that cannot be."""
+    if type(source_version) is not int or not 0 <= source_version <= LARGEST_VERSION:
+        raise ValidationError("source_version", f"a whole number, 0 or more, not {source_version!r}")
+    if type(created_epoch) is not int or not 0 <= created_epoch <= LATEST_EPOCH // 1_000:
+        raise ValidationError("created_epoch", f"milliseconds since 1970, up to the year 9999, not {created_epoch!r}")
 
 
 def new_snapshot(
@@ -90,20 +99,24 @@ def new_snapshot(
     source_type = record.get("source_type") or ""
     if not isinstance(source_type, str):
         raise ValidationError("source_type", "text")
+    source_version = version if record.get("source_version") is None else record["source_version"]
+    created_epoch = _created_epoch(record, now_epoch_ms)
+    check_snapshot_version(version)
+    check_snapshot_numbers(source_version, created_epoch)
     return Snapshot(
         check_name(source_uuid, "source_uuid"),
         check_name(stream_uuid, "stream_uuid"),
-        check_snapshot_version(version),
+        version,
         content_type,
         data,
         None if metadata is None else encode_json(metadata, "metadata"),
         source_type,
-        _whole_number(record.get("source_version"), version, "source_version"),
-        _created_epoch(record, now_epoch_ms),
+        source_version,
+        created_epoch,
     )
 
 
-def _created_epoch(record: Mapping[str, Any], now_epoch_ms: int) -> int:
+def _created_epoch(record: Mapping[str, Any], now_epoch_ms: int) -> Any:
     created_at = record.get("created_at")
     if isinstance(created_at, str):
         try:
@@ -115,12 +128,5 @@ def _created_epoch(record: Mapping[str, Any], now_epoch_ms: int) -> int:
         return (aware - _EPOCH) // timedelta(milliseconds=1)
     if created_at is not None:
         raise ValidationError("created_at", "a date and time (ISO 8601)")
-    return _whole_number(record.get("created_epoch"), now_epoch_ms, "created_epoch")
+    return now_epoch_ms if record.get("created_epoch") is None else record["created_epoch"]
 
-
-def _whole_number(value: Any, default: int, field: str) -> int:
-    if value is None:
-        return default
-    if type(value) is not int or value < 0:
-        raise ValidationError(field, f"a whole number, 0 or more, not {value!r}")
-    return value

@@ -8,7 +8,7 @@ import msgspec
 
 
 class StoreConfig(msgspec.Struct, frozen=True, omit_defaults=False):
-    """How a store was made: the record that list_stores returns (REFERENCE §2.6)."""
+    """How a store was made."""
 
     store_id: str
     data_dir: str

@@ -1,7 +1,7 @@
 """HTTP connections as uvicorn reads them, with bounds on their number, their idleness and the size of a request's head.
 
-uvicorn itself answers in plain text and waits for ever for the end of a request; here every refusal is an error like any
-other, and a connection that stays silent is closed.
+uvicorn itself refuses in plain text and waits for ever for the end of a request; here every refusal is an error like
+any other, and a connection that stays silent is closed.
 """
 
 from __future__ import annotations
@@ -20,6 +20,8 @@ MOST_HEAD_BYTES: Final = 64 << 10
 """Request line and headers together."""
 IDLE_SECONDS: Final = 75.0
 """How long a connection may stay silent, or send the head of a request, while nothing is answered on it."""
+MOST_JOINED_BYTES: Final = 64 << 10
+"""What is longer is written by itself: copying it would cost more than a write."""
 REFUSED_SECONDS: Final = 5.0
 """How long a connection that came in excess may take to make the request that is then refused."""
 
@@ -27,6 +29,42 @@ REFUSED_SECONDS: Final = 5.0
 def http_protocol(max_connections: int) -> type[asyncio.Protocol]:
     """What to give uvicorn as `http`."""
     return cast("type[asyncio.Protocol]", partial(HttpConnection, max_connections))
+
+
+class WholeWrites:
+    """What an answer is written to: what is written in one turn of the event loop leaves in one write.
+
+    uvicorn writes head and body apart; each write is a system call, which costs as much as all of its own work.
+    """
+
+    def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
+        self._transport = transport
+        self._loop = loop
+        self._held = b""
+        self.is_closing = transport.is_closing
+
+    def write(self, data: bytes) -> None:
+        """Write, with what is held back; what comes first in a turn is held back until its end."""
+        if len(data) > MOST_JOINED_BYTES:
+            self.flush()
+            self._transport.write(data)
+        elif self._held:
+            held, self._held = self._held, b""
+            self._transport.write(held + data)
+        else:
+            self._held = data
+            self._loop.call_soon(self.flush)
+
+    def flush(self) -> None:
+        """Write what is held back."""
+        if self._held:
+            held, self._held = self._held, b""
+            self._transport.write(held)
+
+    def close(self) -> None:
+        """Close the connection when all is written."""
+        self.flush()
+        self._transport.close()
 
 
 class HttpConnection(HttpToolsProtocol):
@@ -51,6 +89,7 @@ class HttpConnection(HttpToolsProtocol):
         if len(self.connections) > self._max_connections:
             self._in_excess = True
             self.app = _refusing(OverloadedError("connections", self._max_connections))
+        self._answers = WholeWrites(transport, self.loop)
         self._watch(REFUSED_SECONDS if self._in_excess else IDLE_SECONDS)
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -76,6 +115,8 @@ class HttpConnection(HttpToolsProtocol):
         self._in_head = False
         self._head_bytes = 0
         super().on_headers_complete()
+        if self.cycle is not None:
+            self.cycle.transport = cast("asyncio.Transport", self._answers)
 
     def on_message_complete(self) -> None:
         """The request has ended; another head may follow."""

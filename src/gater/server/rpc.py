@@ -18,7 +18,7 @@ from picows.picows import WSProtocol  # type: ignore[attr-defined]
 from uvicorn.config import Config
 from uvicorn.server import ServerState
 
-from gater.model.errors import GaterError, NotFoundError, OverloadedError
+from gater.model.errors import GaterError, InternalError, NotFoundError, OverloadedError
 from gater.model.limits import Limits
 from gater.server.rpc_connection import Authorise, Dispatcher, RpcConnection
 from gater.wire.errors import error_body, http_status
@@ -95,6 +95,9 @@ class RpcEndpoint:
             connection = self._admitted(server_state, request)
         except GaterError as error:
             return WSUpgradeResponseWithListener(_refusal(error), None)
+        except Exception as error:
+            _log.exception("a handshake failed")
+            return WSUpgradeResponseWithListener(_refusal(InternalError(message=type(error).__name__)), None)
         response = WSUpgradeResponse.create_101_response(self._handshake_headers)
         return WSUpgradeResponseWithListener(response, connection)
 

@@ -9,6 +9,7 @@ import apsw
 
 from gater.store import queries
 from gater.store.rows import select_in
+from gater.store.stream_index import StreamIndex
 
 LIVE: Final = 0
 DELETED: Final = 1
@@ -33,8 +34,9 @@ class Head:
 class Heads:
     """The heads of streams by name; unknown ones are looked up in the file, many at a time."""
 
-    def __init__(self, connection: apsw.Connection) -> None:
+    def __init__(self, connection: apsw.Connection, index: StreamIndex) -> None:
         self._connection = connection
+        self._index = index
         self._heads: dict[str, Head] = {}
         self.next_sid = queries.one(connection, queries.LAST_SID) + 1
 
@@ -46,7 +48,8 @@ class Heads:
             self._heads.clear()
             missing = list(wanted)
         for name, sid, version, first, state in select_in(self._connection, queries.HEADS, missing):
-            self._heads[name] = Head(sid, version, first, state)
+            unwritten = self._index.last_version(sid)
+            self._heads[name] = Head(sid, version if unwritten is None else unwritten, first, state)
 
     def get(self, name: str) -> Head | None:
         """The stream's head; None when it was never written to. Only after `load`."""

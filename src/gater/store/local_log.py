@@ -16,11 +16,12 @@ import apsw
 from gater.model.commands import AnyCommand
 from gater.model.errors import GaterError, InternalError, StoreUnavailableError
 from gater.model.limits import Limits
+from gater.store import queries
 from gater.store.backlog import Backlog
 from gater.store.checkpointing import Checkpointer
 from gater.store.connection import translate
 from gater.store.log import Committed, Done
-from gater.store.machine import Applied, Machine
+from gater.store.machine import Applied, EventRow, Machine
 from gater.store.watermark import Watermark
 
 BATCH_COMMANDS: Final = 1_024
@@ -93,7 +94,7 @@ class LocalLog:
     def submit(self, command: AnyCommand, size: int, done: Done) -> None:
         """Accept a command (see CommitLog)."""
         if self._trouble is not None:
-            raise self._trouble
+            raise self._trouble.again()
         if self._closing:
             raise StoreUnavailableError(self._store, "the store is closing")
         self._backlog.admit(size)
@@ -139,14 +140,15 @@ class LocalLog:
             self._queue.put([])
         return applied
 
-    def _recovered(self) -> None:
+    def _recovered(self, missed: list[EventRow]) -> None:
         self._trouble = None
+        self._committed(missed, True)
         log.warning("the store takes writes again", extra={"store": self._store})
 
     def _answer(self, batch: list[Entry], applied: Applied) -> None:
         self._backlog.release(len(batch), sum([entry[1] for entry in batch]))
-        if applied.events:
-            self._committed(applied.events)
+        if applied.events or applied.hides:
+            self._committed(applied.events, applied.hides)
         answer_all(batch, applied.outcomes)
 
     # --- on the writer's thread ---
@@ -229,15 +231,18 @@ class LocalLog:
 
     def _recover(self) -> None:
         """Open the file anew, which settles what the failed batch left behind, and see whether it takes writes."""
+        known = self._machine.position
         with contextlib.suppress(apsw.Error):
             self._machine.connection.close(True)
         try:
             self._machine = self._open_machine()
             self._machine.probe()
+            # The failed batch may be in the file all the same: its callers were told that they cannot know.
+            missed: list[Any] = self._machine.connection.execute(queries.EVERY_EVENT_AFTER, (known,)).fetchall()
         except (apsw.Error, GaterError) as error:
             log.warning("the store still refuses writes", extra={"store": self._store, "reason": str(error)})
             return
-        self._call(self._recovered)
+        self._call(self._recovered, missed)
 
     def _call(self, function: Callable[..., Any], *arguments: Any) -> None:
         # A loop that is closed has no callers left to answer.

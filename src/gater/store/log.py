@@ -13,8 +13,9 @@ from gater.store.machine import EventRow
 Done = Callable[[Any, GaterError | None], None]
 """Takes the answer of a command, or the error that refused it."""
 
-Committed = Callable[[Sequence[EventRow]], None]
-"""Takes the events of a batch once they are durable, in commit order, before the batch's callers are answered."""
+Committed = Callable[[Sequence[EventRow], bool], None]
+"""Takes the events of a batch once they are durable, in commit order, before the batch's callers are answered; and
+whether the batch hid events."""
 
 
 def settle(future: asyncio.Future[Any], answer: Any, error: GaterError | None) -> None:

@@ -26,6 +26,7 @@ from gater.store.heads import DELETED, LIVE, TOMBSTONED, Head, Heads, Types
 from gater.store.importing import plan_import
 from gater.store.places import Places, Run
 from gater.store.rows import insert_rows, select_in
+from gater.store.stream_index import StreamIndex
 
 BLOCK_SHIFT: Final = 8
 """A block of positions, the unit of the index by type, is position >> BLOCK_SHIFT."""
@@ -39,6 +40,8 @@ class Applied(NamedTuple):
 
     outcomes: list[Any]
     events: list[EventRow]
+    hides: bool = False
+    """Whether events that readers saw before are hidden now."""
 
 
 class Machine:
@@ -53,7 +56,8 @@ class Machine:
         self.position: int = queries.one(self.connection, queries.LAST_POSITION)
         self.position = max(self.position, queries.one(self.connection, queries.GET_META, ("position",)) or 0)
         self._changes: int = queries.one(self.connection, queries.GET_META, ("changes",))
-        self._heads = Heads(self.connection)
+        self._index = StreamIndex(self.connection, self.position)
+        self._heads = Heads(self.connection, self._index)
         self._types = Types(self.connection)
         self._block = self.position >> BLOCK_SHIFT
         in_block = self.connection.execute(queries.BLOCK_TYPES, (self._block << BLOCK_SHIFT,))
@@ -67,6 +71,7 @@ class Machine:
         self._new_rows: list[Any] = []
         self._new_type_blocks: list[int] = []
         self._events: list[EventRow] = []
+        self._hides = False
         self._changed = False
         """Whether the batch does more than add events."""
 
@@ -82,6 +87,7 @@ class Machine:
             self._prepare(batch)
             outcomes = [self._execute(command) for command in batch]
             self._flush()
+            self._index.write(self.position)
             if self._changed:
                 self.connection.execute(queries.SET_CHANGES, (self._changes + 1,))
             self.connection.execute("COMMIT")
@@ -90,7 +96,7 @@ class Machine:
             raise
         if self._changed:
             self._changes += 1
-        return Applied(outcomes, self._events)
+        return Applied(outcomes, self._events, self._hides)
 
     @property
     def extent(self) -> int:
@@ -164,6 +170,7 @@ class Machine:
         heads = [self._heads.get(write.stream_id) for write in writes]
         runs = [self._places.run(head, write) for head, write in zip(heads, writes, strict=True)]
         if any(runs):
+            _refuse_partial(writes, runs)
             return [self._first_answer(*parts) for parts in zip(heads, writes, runs, strict=True)]
         for head, write in zip(heads, writes, strict=True):
             self._check(head, write.stream_id, write.expected_version)
@@ -183,10 +190,8 @@ class Machine:
         return self._write(head, write, created)
 
     def _first_answer(self, head: Head | None, write: c.StreamWrite, run: Run | None) -> c.WriteResult:
-        """What was answered when these events were first appended; of such an append no part may be new."""
+        """What was answered when these events were first appended."""
         if head is None or run is None:
-            if write.events:
-                raise DuplicateEventError(write.stream_id, str(UUID(bytes=write.events[0].event_id)))
             return self._result(-1 if head is None else head.version)
         expected = write.expected_version
         if expected >= 0 and expected != run.first - 1:
@@ -276,9 +281,11 @@ class Machine:
 
     def _compact(self, command: c.Compact) -> int:
         self._flush()
+        self._index.write(self.position, everything=True)
         hidden = [row[0] for row in self.connection.execute(queries.HIDDEN, (command.limit,))]
         for _ in select_in(self.connection, queries.DELETE_EVENTS, hidden):
             pass
+        self.connection.execute(queries.DELETE_RUNS)
         if hidden:
             # The newest event may be among them: its position is never given again.
             self.connection.execute(queries.PUT_META, ("position", self.position))
@@ -299,6 +306,7 @@ class Machine:
 
     def _set_stream(self, head: Head, first: int, state: int) -> None:
         self._flush()
+        self._hides = self._hides or first > head.first
         head.first, head.state = first, state
         self.connection.execute(queries.UPDATE_STREAM, (first, state, head.sid))
         self._changed = True
@@ -333,6 +341,7 @@ class Machine:
             data,
             metadata,
         )
+        self._index.add(head.sid, version, position)
         self._places.add(event_id, head.sid, version, position)
         self._events.append((stream_id, version, position, event_id, event_type, content_type, data, metadata, created))
 
@@ -350,3 +359,10 @@ class Machine:
         if self._new_rows:
             insert_rows(self.connection, queries.INSERT_EVENTS, 9, self._new_rows)
             self._new_rows = []
+
+
+def _refuse_partial(writes: Sequence[c.StreamWrite], runs: Sequence[Run | None]) -> None:
+    """DuplicateEventError when a part of an append is here already, and another is new."""
+    if any(run is None and write.events for write, run in zip(writes, runs, strict=True)):
+        here = next(write for write, run in zip(writes, runs, strict=True) if run is not None)
+        raise DuplicateEventError(here.stream_id, str(UUID(bytes=here.events[0].event_id)))

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 
 from gater.model.commands import AnyCommand
-from gater.model.errors import GaterError, StoreUnavailableError
+from gater.model.errors import GaterError, InternalError, StoreUnavailableError
 from gater.model.limits import Limits
 from gater.store.backlog import Backlog
 from gater.store.local_log import Entry, answer_all
 from gater.store.log import Committed, Done
-from gater.store.machine import Machine
+from gater.store.machine import Applied, Machine
+
+log = logging.getLogger(__name__)
 
 
 class MemoryLog:
@@ -46,10 +49,15 @@ class MemoryLog:
         batch, self._batch = self._batch, []
         if not batch:
             return
-        applied = self._machine.apply([command for command, _, _ in batch])
+        try:
+            applied = self._machine.apply([command for command, _, _ in batch])
+        except Exception as error:
+            # A defect: the transaction was rolled back, so the store is as it was.
+            log.exception("a batch failed", extra={"store": self._store})
+            applied = Applied([InternalError(message=f"{type(error).__name__}: {error}")] * len(batch), [])
         self._backlog.release(len(batch), sum([size for _, size, _ in batch]))
-        if applied.events:
-            self._committed(applied.events)
+        if applied.events or applied.hides:
+            self._committed(applied.events, applied.hides)
         answer_all(batch, applied.outcomes)
 
     async def close(self) -> None:

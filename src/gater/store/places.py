@@ -62,7 +62,8 @@ class Places:
             return None
         first, last = found[0], found[-1]
         if len(found) < len(events) or [place[0] for place in found] != list(range(first[0], first[0] + len(found))):
-            raise DuplicateEventError(write.stream_id, _text(events[0].event_id))
+            here = next(event.event_id for event in events if self.find(event.event_id, head.sid) is not None)
+            raise DuplicateEventError(write.stream_id, _text(here))
         return Run(first[0], last[0], last[1])
 
 

@@ -26,27 +26,46 @@ LAST_EVENT_ID: Final = "SELECT max(event_id) FROM events"
 # The types that the newest block of positions holds already.
 BLOCK_TYPES: Final = "SELECT DISTINCT tid FROM events WHERE position >= ?"
 
-# A stream's version is that of its newest event; compaction may have removed even that, then `first` tells it.
+# A stream's version as far as it is indexed; compaction may have removed even its newest event, then `first` tells it.
 HEADS: Final = """
 SELECT s.name, s.sid,
-       coalesce((SELECT max(e.version) FROM events e WHERE e.sid = s.sid), s.first - 1),
+       coalesce((SELECT r.version + r.count - 1 FROM runs r WHERE r.sid = s.sid ORDER BY r.version DESC LIMIT 1),
+                s.first - 1),
        s.first, s.state
 FROM streams s WHERE s.name IN (?)"""
+# The newest events, which the index by stream may lack.
+EVENTS_AFTER: Final = "SELECT position, sid, version FROM events WHERE position > ? ORDER BY position"
+NAMED_EVENTS_AFTER: Final = """
+SELECT s.name, e.version, e.position FROM events e CROSS JOIN streams s ON s.sid = e.sid
+WHERE e.position > ? ORDER BY e.position"""
+# The version behind the last that is indexed.
+INDEXED_TO: Final = """
+SELECT s.sid, (SELECT r.version + r.count FROM runs r WHERE r.sid = s.sid ORDER BY r.version DESC LIMIT 1)
+FROM streams s WHERE s.sid IN (?)"""
 TYPE_NUMBER: Final = "SELECT tid FROM event_types WHERE name = ?"
 # Where events with these ids stand, in whatever stream.
 PLACES: Final = "SELECT event_id, sid, version, position FROM events WHERE event_id IN (?)"
 
 INSERT_STREAMS: Final = "INSERT INTO streams (sid, name, first, state) VALUES "
 INSERT_TYPES: Final = "INSERT INTO event_types (tid, name) VALUES "
+INSERT_RUNS: Final = "INSERT INTO runs VALUES "
 INSERT_TYPE_BLOCKS: Final = "INSERT OR IGNORE INTO type_blocks VALUES "
 INSERT_EVENTS: Final = "INSERT INTO events VALUES "
 UPDATE_STREAM: Final = "UPDATE streams SET first = ?, state = ? WHERE sid = ?"
 
-# Hidden events, a bounded number of them.
+# Hidden events, a bounded number of them; once the index by stream is complete.
 HIDDEN: Final = """
-SELECT e.position FROM streams s CROSS JOIN events e ON e.sid = s.sid AND e.version < s.first
+SELECT e.position
+FROM streams s CROSS JOIN runs r ON r.sid = s.sid AND r.version < s.first
+CROSS JOIN events e ON e.position >= r.position AND e.position < r.position + min(r.count, s.first - r.version)
 WHERE s.first > 0 LIMIT ?"""
 DELETE_EVENTS: Final = "DELETE FROM events WHERE position IN (?)"
+# Runs none of whose events are left.
+DELETE_RUNS: Final = """
+DELETE FROM runs WHERE (sid, version) IN (
+    SELECT r.sid, r.version FROM streams s CROSS JOIN runs r ON r.sid = s.sid AND r.version + r.count <= s.first
+    WHERE s.first > 0 AND NOT EXISTS (
+        SELECT 1 FROM events e WHERE e.position >= r.position AND e.position < r.position + r.count))"""
 
 PUT_SNAPSHOT: Final = "INSERT OR REPLACE INTO snapshots VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
 DELETE_SNAPSHOT: Final = "DELETE FROM snapshots WHERE source = ? AND stream = ? AND version = ?"
@@ -57,14 +76,34 @@ _EVENT: Final = """
 SELECT s.name, e.version, e.position, e.event_id, t.name, coalesce(e.content_type, 'application/json'),
        e.data, e.metadata, e.created"""
 
+# From the index by stream: versions ?2 <= v < ?3, and the same backward for ?2 >= v > ?3.
 STREAM_FORWARD: Final = f"""{_EVENT}
-FROM streams s CROSS JOIN events e ON e.sid = s.sid CROSS JOIN event_types t ON t.tid = e.tid
-WHERE s.name = ? AND e.version >= ? AND e.version < ? AND e.version >= s.first
-ORDER BY e.version LIMIT ?"""
+FROM streams s CROSS JOIN runs r CROSS JOIN events e CROSS JOIN event_types t
+WHERE s.name = ?1 AND r.sid = s.sid AND r.version < ?3
+  AND r.version >= coalesce((
+      SELECT max(p.version) FROM runs p WHERE p.sid = s.sid AND p.version <= max(?2, s.first)), 0)
+  AND e.position >= r.position + max(?2 - r.version, s.first - r.version, 0)
+  AND e.position < r.position + min(r.count, ?3 - r.version)
+  AND t.tid = e.tid
+ORDER BY r.version, e.position LIMIT ?4"""
 STREAM_BACKWARD: Final = f"""{_EVENT}
-FROM streams s CROSS JOIN events e ON e.sid = s.sid CROSS JOIN event_types t ON t.tid = e.tid
-WHERE s.name = ? AND e.version <= ? AND e.version > ? AND e.version >= s.first
-ORDER BY e.version DESC LIMIT ?"""
+FROM streams s CROSS JOIN runs r CROSS JOIN events e CROSS JOIN event_types t
+WHERE s.name = ?1 AND r.sid = s.sid AND r.version <= ?2
+  AND r.version >= coalesce((
+      SELECT max(p.version) FROM runs p WHERE p.sid = s.sid AND p.version <= max(?3 + 1, s.first)), 0)
+  AND e.position >= r.position + max(?3 + 1 - r.version, s.first - r.version, 0)
+  AND e.position < r.position + min(r.count, ?2 + 1 - r.version)
+  AND t.tid = e.tid
+ORDER BY r.version DESC, e.position DESC LIMIT ?4"""
+# Hidden ones included.
+EVERY_EVENT_AFTER: Final = f"""{_EVENT}
+FROM events e CROSS JOIN streams s ON s.sid = e.sid CROSS JOIN event_types t ON t.tid = e.tid
+WHERE e.position > ? ORDER BY e.position"""
+# At positions that are known, for the newest events.
+AT_POSITIONS: Final = f"""{_EVENT}
+FROM events e CROSS JOIN streams s ON s.sid = e.sid CROSS JOIN event_types t ON t.tid = e.tid
+WHERE e.position IN (?) AND e.version >= s.first ORDER BY e.position"""
+AT_POSITIONS_BACKWARD: Final = f"{AT_POSITIONS} DESC"
 # A span of positions at a time, so that a long run of hidden events cannot hold a reader up.
 ALL_FORWARD: Final = f"""{_EVENT}
 FROM events e CROSS JOIN streams s ON s.sid = e.sid CROSS JOIN event_types t ON t.tid = e.tid
@@ -90,37 +129,19 @@ WHERE (source, stream, version) > (?1, ?2, ?3) AND source = ?4 AND (?5 IS NULL O
 ORDER BY source, stream, version LIMIT ?6"""
 COUNT_SNAPSHOTS: Final = "SELECT count(*) FROM snapshots"
 
-# --- verification: each statement gives the rows that contradict a promise ---
+# --- verification ---
 
 COUNT_EVENTS: Final = "SELECT count(*), coalesce(min(position), 0), coalesce(max(position), 0) FROM events"
-COUNT_STREAMS: Final = "SELECT count(*) FROM streams"
-# Versions of a stream that follow each other with a hole between them.
-VERSION_HOLES: Final = """
-SELECT s.name, v.version FROM (
-    SELECT sid, version, lag(version) OVER (PARTITION BY sid ORDER BY version) AS before FROM events
-) v JOIN streams s ON s.sid = v.sid
-WHERE v.before IS NOT NULL AND v.version != v.before + 1 AND v.version > s.first LIMIT 10"""
-# Streams whose oldest visible event is missing.
-MISSING_FIRST: Final = """
-SELECT s.name FROM streams s
-WHERE EXISTS (SELECT 1 FROM events e WHERE e.sid = s.sid AND e.version > s.first)
-  AND NOT EXISTS (SELECT 1 FROM events e WHERE e.sid = s.sid AND e.version = s.first) LIMIT 10"""
-# Events whose stream or type is unknown.
-ORPHANS: Final = """
+ALL_EVENTS: Final = "SELECT position, sid, version FROM events ORDER BY position"
+ALL_STREAMS: Final = "SELECT sid, name, first FROM streams"
+ALL_RUNS: Final = """
+SELECT r.sid, r.version, r.count, e.sid, e.version
+FROM runs r LEFT JOIN events e ON e.position = r.position ORDER BY r.sid, r.version"""
+# Events whose type is unknown, or that the index by type does not find.
+LOST_TYPES: Final = """
 SELECT e.position FROM events e
-WHERE NOT EXISTS (SELECT 1 FROM streams s WHERE s.sid = e.sid)
-   OR NOT EXISTS (SELECT 1 FROM event_types t WHERE t.tid = e.tid) LIMIT 10"""
-# Streams in which versions go up while positions go down.
-DISORDER: Final = """
-SELECT s.name, v.version FROM (
-    SELECT sid, version, position, lag(position) OVER (PARTITION BY sid ORDER BY version) AS before FROM events
-) v JOIN streams s ON s.sid = v.sid WHERE v.position < v.before LIMIT 10"""
-
-
-# Types of events that the index by type does not find.
-UNINDEXED: Final = """
-SELECT t.name, e.position FROM events e JOIN event_types t ON t.tid = e.tid
-WHERE NOT EXISTS (SELECT 1 FROM type_blocks b WHERE b.tid = e.tid AND b.block = e.position >> 8) LIMIT 10"""
+WHERE NOT EXISTS (SELECT 1 FROM event_types t WHERE t.tid = e.tid)
+   OR NOT EXISTS (SELECT 1 FROM type_blocks b WHERE b.tid = e.tid AND b.block = e.position >> 8) LIMIT 10"""
 
 
 def one(connection: apsw.Connection, query: str, parameters: tuple[Any, ...] = ()) -> Any:

@@ -5,20 +5,26 @@ They run on the event loop: a page is a fraction of a millisecond, less than han
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+from itertools import islice
 from typing import Any, Final, NamedTuple
 
 import apsw
 
-from gater.model.expected_version import NO_STREAM
+from gater.model.expected_version import LARGEST_VERSION, NO_STREAM
 from gater.model.limits import PAGE_BYTES, PAGE_EVENTS
 from gater.store import queries
 from gater.store.machine import EventRow
+from gater.store.rows import select_in
+from gater.store.runs import RecentRuns
 
+POSITIONS: Final = 256
+"""Events that one query fetches at known positions."""
 SPAN: Final = 10_000
 """Positions that one query looks at, hidden ones included."""
 
-_BEYOND: Final = "\U0010ffff"
-"""Follows every character that an id may go on with."""
+_BEYOND_TEXT: Final = b""
+"""SQLite puts bytes, even none, behind all text."""
 
 
 class Page(NamedTuple):
@@ -28,62 +34,106 @@ class Page(NamedTuple):
     next: int | None
 
 
-class Reader:
-    """Answers from the file; each method is one consistent look."""
+class _Filling:
+    """A page that is being filled, up to its bounds."""
 
-    def __init__(self, connection: apsw.Connection) -> None:
-        self._connection = connection
+    def __init__(self, room: int) -> None:
+        self.events: list[Any] = []
+        self.room = room
+        """Events that still fit."""
+        self.full = False
+        self._bytes = 0
 
-    def read_stream(self, stream_id: str, start: int, count: int, backward: bool) -> Page:
-        """The visible events of the window of `count` versions from `start` on, as far as a page goes."""
-        limit = min(count, PAGE_EVENTS)
-        if backward:
-            end = start - count
-            events, full = self._page(queries.STREAM_BACKWARD, (stream_id, start, end, limit), limit)
-            following = events[-1][1] - 1 if full else -1
-            return Page(events, following if following > end and following >= 0 else None)
-        end = min(start + count, (1 << 63) - 1)
-        events, full = self._page(queries.STREAM_FORWARD, (stream_id, start, end, limit), limit)
-        following = events[-1][1] + 1 if full else end
-        return Page(events, following if following < end else None)
-
-    def read_all(self, after: int, count: int, head: int) -> Page:
-        """Up to `count` visible events behind `after`, from one span of positions that ends at `head` at the latest."""
-        limit = min(count, PAGE_EVENTS)
-        end = min(after + SPAN, head)
-        events, full = self._page(queries.ALL_FORWARD, (after, end, limit), limit)
-        reached = events[-1][2] if full else end
-        return Page(events, reached if reached < head else None)
-
-    def read_all_backward(self, before: int, count: int) -> Page:
-        """Up to `count` visible events below `before`, newest first, from one span of positions."""
-        limit = min(count, PAGE_EVENTS)
-        end = max(before - SPAN, 1)
-        events, full = self._page(queries.ALL_BACKWARD, (before, end, limit), limit)
-        reached = events[-1][2] if full else end
-        return Page(events, reached if reached > 1 else None)
-
-    def _page(self, query: str, parameters: tuple[Any, ...], limit: int) -> tuple[list[EventRow], bool]:
-        """The rows of a query up to a page's bounds, and whether a bound was met."""
-        events: list[Any] = []
-        size = 0
-        cursor = self._connection.execute(query, parameters)
-        for row in cursor:
+    def take(self, rows: Iterable[tuple[Any, ...]]) -> None:
+        """Take rows as long as they fit."""
+        events, size = self.events, self._bytes
+        before = len(events)
+        for row in rows:
             events.append(row)
             size += len(row[6])
             if size >= PAGE_BYTES:
-                cursor.close()
-                return events, True
-        return events, len(events) == limit
+                self.full = True
+                break
+        self._bytes = size
+        self.room -= len(events) - before
+        self.full = self.full or self.room == 0
+
+
+class Reader:
+    """Answers from the file; each method is one consistent look."""
+
+    def __init__(self, connection: apsw.Connection, recent: RecentRuns) -> None:
+        self._connection = connection
+        self._recent = recent
+
+    def read_stream(self, stream_id: str, start: int, count: int, backward: bool) -> Page:
+        """The visible events of the window of `count` versions from `start` on, as far as a page goes."""
+        filling = _Filling(min(count, PAGE_EVENTS))
+        if backward:
+            end = start - count
+            self._fill_backward(filling, stream_id, start, end)
+            following = filling.events[-1][1] - 1 if filling.full else -1
+            return Page(filling.events, following if following > end and following >= 0 else None)
+        end = min(start + count, LARGEST_VERSION)
+        self._fill_forward(filling, stream_id, start, end)
+        following = filling.events[-1][1] + 1 if filling.full else end
+        return Page(filling.events, following if following < end else None)
+
+    def _fill_forward(self, filling: _Filling, stream_id: str, start: int, end: int) -> None:
+        """Take versions from `start` to before `end`: what is indexed, then the newest."""
+        recent = self._recent.first_version(stream_id)
+        indexed_end = end if recent is None else min(end, recent)
+        if start < indexed_end:
+            self._fill(filling, queries.STREAM_FORWARD, (stream_id, start, indexed_end, filling.room))
+        if indexed_end < end:
+            self._fill_at(filling, queries.AT_POSITIONS, self._recent.positions(stream_id, start, end))
+
+    def _fill_backward(self, filling: _Filling, stream_id: str, start: int, end: int) -> None:
+        """Take versions from `start` down to above `end`: the newest, then what is indexed."""
+        recent = self._recent.first_version(stream_id)
+        if recent is not None and start >= recent:
+            positions = self._recent.positions_backward(stream_id, start, end)
+            self._fill_at(filling, queries.AT_POSITIONS_BACKWARD, positions)
+            start = recent - 1
+        if not filling.full and start > end:
+            self._fill(filling, queries.STREAM_BACKWARD, (stream_id, start, end, filling.room))
+
+    def _fill_at(self, filling: _Filling, query: str, positions: Iterator[int]) -> None:
+        while not filling.full and (some := list(islice(positions, min(filling.room, POSITIONS)))):
+            filling.take(select_in(self._connection, query, some))
+
+    def _fill(self, filling: _Filling, query: str, parameters: tuple[Any, ...]) -> None:
+        cursor = self._connection.execute(query, parameters)
+        filling.take(cursor)
+        cursor.close()
+
+    def read_all(self, after: int, count: int, head: int) -> Page:
+        """Up to `count` visible events behind `after`, from one span of positions that ends at `head` at the latest."""
+        filling = _Filling(min(count, PAGE_EVENTS))
+        end = min(after + SPAN, head)
+        self._fill(filling, queries.ALL_FORWARD, (after, end, filling.room))
+        reached = filling.events[-1][2] if filling.full else end
+        return Page(filling.events, reached if reached < head else None)
+
+    def read_all_backward(self, before: int, count: int) -> Page:
+        """Up to `count` visible events below `before`, newest first, from one span of positions."""
+        filling = _Filling(min(count, PAGE_EVENTS))
+        end = max(before - SPAN, 1)
+        self._fill(filling, queries.ALL_BACKWARD, (before, end, filling.room))
+        reached = filling.events[-1][2] if filling.full else end
+        return Page(filling.events, reached if reached > 1 else None)
 
     def version(self, stream_id: str) -> int:
         """The stream's version; -1 when it was never written to."""
+        recent = self._recent.last_version(stream_id)
+        if recent is not None:
+            return recent
         row = self._connection.execute(queries.HEADS, (stream_id,)).fetchone()
         return NO_STREAM if row is None else int(row[2])
 
     def streams(self, prefix: str, after: str, limit: int) -> list[str]:
         """Up to `limit` ids of existing streams with `prefix` that come after `after`, in byte order."""
-        found = self._connection.execute(queries.STREAM_NAMES, (after, prefix, prefix + _BEYOND, limit))
+        found = self._connection.execute(queries.STREAM_NAMES, (after, prefix, _behind(prefix), limit))
         return [row[0] for row in found]
 
     def snapshot(self, source: str, stream: str, version: int | None) -> tuple[Any, ...] | None:
@@ -105,7 +155,7 @@ class Reader:
                 cursor.close()
                 return found, True
             found.append(row)
-            size += len(row[4])
+            size += len(row[4]) + len(row[5] or b"")
         return found, False
 
     def counts(self) -> tuple[int, int, int]:
@@ -119,3 +169,12 @@ class Reader:
     def close(self) -> None:
         """Close the connection."""
         self._connection.close()
+
+
+def _behind(prefix: str) -> str | bytes:
+    """The least value that comes after all text that begins with `prefix`."""
+    kept = prefix.rstrip("\U0010ffff")
+    if not kept:
+        return _BEYOND_TEXT
+    following = ord(kept[-1]) + 1
+    return kept[:-1] + chr(0xE000 if following == 0xD800 else following)

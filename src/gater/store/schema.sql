@@ -14,6 +14,8 @@ CREATE TABLE streams (
     state INTEGER NOT NULL DEFAULT 0
 );
 
+CREATE INDEX cut_streams ON streams (sid) WHERE first > 0;
+
 CREATE TABLE event_types (
     tid  INTEGER PRIMARY KEY,
     name TEXT NOT NULL UNIQUE
@@ -31,8 +33,17 @@ CREATE TABLE events (
     data         BLOB NOT NULL,
     metadata     BLOB
 );
-CREATE UNIQUE INDEX events_by_stream ON events (sid, version);
 CREATE INDEX events_by_id ON events (event_id);
+
+-- The index by stream: `count` events from `version` on stand at the positions from `position` on. It may lack the
+-- newest 8192 positions (see stream_index.py).
+CREATE TABLE runs (
+    sid      INTEGER NOT NULL,
+    version  INTEGER NOT NULL,
+    position INTEGER NOT NULL,
+    count    INTEGER NOT NULL,
+    PRIMARY KEY (sid, version)
+) WITHOUT ROWID;
 
 -- The index by type: which blocks of 256 positions (position >> 8) hold an event of a type. It costs a row for each
 -- type and block, not for each event, and finds a rare type just as well: the block is scanned.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -14,15 +15,16 @@ from gater.model.commands import AnyCommand
 from gater.model.errors import GaterError, StoreCorruptError, StoreNotFoundError
 from gater.model.limits import Limits
 from gater.model.stores import StoreConfig, StoreStatus, VerifyReport
-from gater.store import inspection, opening
+from gater.store import copying, opening, queries, verification
 from gater.store.checkpointing import Checkpointer
 from gater.store.connection import READER_CACHE_KIB, open_file, open_memory, translate, translated
 from gater.store.local_log import LocalLog
 from gater.store.log import CommitLog, Done, settle
-from gater.store.machine import Machine
+from gater.store.machine import EventRow, Machine
 from gater.store.memory_log import MemoryLog
 from gater.store.opening import StoreFiles
 from gater.store.reader import Reader
+from gater.store.runs import LAG, RecentRuns
 from gater.store.tail import Tail
 from gater.store.watermark import Watermark
 
@@ -35,16 +37,16 @@ class Store:
         config: StoreConfig,
         files: StoreFiles | None,
         connection: apsw.Connection,
-        tail: Tail,
+        feed: Feed,
         log: CommitLog,
     ) -> None:
         self.id = config.store_id
         self.config = config
-        self.tail = tail
+        self.tail = feed.tail
         self._files = files
         self._connection = connection
         self._log = log
-        self.reader = Reader(connection)
+        self.reader = Reader(connection, feed.recent)
         self.subscribers = 0
         self.closed = False
         self._damage: GaterError | None = None
@@ -57,7 +59,7 @@ class Store:
     def submit(self, command: AnyCommand, size: int, done: Done) -> None:
         """Have a command ordered and applied (see CommitLog.submit)."""
         if self._damage is not None:
-            raise self._damage
+            raise self._damage.again()
         self._log.submit(command, size, done)
 
     async def run(self, command: AnyCommand) -> Any:
@@ -102,8 +104,8 @@ class Store:
     async def verify(self) -> VerifyReport:
         """Check the whole store; on a file this runs beside everything else."""
         if self._files is None:
-            return inspection.verify_connection(self._connection, self.id)
-        report = await asyncio.to_thread(inspection.verify_file, self._files.database, self.id)
+            return verification.verify_connection(self._connection, self.id)
+        report = await asyncio.to_thread(verification.verify_file, self._files.database, self.id)
         if not report.ok:
             self._damage = StoreCorruptError(self.id, report.problems[0])
         return report
@@ -111,9 +113,9 @@ class Store:
     async def copy_to(self, target: Path) -> None:
         """Write a consistent copy to a new file."""
         if self._files is None:
-            inspection.copy_memory(self._connection, target, self.id)
+            copying.copy_memory(self._connection, target, self.id)
         else:
-            await asyncio.to_thread(inspection.copy_file, self._files.database, target, self.id)
+            await asyncio.to_thread(copying.copy_file, self._files.database, target, self.id)
 
     async def close(self, *, remove: bool = False) -> None:
         """Answer what was accepted and close the files; with `remove` delete them."""
@@ -125,6 +127,21 @@ class Store:
             if remove:
                 self._files.remove()
             self._files.release()
+
+
+class Feed:
+    """What the event loop keeps of the newest events, for readers and for those who follow."""
+
+    def __init__(self, connection: apsw.Connection, position: int) -> None:
+        self.tail = Tail(position)
+        self.recent = RecentRuns()
+        self.recent.extend(connection.execute(queries.NAMED_EVENTS_AFTER, (position - LAG,)))
+
+    def committed(self, events: Sequence[EventRow], hides: bool) -> None:
+        """Take in what a batch did (see log.Committed)."""
+        if events:
+            self.recent.extend(events)
+        self.tail.extend(events, hides)
 
 
 def new_config(
@@ -145,9 +162,9 @@ def open_memory_store(config: StoreConfig, limits: Limits) -> Store:
     """A new store that lives in memory."""
     connection = open_memory()
     opening.create_content(connection, config)
-    tail = Tail(0)
-    log = MemoryLog(config.store_id, Machine(connection, MemoryLog.durability), limits, tail.extend)
-    return Store(config, None, connection, tail, log)
+    feed = Feed(connection, 0)
+    log = MemoryLog(config.store_id, Machine(connection, MemoryLog.durability), limits, feed.committed)
+    return Store(config, None, connection, feed, log)
 
 
 async def open_file_store(folder: Path, store: str, limits: Limits, create: StoreConfig | None = None) -> Store:
@@ -163,7 +180,7 @@ async def open_file_store(folder: Path, store: str, limits: Limits, create: Stor
     except BaseException:
         files.release()
         raise
-    tail = Tail(machine.position)
+    feed = Feed(reading, machine.position)
     checkpointer = Checkpointer(store, files.database)
     checkpointer.watch(machine.connection)
 
@@ -172,8 +189,8 @@ async def open_file_store(folder: Path, store: str, limits: Limits, create: Stor
         checkpointer.watch(machine.connection)
         return machine
 
-    log = LocalLog(store, reopen, machine, watermark, checkpointer, limits, tail.extend)
-    return Store(opening.read_config(reading), files, reading, tail, log)
+    log = LocalLog(store, reopen, machine, watermark, checkpointer, limits, feed.committed)
+    return Store(opening.read_config(reading), files, reading, feed, log)
 
 
 def _open_machine(files: StoreFiles, watermark: Watermark, create: StoreConfig | None) -> Machine:

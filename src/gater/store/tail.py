@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Sequence
 from typing import Final
 
+from gater.model.limits import PAGE_BYTES
 from gater.store.machine import EventRow
 from gater.store.wakeups import Wakeups
 
@@ -23,17 +24,24 @@ class Tail:
         self._events: deque[EventRow] = deque()
         self._bytes = 0
 
-    def extend(self, events: Sequence[EventRow]) -> None:
-        """Take in the events of a batch and wake who waits for them."""
-        self._events.extend(events)
-        self._bytes += sum([len(event[6]) for event in events])
-        self.position = events[-1][2]
+    def extend(self, events: Sequence[EventRow], hides: bool = False) -> None:
+        """Take in the events of a batch and wake who waits for them.
+
+        When the batch `hides` earlier events, all are let go: who is behind reads what is left from the file.
+        """
+        if events:
+            self._events.extend(events)
+            self._bytes += sum([payload_bytes(event) for event in events])
+            self.position = events[-1][2]
+        if hides:
+            self._events.clear()
+            self._bytes = 0
         while len(self._events) > MOST_EVENTS or (self._bytes > MOST_BYTES and len(self._events) > 1):
-            self._bytes -= len(self._events.popleft()[6])
+            self._bytes -= payload_bytes(self._events.popleft())
         self.wakeups.wake(events)
 
     def after(self, position: int, limit: int) -> list[EventRow] | None:
-        """Up to `limit` events behind `position`; None when some of them are no longer here."""
+        """Up to `limit` events behind `position`, or a page's bytes; None when some of them are no longer here."""
         events = self._events
         missing = self.position - position
         if missing <= 0:
@@ -41,4 +49,17 @@ class Tail:
         if missing > len(events):
             return None
         start = len(events) - missing
-        return [events[index] for index in range(start, min(start + limit, len(events)))]
+        page: list[EventRow] = []
+        size = 0
+        for index in range(start, min(start + limit, len(events))):
+            event = events[index]
+            page.append(event)
+            size += payload_bytes(event)
+            if size >= PAGE_BYTES:
+                break
+        return page
+
+
+def payload_bytes(event: EventRow) -> int:
+    """Bytes of data and metadata of an event."""
+    return len(event[6]) + len(event[7] or b"")

@@ -87,10 +87,12 @@ def _timestamp(record: logging.LogRecord) -> str:
 
 
 def _value_text(value: Any) -> str:
-    """A value as one word; quoted as JSON when it is not one."""
-    text = value if isinstance(value, str) else msgspec.json.encode(value, enc_hook=str).decode()
+    """A value as one word: numbers and collections as JSON, all else as its text, quoted when it is not one word."""
+    if value is None or isinstance(value, bool | int | float | list | tuple | dict):
+        return msgspec.json.encode(value, enc_hook=str).decode()
+    text = str(value)
     plain = text and text.isprintable() and not any(character in text for character in ' "=')
-    return text if plain or not isinstance(value, str) else msgspec.json.encode(text).decode()
+    return text if plain else msgspec.json.encode(text).decode()
 
 
 def _one_line(text: str) -> str:

@@ -86,7 +86,7 @@ class GaterServer:
         return self.data_dir.with_name(self.data_dir.name + ".log")
 
     def start(self) -> None:
-        """Start it, and return when it is ready; raises ServerError with what it printed when it does not get so far."""
+        """Start it, and return when it is ready; raises ServerError with what it printed when it does not start."""
         self._log = self._log_path.open("ab")
         self._process = subprocess.Popen(
             self._command(), stdout=subprocess.PIPE, stderr=self._log, stdin=subprocess.DEVNULL, text=True

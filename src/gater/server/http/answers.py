@@ -1,13 +1,14 @@
-"""What the routes answer: every JSON value by its shape."""
+"""What the routes answer: every JSON value by its shape, and how it is sent."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
 import msgspec
-from litestar.response.base import ASGIResponse
+from litestar.types import HTTPScope, Receive, Send
 
 from gater.model.commands import WriteResult
 from gater.model.stores import StoreConfig, StoreInfo, StoreStatus
@@ -15,6 +16,36 @@ from gater.model.stores import StoreConfig, StoreInfo, StoreStatus
 JSON: Final = "application/json"
 
 encode: Final = msgspec.json.Encoder().encode
+
+
+class Answer:
+    """A whole answer. As litestar's own responses it is an ASGI application, at a third of their cost."""
+
+    __slots__ = ("_body", "_headers", "_status")
+
+    def __init__(
+        self, body: bytes, status: int = 200, media_type: str = JSON, headers: Mapping[str, str] | None = None
+    ) -> None:
+        self._body = body
+        self._status = status
+        self._headers = start_headers(media_type, headers)
+        self._headers.append((b"content-length", b"%d" % len(body)))
+
+    async def __call__(self, scope: HTTPScope, receive: Receive, send: Send) -> None:
+        """Send it."""
+        await send({"type": "http.response.start", "status": self._status, "headers": self._headers})
+        await send({"type": "http.response.body", "body": self._body, "more_body": False})
+
+
+def start_headers(media_type: str, headers: Mapping[str, str] | None) -> list[tuple[bytes, bytes]]:
+    """The first headers of an answer."""
+    more = [] if headers is None else [(name.encode(), value.encode()) for name, value in headers.items()]
+    return [(b"content-type", media_type.encode()), *more]
+
+
+def json_answer(value: Any, status: int = 200) -> Answer:
+    """The value as JSON."""
+    return Answer(encode(value), status)
 
 
 class Written(msgspec.Struct, frozen=True):
@@ -149,16 +180,6 @@ class ErrorBody(msgspec.Struct, frozen=True):
     """How every failure is answered."""
 
     error: ErrorFacts
-
-
-def json_answer(value: Any, status: int = 200) -> ASGIResponse:
-    """The value as JSON."""
-    return ASGIResponse(body=encode(value), media_type=JSON, status_code=status)
-
-
-def nothing() -> ASGIResponse:
-    """An answer without content."""
-    return ASGIResponse(status_code=204)
 
 
 def written(result: WriteResult) -> Written:

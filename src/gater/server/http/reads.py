@@ -8,14 +8,13 @@ from typing import Annotated, Final, Literal
 import msgspec
 from litestar import get
 from litestar.handlers import HTTPRouteHandler
-from litestar.response.base import ASGIResponse
 
 from gater.api import operations as op
 from gater.api.arguments import check_count, check_direction, check_position, check_start_version
 from gater.api.caller import Caller
 from gater.model.events import Event
 from gater.model.identifiers import check_name, check_store_id
-from gater.server.http.answers import StorePage, StreamPage, json_answer
+from gater.server.http.answers import Answer, StorePage, StreamPage, json_answer
 from gater.server.http.documented import about, documented
 from gater.server.http.paths import STORE, STREAM
 from gater.server.http.requests import AnyRequest, accepts, access_of, path_text, query
@@ -66,7 +65,7 @@ class ReadAllQuery(ReadQuery, frozen=True, kw_only=True):
     tags=["events"],
     opt=documented(query=ReadStreamQuery, answer=StreamPage, other_types=(NDJSON,)),
 )
-async def read_stream(request: AnyRequest) -> ASGIResponse:
+async def read_stream(request: AnyRequest) -> Answer:
     """The events of a stream in the window of `count` versions that begins at `start_version`.
 
     An unknown stream has no events. With `Accept: application/x-ndjson` they come one JSON object a line, however
@@ -89,7 +88,7 @@ async def read_stream(request: AnyRequest) -> ASGIResponse:
 
 
 @get(f"{STORE}/events", tags=["events"], opt=documented(query=ReadAllQuery, answer=StorePage, other_types=(NDJSON,)))
-async def read_all(request: AnyRequest) -> ASGIResponse:
+async def read_all(request: AnyRequest) -> Answer:
     """The events of a whole store in commit order.
 
     With `Accept: application/x-ndjson` they come one JSON object a line, however many; a read that breaks off ends
@@ -155,7 +154,7 @@ async def _first(count: int, pages: AsyncGenerator[list[Event], None]) -> AsyncG
         await pages.aclose()
 
 
-def _page(events: list[Event], following: int | None) -> ASGIResponse:
+def _page(events: list[Event], following: int | None) -> Answer:
     return json_answer({"events": [event.to_dict() for event in events], "next": following})
 
 

@@ -9,7 +9,6 @@ from urllib.parse import parse_qsl, unquote
 
 import msgspec
 from litestar import Request
-from litestar.types import HTTPScope
 
 from gater.model.errors import (
     GaterError,
@@ -32,6 +31,8 @@ BODY_PATIENCE: Final = 30.0
 """Seconds that the next part of a body may take to come in."""
 MOST_QUERY_FIELDS: Final = 20
 
+_HEADERS: Final = "gater.headers"
+"""Where a request keeps its decoded headers."""
 _QUERY_ERRORS: Final[dict[str, type[GaterError]]] = {
     "start_version": InvalidStartVersionError,
     "count": InvalidCountError,
@@ -46,17 +47,22 @@ def service_of(request: AnyRequest) -> Service:
 
 def access_of(request: AnyRequest) -> Access:
     """What the sender of the request can use; raises UnauthenticatedError or PermissionDeniedError."""
-    return service_of(request).access(headers_of(request.scope))
+    return service_of(request).access(headers_of(request))
 
 
-def headers_of(scope: HTTPScope) -> dict[str, str]:
+def headers_of(request: AnyRequest) -> dict[str, str]:
     """The headers by their names in lower case; of a repeated one, the last."""
-    return {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+    scope: Any = request.scope
+    headers: dict[str, str] | None = scope.get(_HEADERS)
+    if headers is None:
+        headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+        scope[_HEADERS] = headers
+    return headers
 
 
 def accepts(request: AnyRequest, media_type: str) -> bool:
     """Whether the request asks for this media type by name."""
-    return media_type in headers_of(request.scope).get("accept", "")
+    return media_type in headers_of(request).get("accept", "")
 
 
 def path_text(request: AnyRequest, name: str) -> str:
@@ -107,7 +113,7 @@ def _converted(name: str, text: str, kind: Any) -> Any:
 
 def expected_version(request: AnyRequest, in_query: str | None) -> int:
     """The expected version of the header or of the query: a version or a word; ANY when neither is there."""
-    in_header = headers_of(request.scope).get(EXPECTED_VERSION_HEADER)
+    in_header = headers_of(request).get(EXPECTED_VERSION_HEADER)
     if in_header is not None and in_query is not None and in_header.strip() != in_query.strip():
         raise InvalidArgumentError("expected_version", "the same in the header and in the query")
     text = in_header if in_header is not None else in_query
@@ -179,6 +185,6 @@ async def _next_message(request: AnyRequest) -> Any:
 
 
 def _check_declared_size(request: AnyRequest, limit: int) -> None:
-    for name, value in request.scope["headers"]:
-        if name == b"content-length" and value.isdigit() and int(value) > limit:
-            raise RequestTooLargeError(int(value), limit)
+    declared = headers_of(request).get("content-length", "")
+    if declared.isdigit() and len(declared) < 20 and int(declared) > limit:
+        raise RequestTooLargeError(int(declared), limit)

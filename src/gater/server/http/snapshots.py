@@ -7,9 +7,8 @@ from typing import Annotated, Final
 import msgspec
 from litestar import delete, get, put
 from litestar.handlers import HTTPRouteHandler
-from litestar.response.base import ASGIResponse
 
-from gater.server.http.answers import ShownSnapshot, ShownSnapshots, Written, json_answer, nothing, written
+from gater.server.http.answers import Answer, ShownSnapshot, ShownSnapshots, Written, json_answer, written
 from gater.server.http.bodies import SnapshotBody, decode_snapshot, snapshot_record
 from gater.server.http.documented import about, documented
 from gater.server.http.paths import SNAPSHOT, SNAPSHOT_VERSION, SNAPSHOTS
@@ -24,7 +23,7 @@ class SnapshotsQuery(msgspec.Struct, frozen=True, kw_only=True):
 
 
 @put(SNAPSHOT_VERSION, tags=["snapshots"], opt=documented(body=SnapshotBody, answer=Written))
-async def record_snapshot(request: AnyRequest) -> ASGIResponse:
+async def record_snapshot(request: AnyRequest) -> Answer:
     """Keep a snapshot under its source, stream and version, in place of an earlier one."""
     api = access_of(request).api
     record = snapshot_record(await json_body(request, decode_snapshot))
@@ -32,7 +31,7 @@ async def record_snapshot(request: AnyRequest) -> ASGIResponse:
 
 
 @get(SNAPSHOT_VERSION, tags=["snapshots"], opt=documented(answer=ShownSnapshot))
-async def read_snapshot(request: AnyRequest) -> ASGIResponse:
+async def read_snapshot(request: AnyRequest) -> Answer:
     """The snapshot of that version."""
     api = access_of(request).api
     snapshot = await api.read_snapshot(*_key(request), path_number(request, "version"))
@@ -40,21 +39,20 @@ async def read_snapshot(request: AnyRequest) -> ASGIResponse:
 
 
 @get(SNAPSHOT, tags=["snapshots"], opt=documented(answer=ShownSnapshot))
-async def read_newest_snapshot(request: AnyRequest) -> ASGIResponse:
+async def read_newest_snapshot(request: AnyRequest) -> Answer:
     """The newest snapshot of a source and stream."""
     snapshot = await access_of(request).api.read_snapshot(*_key(request))
     return json_answer(snapshot.to_dict())
 
 
-@delete(SNAPSHOT_VERSION, tags=["snapshots"], status_code=204, opt=documented(status=204))
-async def delete_snapshot(request: AnyRequest) -> ASGIResponse:
+@delete(SNAPSHOT_VERSION, tags=["snapshots"], opt=documented(status=204))
+async def delete_snapshot(request: AnyRequest) -> None:
     """Forget a snapshot; nothing happens when there is none."""
     await access_of(request).api.delete_snapshot(*_key(request), path_number(request, "version"))
-    return nothing()
 
 
 @get(SNAPSHOTS, tags=["snapshots"], opt=documented(query=SnapshotsQuery, answer=ShownSnapshots))
-async def list_snapshots(request: AnyRequest) -> ASGIResponse:
+async def list_snapshots(request: AnyRequest) -> Answer:
     """The snapshots, ordered by source, stream and version."""
     api, wanted = access_of(request).api, query(request, SnapshotsQuery)
     found = await api.list_snapshots(path_text(request, "store"), wanted.source_uuid, wanted.stream_uuid)

@@ -6,12 +6,11 @@ from typing import Final
 
 from litestar import delete, get, post
 from litestar.handlers import HTTPRouteHandler
-from litestar.response.base import ASGIResponse
 
 from gater.api import operations as op
 from gater.model.identifiers import check_store_id
 from gater.model.stores import StoreConfig, StoreStatus
-from gater.server.http.answers import Imported, Removed, ShownStore, StoreList, Verified, json_answer, nothing
+from gater.server.http.answers import Answer, Imported, Removed, ShownStore, StoreList, Verified, json_answer
 from gater.server.http.bodies import ImportedLine, StoreBody, decode_store
 from gater.server.http.documented import documented
 from gater.server.http.importing import import_lines
@@ -23,13 +22,13 @@ OCTETS: Final = "application/octet-stream"
 
 
 @get(STORES, tags=["stores"], opt=documented(answer=StoreList))
-async def list_stores(request: AnyRequest) -> ASGIResponse:
+async def list_stores(request: AnyRequest) -> Answer:
     """The stores that can be reached."""
     return json_answer(StoreList(await access_of(request).api.list_stores()))
 
 
 @post(STORES, tags=["stores"], opt=documented(body=StoreBody, status=201, answer=StoreConfig))
-async def create_store(request: AnyRequest) -> ASGIResponse:
+async def create_store(request: AnyRequest) -> Answer:
     """Make a store, on a file or in memory."""
     api = access_of(request).api
     body = await json_body(request, decode_store)
@@ -38,40 +37,39 @@ async def create_store(request: AnyRequest) -> ASGIResponse:
 
 
 @get(STORE, tags=["stores"], opt=documented(answer=ShownStore))
-async def get_store(request: AnyRequest) -> ASGIResponse:
+async def get_store(request: AnyRequest) -> Answer:
     """A store: how it was made, and how it is doing."""
     api, store = access_of(request).api, path_text(request, "store")
     return json_answer(ShownStore(await api.get_store_config(store), await api.get_store_status(store)))
 
 
-@delete(STORE, tags=["stores"], status_code=204, opt=documented(status=204))
-async def remove_store(request: AnyRequest) -> ASGIResponse:
+@delete(STORE, tags=["stores"], opt=documented(status=204))
+async def remove_store(request: AnyRequest) -> None:
     """Close a store and delete its files, for good."""
     await access_of(request).api.remove_store(path_text(request, "store"))
-    return nothing()
 
 
 @get(f"{STORE}/status", tags=["stores"], opt=documented(answer=StoreStatus))
-async def get_store_status(request: AnyRequest) -> ASGIResponse:
+async def get_store_status(request: AnyRequest) -> Answer:
     """How a store is doing: state, position, size, what waits."""
     return json_answer(await access_of(request).api.get_store_status(path_text(request, "store")))
 
 
 @get(f"{STORE}/config", tags=["stores"], opt=documented(answer=StoreConfig))
-async def get_store_config(request: AnyRequest) -> ASGIResponse:
+async def get_store_config(request: AnyRequest) -> Answer:
     """How a store was made."""
     return json_answer(await access_of(request).api.get_store_config(path_text(request, "store")))
 
 
 @post(f"{STORE}/verify", tags=["stores"], status_code=200, opt=documented(answer=Verified))
-async def verify(request: AnyRequest) -> ASGIResponse:
+async def verify(request: AnyRequest) -> Answer:
     """Check a whole store: every page, every index, that positions and versions are gapless."""
     report = await access_of(request).api.verify(path_text(request, "store"))
     return json_answer(report.to_dict())
 
 
 @post(f"{STORE}/compact", tags=["stores"], status_code=200, opt=documented(answer=Removed))
-async def compact(request: AnyRequest) -> ASGIResponse:
+async def compact(request: AnyRequest) -> Answer:
     """Give back the space of deleted and truncated events; positions stay as they are."""
     return json_answer(Removed(await access_of(request).api.compact_store(path_text(request, "store"))))
 
@@ -82,7 +80,7 @@ async def compact(request: AnyRequest) -> ASGIResponse:
     status_code=200,
     opt=documented(body=ImportedLine, body_type=NDJSON, answer=Imported),
 )
-async def import_events(request: AnyRequest) -> ASGIResponse:
+async def import_events(request: AnyRequest) -> Answer:
     """Append exported events, one JSON object a line, with their ids, versions and times.
 
     What is here already is passed over, so that an import can be repeated. The body may be of any length; what came
@@ -93,7 +91,7 @@ async def import_events(request: AnyRequest) -> ASGIResponse:
 
 
 @get(f"{STORE}/backup", tags=["stores"], opt=documented(other_types=(OCTETS,)))
-async def backup(request: AnyRequest) -> ASGIResponse:
+async def backup(request: AnyRequest) -> Answer:
     """A consistent copy of a store's file, taken while the store works: put it in a data folder as NAME.db."""
     store = check_store_id(path_text(request, "store"))
     chunks = await opened(access_of(request).caller.stream(op.BackupStore(store)))

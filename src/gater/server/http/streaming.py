@@ -8,12 +8,11 @@ from collections.abc import AsyncGenerator, Coroutine, Mapping
 from typing import Any, Final, TypeVar
 
 import msgspec
-from litestar.response.base import ASGIResponse
-from litestar.types import Receive, Send
+from litestar.types import HTTPScope, Receive, Send
 
 from gater.model.errors import GaterError
 from gater.model.events import Event
-from gater.server.http.answers import encode
+from gater.server.http.answers import Answer, encode, start_headers
 from gater.wire.errors import error_body
 
 NDJSON: Final = "application/x-ndjson"
@@ -24,7 +23,7 @@ Item = TypeVar("Item")
 log = logging.getLogger(__name__)
 
 
-class StreamingAnswer(ASGIResponse):
+class StreamingAnswer(Answer):
     """An answer of chunks, without a length known beforehand.
 
     It is complete when `chunks` ends or `until` is set; a failure of `chunks` breaks the connection off, so that the
@@ -32,7 +31,6 @@ class StreamingAnswer(ASGIResponse):
     """
 
     __slots__ = ("_chunks", "_heartbeat", "_until")
-    _should_set_content_length = False
 
     def __init__(
         self,
@@ -43,13 +41,14 @@ class StreamingAnswer(ASGIResponse):
         heartbeat: bytes = b"",
         until: asyncio.Event | None = None,
     ) -> None:
-        super().__init__(media_type=media_type, headers=dict(headers or {}))
+        self._headers = start_headers(media_type, headers)
         self._chunks = chunks
         self._heartbeat = heartbeat
         self._until = until
 
-    async def send_body(self, send: Send, receive: Receive) -> None:
+    async def __call__(self, scope: HTTPScope, receive: Receive, send: Send) -> None:
         """Send until the first reason to stop: the end, the reader is gone, the server stops."""
+        await send({"type": "http.response.start", "status": 200, "headers": self._headers})
         works: list[Coroutine[Any, Any, Any]] = [self._send_chunks(send), _disconnected(receive)]
         if self._heartbeat:
             works.append(self._beat(send))

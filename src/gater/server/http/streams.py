@@ -7,13 +7,12 @@ from typing import Annotated, Final
 import msgspec
 from litestar import delete, get, post
 from litestar.handlers import HTTPRouteHandler
-from litestar.response.base import ASGIResponse
 
 from gater.api import operations as op
 from gater.api.arguments import check_count
 from gater.model.commands import StreamWrite
 from gater.model.identifiers import check_store_id, check_stream_id
-from gater.server.http.answers import StreamIds, StreamVersion, Written, WrittenStreams, json_answer, written
+from gater.server.http.answers import Answer, StreamIds, StreamVersion, Written, WrittenStreams, json_answer, written
 from gater.server.http.bodies import (
     AppendBody,
     AppendStreamsBody,
@@ -79,7 +78,7 @@ class VersionQuery(msgspec.Struct, frozen=True, kw_only=True):
         answer=Written,
     ),
 )
-async def append_events(request: AnyRequest) -> ASGIResponse:
+async def append_events(request: AnyRequest) -> Answer:
     """Append events to a stream, all or nothing, if it is at the expected version.
 
     Repeating an append with the same event ids gives the first answer again. Without an expected version any is
@@ -94,7 +93,7 @@ async def append_events(request: AnyRequest) -> ASGIResponse:
 
 
 @post(f"{STORE}/append", tags=["streams"], opt=documented(body=AppendStreamsBody, status=201, answer=WrittenStreams))
-async def append_streams(request: AnyRequest) -> ASGIResponse:
+async def append_streams(request: AnyRequest) -> Answer:
     """Append to several streams in one step, if every append and every guard finds its expected version."""
     access = access_of(request)
     body = await json_body(request, decode_append_streams)
@@ -104,7 +103,7 @@ async def append_streams(request: AnyRequest) -> ASGIResponse:
 
 
 @get(STREAMS, tags=["streams"], opt=documented(query=ListQuery, answer=StreamIds))
-async def list_streams(request: AnyRequest) -> ASGIResponse:
+async def list_streams(request: AnyRequest) -> Answer:
     """Ids of the streams that exist, in byte order."""
     api, wanted = access_of(request).api, query(request, ListQuery)
     limit = min(check_count(wanted.limit), MOST_IDS)
@@ -113,7 +112,7 @@ async def list_streams(request: AnyRequest) -> ASGIResponse:
 
 
 @get(f"{STREAM}/version", tags=["streams"], opt=documented(query=VersionQuery, answer=StreamVersion))
-async def get_version(request: AnyRequest) -> ASGIResponse:
+async def get_version(request: AnyRequest) -> Answer:
     """The version of a stream's last event; -1 when it was never written to."""
     version = await access_of(request).api.get_version(
         path_text(request, "store"),
@@ -129,7 +128,7 @@ async def get_version(request: AnyRequest) -> ASGIResponse:
     status_code=200,
     opt=documented(query=DeleteQuery, headers=("Gater-Expected-Version",), answer=Written),
 )
-async def delete_stream(request: AnyRequest) -> ASGIResponse:
+async def delete_stream(request: AnyRequest) -> Answer:
     """Hide a stream's events from every reader; with `tombstone`, close it for good."""
     access, wanted = access_of(request), query(request, DeleteQuery)
     result = await access.api.delete_stream(
@@ -142,7 +141,7 @@ async def delete_stream(request: AnyRequest) -> ASGIResponse:
 
 
 @post(f"{STREAM}/truncate", tags=["streams"], status_code=200, opt=documented(body=TruncateBody, answer=Written))
-async def truncate_stream(request: AnyRequest) -> ASGIResponse:
+async def truncate_stream(request: AnyRequest) -> Answer:
     """Hide a stream's events that are older than `before_version`; versions stay as they are."""
     api = access_of(request).api
     body = await json_body(request, decode_truncate)

@@ -9,14 +9,13 @@ from typing import Annotated, Final
 import msgspec
 from litestar import get
 from litestar.handlers import HTTPRouteHandler
-from litestar.response.base import ASGIResponse
 
 from gater.api import operations as op
 from gater.api.arguments import LIVE, by_stream_selector, check_start_version
 from gater.model.errors import GaterError, InvalidArgumentError
 from gater.model.events import Event
 from gater.model.identifiers import check_store_id
-from gater.server.http.answers import encode
+from gater.server.http.answers import Answer, encode
 from gater.server.http.documented import about, documented
 from gater.server.http.paths import STORE
 from gater.server.http.requests import AnyRequest, access_of, headers_of, path_text, query, service_of
@@ -45,7 +44,7 @@ class SubscribeQuery(msgspec.Struct, frozen=True, kw_only=True):
     tags=["subscriptions"],
     opt=documented(query=SubscribeQuery, headers=("Last-Event-ID",), other_types=(EVENT_STREAM,)),
 )
-async def subscribe(request: AnyRequest) -> ASGIResponse:
+async def subscribe(request: AnyRequest) -> Answer:
     """Every event from a point on, then the new ones as they are committed: no gap, no repeat.
 
     Each message has the event as JSON in `data`, and as `id` its position (its version, when one stream is followed),
@@ -56,7 +55,7 @@ async def subscribe(request: AnyRequest) -> ASGIResponse:
     one_stream = by_stream_selector(wanted.type, wanted.selector) is not None
     store = check_store_id(path_text(request, "store"))
     start = wanted.start_from if wanted.start_from == LIVE else check_start_version(wanted.start_from)
-    last_seen = headers_of(request.scope).get("last-event-id")
+    last_seen = headers_of(request).get("last-event-id")
     if last_seen:
         start = _event_number(last_seen) + 1
     pages = await opened(caller.stream(op.SubscribeOperation(store, wanted.type, wanted.selector, start)))

@@ -1,0 +1,53 @@
+"""Copying a whole store while it is in use."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import apsw
+
+from gater.model.errors import StoreCorruptError
+from gater.store import queries
+from gater.store.connection import CHECKSUM_BYTES, READER_CACHE_KIB, open_file, translated
+
+
+def copy_file(source: Path, target: Path, store: str) -> None:
+    """Write a consistent copy of a store's file, checksums included, while it is in use."""
+    with translated(store):
+        reading = open_file(source, read_only=True, cache_kib=READER_CACHE_KIB)
+        try:
+            writing = open_file(target, create=True, cache_kib=READER_CACHE_KIB)
+            try:
+                _copy(reading, writing)
+                if writing.reserve_bytes("main", -1) != CHECKSUM_BYTES:
+                    raise StoreCorruptError(store, "the copy lost its checksums")
+            finally:
+                writing.close()
+        finally:
+            reading.close()
+
+
+def _copy(reading: apsw.Connection, writing: apsw.Connection) -> None:
+    with writing.backup("main", reading, "main") as backup:
+        while not backup.done:
+            backup.step(4_096)
+    writing.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
+    writing.pragma("journal_mode", "delete")
+
+
+def copy_memory(connection: apsw.Connection, target: Path, store: str) -> None:
+    """Write the content of a store in memory to a file with checksums."""
+    with translated(store):
+        writing = open_file(target, create=True, cache_kib=READER_CACHE_KIB)
+        try:
+            writing.execute(queries.SCHEMA)
+            writing.pragma("application_id", connection.pragma("application_id"))
+            writing.pragma("user_version", connection.pragma("user_version"))
+            with writing:
+                for table in ("meta", "streams", "event_types", "events", "runs", "type_blocks", "snapshots"):
+                    for row in connection.execute(f"SELECT * FROM {table}"):
+                        marks = ",".join("?" * len(row))
+                        writing.execute(f"INSERT INTO {table} VALUES ({marks})", row)
+            writing.pragma("journal_mode", "delete")
+        finally:
+            writing.close()

@@ -1,0 +1,79 @@
+"""The index by stream, which lags behind a little so that appending to many streams stays cheap.
+
+An index entry for each event, at once, would make every append to another stream change another page of the file.
+So the newest runs are kept in memory and are written when a stream has several, or when they grow old. What is lost
+with the process is found again from the newest events when the store is opened.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import apsw
+
+from gater.store import queries
+from gater.store.rows import insert_rows, select_in
+from gater.store.runs import LAG, Run
+
+RUNS_OF_STREAM: Final = 16
+"""Unwritten runs of one stream that are written together."""
+RUNS_IN_ALL: Final = 4_096
+"""Unwritten runs after which those of the stream that has waited longest are written."""
+
+
+class StreamIndex:
+    """The runs that are not in the file yet; belongs to the machine."""
+
+    def __init__(self, connection: apsw.Connection, position: int) -> None:
+        self._connection = connection
+        self._unwritten: dict[int, list[Run]] = {}
+        """By stream number, the stream that has waited longest first."""
+        self._count = 0
+        self._ripe: list[int] = []
+        self._load(position - LAG)
+
+    def _load(self, position: int) -> None:
+        newest: list[Any] = self._connection.execute(queries.EVENTS_AFTER, (position,)).fetchall()
+        sids = list({sid for _, sid, _ in newest})
+        indexed: dict[int, int | None] = dict(select_in(self._connection, queries.INDEXED_TO, sids))
+        for place, sid, version in newest:
+            if version >= (indexed.get(sid) or 0):
+                self.add(sid, version, place)
+
+    def add(self, sid: int, version: int, position: int) -> None:
+        """Note a new event."""
+        runs = self._unwritten.get(sid)
+        if runs is None:
+            self._unwritten[sid] = [Run(version, position)]
+        elif position == runs[-1].end_position:
+            runs[-1].count += 1
+            return
+        else:
+            runs.append(Run(version, position))
+            if len(runs) == RUNS_OF_STREAM:
+                self._ripe.append(sid)
+        self._count += 1
+
+    def last_version(self, sid: int) -> int | None:
+        """The newest version of the stream among what is not written; None when all is."""
+        runs = self._unwritten.get(sid)
+        return None if runs is None else runs[-1].end_version - 1
+
+    def write(self, position: int, *, everything: bool = False) -> None:
+        """Write what is ripe, and what lies too far below `position`, the newest; within the batch's transaction."""
+        flat: list[Any] = []
+        for sid in self._ripe:
+            self._take(sid, flat)
+        self._ripe.clear()
+        while self._unwritten:
+            sid, runs = next(iter(self._unwritten.items()))
+            if not everything and self._count <= RUNS_IN_ALL and runs[0].position > position - LAG:
+                break
+            self._take(sid, flat)
+        if flat:
+            insert_rows(self._connection, queries.INSERT_RUNS, 4, flat)
+
+    def _take(self, sid: int, flat: list[Any]) -> None:
+        for run in self._unwritten.pop(sid, ()):
+            flat += (sid, run.version, run.position, run.count)
+            self._count -= 1

@@ -1,0 +1,107 @@
+"""Checking a whole store: pages, indexes, and that positions and versions are gapless."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final
+
+import apsw
+
+from gater.model.errors import StoreCorruptError
+from gater.model.stores import VerifyReport
+from gater.store import queries
+from gater.store.connection import READER_CACHE_KIB, open_file, translate, translated
+from gater.store.runs import LAG
+
+MOST_PROBLEMS: Final = 20
+
+
+def verify_connection(connection: apsw.Connection, store: str) -> VerifyReport:
+    """Check everything behind a connection, as of now; problems are listed up to MOST_PROBLEMS."""
+    check = _Check(connection)
+    problems: list[str] = []
+    try:
+        with connection:
+            for problem in check.problems():
+                problems.append(problem)
+                if len(problems) == MOST_PROBLEMS:
+                    break
+    except apsw.Error as error:
+        problems.append(f"{translate(store, error).message}: {error}")
+    return VerifyReport(store, check.events, len(check.first), check.position, tuple(problems))
+
+
+class _Check:
+    """One pass over each table; what is found on the way is kept for the next."""
+
+    def __init__(self, connection: apsw.Connection) -> None:
+        self._connection = connection
+        self.events = 0
+        self.position = 0
+        self.first: dict[int, int] = {}
+        """Oldest visible version by stream number."""
+        self._names: dict[int, str] = {}
+        self._must_be_indexed: dict[int, int] = {}
+        """By stream number, the newest version that the index by stream may not lack."""
+
+    def problems(self) -> Iterator[str]:
+        """What is wrong, in words."""
+        yield from (row[0] for row in self._rows("PRAGMA integrity_check(20)") if row[0] != "ok")
+        for sid, name, first in self._rows(queries.ALL_STREAMS):
+            self.first[sid], self._names[sid] = first, name
+        yield from self._positions()
+        yield from self._versions()
+        yield from self._runs()
+        for (position,) in self._rows(queries.LOST_TYPES):
+            yield f"the event at position {position} is not found by its type"
+
+    def _rows(self, query: str) -> Iterator[Any]:
+        return iter(self._connection.execute(query))
+
+    def _positions(self) -> Iterator[str]:
+        count, low, high = next(self._rows(queries.COUNT_EVENTS))
+        self.events = count
+        self.position = max(high, queries.one(self._connection, queries.GET_META, ("position",)) or 0)
+        compacted = queries.one(self._connection, queries.GET_META, ("compacted",))
+        if low < 0 or count + compacted != self.position:
+            yield f"positions have holes: {count} events and {compacted} removed ones, but the last is {self.position}"
+
+    def _versions(self) -> Iterator[str]:
+        last: dict[int, int] = {}
+        settled = self.position - LAG
+        for position, sid, version in self._rows(queries.ALL_EVENTS):
+            before = last.get(sid)
+            if sid not in self.first:
+                yield f"the event at position {position} belongs to no stream"
+            elif version != before + 1 if before is not None else version > self.first[sid]:
+                yield f"stream {self._names[sid]}: version {version} at position {position} follows {before}"
+            last[sid] = version
+            if position <= settled:
+                self._must_be_indexed[sid] = version
+
+    def _runs(self) -> Iterator[str]:
+        """The index by stream: its runs follow each other, begin at the right event, and reach far enough."""
+        indexed: dict[int, int] = {}
+        for sid, version, count, event_sid, event_version in self._rows(queries.ALL_RUNS):
+            follows = sid not in indexed or indexed[sid] + 1 == version
+            stands = event_sid is None or (event_sid, event_version) == (sid, version)
+            if not follows or not stands:
+                yield f"stream {self._names.get(sid, sid)}: the index by stream is wrong at version {version}"
+            indexed[sid] = version + count - 1
+        for sid, version in self._must_be_indexed.items():
+            if indexed.get(sid, -1) < version:
+                yield f"stream {self._names.get(sid, sid)}: the index by stream lacks version {version}"
+
+
+def verify_file(path: Path, store: str) -> VerifyReport:
+    """Check a store's file while it is in use."""
+    try:
+        with translated(store):
+            connection = open_file(path, read_only=True, cache_kib=READER_CACHE_KIB)
+    except StoreCorruptError as damage:
+        return VerifyReport(store, 0, 0, 0, (str(damage),))
+    try:
+        return verify_connection(connection, store)
+    finally:
+        connection.close()
