@@ -11,7 +11,6 @@ import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
-from subprocess import TimeoutExpired
 from typing import Any, Final
 
 from rich.console import Console
@@ -33,13 +32,15 @@ def main(arguments: list[str] | None = None) -> int:
     rounds = options.rounds or (3 if options.quick else 5)
     seconds = options.seconds or (0.7 if options.quick else 2.0)
     settings = {"rounds": rounds, "seconds a turn": seconds}
+    progress = Console(stderr=True, log_path=False)
     with tempfile.TemporaryDirectory(prefix="gater-bench-", dir=options.folder) as folder:
         facts = machine.describe(Path(folder))
         console.print(", ".join(f"{name} {value}" for name, value in {**facts, **settings}.items()), highlight=False)
         rows: list[Row] = []
         try:
             for id in options.only:
-                with Console(stderr=True).status(id) as status:
+                progress.log(f"measuring {id}")
+                with progress.status(id) as status:
                     run = Run(
                         folder=Path(folder),
                         seconds=seconds,
@@ -62,7 +63,7 @@ def _measured(id: str, run: Run) -> list[Row]:
     """The rows of one work; one that says why, when it could not be measured."""
     try:
         return WORKS[id](run)
-    except (LoadError, ServerError, TimeoutExpired) as error:
+    except (LoadError, ServerError) as error:
         work = (WORKS[id].__doc__ or "").splitlines()[0].removeprefix(f"{id}: ")
         return [Row(id, work, problem=f"not measured: {error}")]
 

@@ -14,17 +14,23 @@ import subprocess
 import sys
 from typing import Any, Final
 
-LOAD_TIMEOUT: Final = 3600.0
+TURN_TIMEOUT: Final = 120.0
 
 
 class LoadError(RuntimeError):
-    """A load failed; carries the last line it printed."""
+    """A load failed; says how it ended."""
 
 
-def run_load(name: str, **arguments: Any) -> dict[str, Any]:
-    """Runs MODULE:FUNCTION in a new Python process and returns what it returned (a flat JSON object)."""
+def run_load(name: str, *, timeout: float = TURN_TIMEOUT, **arguments: Any) -> dict[str, Any]:
+    """Runs MODULE:FUNCTION in a new Python process and returns what it returned (a flat JSON object).
+
+    Raises LoadError when it fails or has not ended after `timeout` seconds.
+    """
     command = [sys.executable, "-m", "bench.load", name, json.dumps(arguments)]
-    finished = subprocess.run(command, capture_output=True, text=True, timeout=LOAD_TIMEOUT, check=False)
+    try:
+        finished = subprocess.run(command, capture_output=True, text=True, timeout=timeout, check=False)
+    except subprocess.TimeoutExpired:
+        raise LoadError(f"{name} had not ended after {timeout:.0f} s") from None
     if finished.returncode != 0:
         raise LoadError((finished.stderr.strip().splitlines() or [f"{name} ended with {finished.returncode}"])[-1])
     result: dict[str, Any] = json.loads(finished.stdout.splitlines()[-1])

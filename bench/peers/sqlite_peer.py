@@ -1,6 +1,6 @@
 """Raw SQLite is one loop that commits batches of 64 rows to the kind of table an event store needs.
 
-Streams and event types are numbers, as in Gater's own file, with the same three indexes.
+Streams and event types are numbers; events are found by stream and version, by id and by type.
 It has no callers to answer, checks no versions and makes no promises but durability: the ceiling, not a store.
 WAL and `synchronous=FULL`, so each commit is fsynced, as Gater's are. Ids are UUIDv7, made in the loop.
 """

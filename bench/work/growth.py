@@ -39,17 +39,15 @@ def _compared(run: Run, stores: list[Grown], size: Callable[[Grown], str]) -> li
 
 def _read_cost(run: Run, store: Grown) -> Callable[[], float]:
     arguments = {"target": str(store.folder), "streams": store.streams, "seconds": run.seconds}
-    return lambda: _microseconds(run_load("bench.large:read_random_streams", **arguments))
+    return lambda: _microseconds(run_load("bench.large_load:read_random_streams", **arguments))
 
 
 def _append_cost(run: Run, store: Grown) -> Callable[[], float]:
-    appends = APPENDS_WHEN_QUICK if run.quick else APPENDS
+    arguments = {"streams": store.streams, "appends": APPENDS_WHEN_QUICK if run.quick else APPENDS}
 
     def cost() -> float:
-        folder = store.for_appends(run)
-        return _microseconds(
-            run_load("bench.large:append_to_random_streams", target=str(folder), streams=store.streams, appends=appends)
-        )
+        target = str(store.for_appends(run))
+        return _microseconds(run_load("bench.large_load:append_to_random_streams", target=target, **arguments))
 
     return cost
 

@@ -11,6 +11,7 @@ from bench.table import Row
 EVENTS_PER_STREAM = 100
 STREAMS = 2_000
 STREAMS_WHEN_QUICK = 500
+FILL_TIMEOUT = 600.0
 
 
 def one_stream(run: Run) -> list[Row]:
@@ -40,7 +41,7 @@ def _measure(run: Run, unit: str, function: str, **arguments: object) -> dict[st
         shape = {"streams": _streams(run), "events_per_stream": EVENTS_PER_STREAM}
         for side, address in addresses.items():
             run.say(f"filling {side.name}")
-            run_load(f"{side.module}:fill", target=address, **shape)
+            run_load(f"{side.module}:fill", timeout=FILL_TIMEOUT, target=address, **shape)
         turns = {
             side.name: side.turn(function, target=address, **shape, **arguments) for side, address in addresses.items()
         }

@@ -1,0 +1,1 @@
+"""Reading Markdown pages, and running one like a session."""

@@ -1,0 +1,245 @@
+"""Reading over HTTP: pages of JSON, and NDJSON to the end."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from gater.server.http import reads
+from tests.integration.served import ORDERS, append, failure, served
+
+LINES = {"Accept": "application/x-ndjson"}
+
+
+async def filled(client: httpx.AsyncClient, count: int, stream: str = "order-1") -> None:
+    await append(client, stream, *[f"T{number}" for number in range(count)])
+
+
+async def versions(client: httpx.AsyncClient, **query: Any) -> tuple[list[int], int | None]:
+    answer = await client.get(f"{ORDERS}/streams/order-1/events", params=query)
+    assert answer.status_code == 200, answer.text
+    page = answer.json()
+    return [event["version"] for event in page["events"]], page["next"]
+
+
+async def positions(client: httpx.AsyncClient, **query: Any) -> tuple[list[int], int | None]:
+    answer = await client.get(f"{ORDERS}/events", params=query)
+    assert answer.status_code == 200, answer.text
+    page = answer.json()
+    return [event["position"] for event in page["events"]], page["next"]
+
+
+async def test_event_has_every_field(tmp_path: Path) -> None:
+    async with served(tmp_path) as client:
+        await append(client, "order-1", "OrderPlaced")
+        (event,) = (await client.get(f"{ORDERS}/streams/order-1/events")).json()["events"]
+        assert event.pop("event_id").count("-") == 4
+        assert event.pop("created").endswith("Z")
+        assert event.pop("created_epoch") > 1_600_000_000_000_000
+        assert event == {
+            "stream_id": "order-1",
+            "version": 0,
+            "position": 1,
+            "event_type": "OrderPlaced",
+            "data": {"number": 0},
+            "content_type": "application/json",
+            "metadata": {},
+        }
+
+
+async def test_stream_is_read_in_windows(tmp_path: Path) -> None:
+    async with served(tmp_path) as client:
+        await filled(client, 7)
+        assert await versions(client) == ([0, 1, 2, 3, 4, 5, 6], None)
+        assert await versions(client, count=3) == ([0, 1, 2], 3)
+        assert await versions(client, count=3, start_version=3) == ([3, 4, 5], 6)
+        assert await versions(client, count=3, start_version=6) == ([6], None)
+        assert await versions(client, start_version=7) == ([], None)
+        assert await versions(client, direction="backward", count=3) == ([6, 5, 4], 3)
+        assert await versions(client, direction="backward", count=4, start_version=3) == ([3, 2, 1, 0], None)
+        assert await versions(client, direction="backward", count=3, start_version=8) == ([6], 5)
+        assert await versions(client, count=(1 << 63) - 1, start_version=(1 << 63) - 1) == ([], None)
+
+
+async def test_store_is_read_in_pages(tmp_path: Path) -> None:
+    async with served(tmp_path) as client:
+        await filled(client, 5)
+        assert await positions(client) == ([1, 2, 3, 4, 5], None)
+        assert await positions(client, count=2) == ([1, 2], 2)
+        assert await positions(client, count=2, after=2) == ([3, 4], 4)
+        assert await positions(client, after=5) == ([], None)
+        assert await positions(client, direction="backward", count=2) == ([5, 4], 4)
+        assert await positions(client, direction="backward", after=3) == ([2, 1], None)
+
+
+async def test_unknown_stream_has_no_events(tmp_path: Path) -> None:
+    async with served(tmp_path) as client:
+        assert await versions(client) == ([], None)
+        assert await versions(client, direction="backward") == ([], None)
+        answer = await client.get(f"{ORDERS}/streams/order-1/events", headers=LINES)
+        assert (answer.status_code, answer.content) == (200, b"")
+
+
+async def test_json_answer_is_bounded_and_says_where_to_go_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reads, "MOST_EVENTS", 1_500)
+    async with served(tmp_path) as client:
+        await filled(client, 3_200)
+        read, following = await versions(client, count=10_000)
+        assert (len(read), following) == (2_000, 2_000)
+        read, following = await versions(client, count=8_000, start_version=following)
+        assert (read[0], read[-1], following) == (2_000, 3_199, None)
+        read, following = await positions(client, count=10_000)
+        assert (len(read), following) == (2_000, 2_000)
+        read, following = await versions(client, count=10_000, direction="backward")
+        assert (read[0], len(read), following) == (3_199, 2_000, 1_199)
+
+
+async def test_json_answer_is_bounded_in_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reads, "MOST_BYTES", 2 << 20)
+    async with served(tmp_path) as client:
+        event = {"event_type": "T", "data": "x" * 1_000_000}
+        for _ in range(6):
+            assert (await client.post(f"{ORDERS}/streams/order-1/events", json=[event])).status_code == 201
+        read, following = await versions(client, count=6)
+        assert (read, following) == ([0, 1, 2, 3], 4)
+
+
+async def test_ndjson_reads_to_the_end(tmp_path: Path) -> None:
+    async with served(tmp_path) as client:
+        await filled(client, 3_000)
+        for path in (f"{ORDERS}/streams/order-1/events", f"{ORDERS}/events"):
+            answer = await client.get(path, headers=LINES)
+            assert answer.headers["content-type"] == "application/x-ndjson"
+            events = [json.loads(line) for line in answer.content.splitlines()]
+            assert [event["version"] for event in events] == list(range(3_000))
+
+
+@pytest.mark.parametrize(
+    ("query", "expected"),
+    [
+        ({"count": 1_500}, list(range(1_500))),
+        ({"direction": "backward"}, list(range(1_999, -1, -1))),
+        ({"direction": "backward", "count": 2}, [1_999, 1_998]),
+    ],
+)
+async def test_ndjson_keeps_to_count_and_direction(tmp_path: Path, query: Any, expected: list[int]) -> None:
+    async with served(tmp_path) as client:
+        await filled(client, 2_000)
+        for path in (f"{ORDERS}/streams/order-1/events", f"{ORDERS}/events"):
+            answer = await client.get(path, headers=LINES, params=query)
+            assert [json.loads(line)["version"] for line in answer.content.splitlines()] == expected
+
+
+async def test_ndjson_has_one_line_for_an_event_of_several_lines(tmp_path: Path) -> None:
+    async with served(tmp_path) as client:
+        body = b'[{"event_type": "T", "data": {\n  "n": 1.10\n}}]'
+        await client.post(f"{ORDERS}/streams/s/events", content=body)
+        (line,) = (await client.get(f"{ORDERS}/events", headers=LINES)).content.splitlines()
+        assert b'"data":{"n":1.10}' in line
+
+
+async def test_read_waits_for_a_position_as_long_as_a_call_may_take(tmp_path: Path) -> None:
+    async with served(tmp_path) as client:
+        await filled(client, 2)
+        assert await versions(client, after_position=2) == ([0, 1], None)
+        assert await positions(client, after_position=2) == ([1, 2], None)
+
+
+@pytest.mark.parametrize(
+    ("query", "code"),
+    [
+        ("count=0", "invalid_count"),
+        ("count=-1", "invalid_count"),
+        ("count=many", "invalid_count"),
+        ("count=", "invalid_count"),
+        ("count=1.5", "invalid_count"),
+        ("count=99999999999999999999", "invalid_count"),
+        ("start_version=-1", "invalid_start_version"),
+        ("start_version=first", "invalid_start_version"),
+        ("start_version=99999999999999999999", "invalid_start_version"),
+        ("direction=sideways", "invalid_argument"),
+        ("after_position=-1", "invalid_argument"),
+        ("after=1", "invalid_argument"),
+        ("conut=1", "invalid_argument"),
+        ("count=1&count=2", "invalid_argument"),
+        ("count=%FF", "invalid_argument"),
+        ("&".join(f"a{number}=1" for number in range(100)), "invalid_argument"),
+    ],
+)
+async def test_wrong_query_is_refused(tmp_path: Path, query: str, code: str) -> None:
+    async with served(tmp_path) as client:
+        for headers in ({}, LINES):
+            answer = await client.get(f"{ORDERS}/streams/order-1/events?{query}", headers=headers)
+            failure(answer, 400, code)
+
+
+async def test_wrong_position_is_refused(tmp_path: Path) -> None:
+    async with served(tmp_path) as client:
+        assert failure(await client.get(f"{ORDERS}/events?after=-1"), 400, "invalid_argument")["argument"] == "after"
+
+
+@pytest.mark.parametrize("path", ["streams/s/events", "events", "streams", "streams/s/version"])
+async def test_unknown_store_is_not_found(tmp_path: Path, path: str) -> None:
+    async with served(tmp_path) as client:
+        for headers in ({}, LINES):
+            answer = await client.get(f"/v1/stores/nowhere/{path}", headers=headers)
+            assert failure(answer, 404, "store_not_found") == {"store": "nowhere"}
+
+
+async def test_version_of_a_stream(tmp_path: Path) -> None:
+    async with served(tmp_path) as client:
+        assert (await client.get(f"{ORDERS}/streams/order-1/version")).json() == {"version": -1}
+        await filled(client, 3)
+        assert (await client.get(f"{ORDERS}/streams/order-1/version")).json() == {"version": 2}
+
+
+async def test_streams_are_listed_in_pages(tmp_path: Path) -> None:
+    async with served(tmp_path) as client:
+        for name in ("b-1", "a-2", "a-1", "a-3"):
+            await append(client, name, "T")
+
+        async def listed(**query: Any) -> Any:
+            return (await client.get(f"{ORDERS}/streams", params=query)).json()
+
+        assert await listed() == {"streams": ["a-1", "a-2", "a-3", "b-1"], "next": None}
+        assert await listed(prefix="a-", limit=2) == {"streams": ["a-1", "a-2"], "next": "a-2"}
+        assert await listed(prefix="a-", limit=2, after="a-2") == {"streams": ["a-3"], "next": None}
+        assert await listed(limit=4) == {"streams": ["a-1", "a-2", "a-3", "b-1"], "next": None}
+        failure(await client.get(f"{ORDERS}/streams?limit=0"), 400, "invalid_count")
+
+
+async def test_deleted_stream_reads_empty_and_goes_on(tmp_path: Path) -> None:
+    async with served(tmp_path) as client:
+        await filled(client, 3)
+        answer = await client.delete(f"{ORDERS}/streams/order-1", headers={"Gater-Expected-Version": "1"})
+        failure(answer, 409, "wrong_expected_version")
+        answer = await client.delete(f"{ORDERS}/streams/order-1?expected_version=2")
+        assert (answer.status_code, answer.json()["version"]) == (200, 2)
+        assert (await versions(client))[0] == []
+        assert (await append(client, "order-1", "Again"))["version"] == 3
+
+
+async def test_tombstone_closes_a_stream_for_good(tmp_path: Path) -> None:
+    async with served(tmp_path) as client:
+        await filled(client, 1)
+        failure(await client.delete(f"{ORDERS}/streams/order-1?tombstone=perhaps"), 400, "invalid_argument")
+        assert (await client.delete(f"{ORDERS}/streams/order-1?tombstone=true")).status_code == 200
+        answer = await client.post(f"{ORDERS}/streams/order-1/events", json=[{"event_type": "T"}])
+        assert failure(answer, 410, "stream_deleted") == {"stream_id": "order-1"}
+
+
+async def test_truncated_stream_begins_later_and_gives_its_space_back(tmp_path: Path) -> None:
+    async with served(tmp_path) as client:
+        await filled(client, 5)
+        answer = await client.post(f"{ORDERS}/streams/order-1/truncate", json={"before_version": 3})
+        assert (answer.status_code, answer.json()["version"]) == (200, 4)
+        assert await versions(client) == ([3, 4], None)
+        assert (await client.post(f"{ORDERS}/compact")).json() == {"removed": 3}
+        assert (await positions(client))[0] == [4, 5]
+        for body in ({"before_version": -1}, {"before_version": "3"}, {}, {"before": 3}):
+            answer = await client.post(f"{ORDERS}/streams/order-1/truncate", json=body)
+            assert answer.status_code == 400, answer.text
