@@ -8,14 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from bench.load import run_load
+from bench.load import LoadError, run_load
 from bench.rounds import Run
 
 READABLE_STREAMS: Final = 1_000
 READ_COUNT: Final = 100
 """Every readable stream has at least so many events, whatever the size of the store."""
 BUILD_TIMEOUT: Final = 3_600.0
-COPIED_UP_TO: Final = 1_000_000
+COPIED_UP_TO: Final = 2_000_000
 """A store of at most so many events is copied before each turn of appends, so that it keeps its size."""
 
 
@@ -70,4 +70,8 @@ def by_streams(run: Run) -> list[Grown]:
 
 def _grow(store: Grown, **arguments: int) -> None:
     target = str(store.folder)
-    run_load("bench.large_load:grow", timeout=BUILD_TIMEOUT, target=target, streams=store.streams, **arguments)
+    try:
+        run_load("bench.large_load:grow", timeout=BUILD_TIMEOUT, target=target, streams=store.streams, **arguments)
+    except LoadError:
+        shutil.rmtree(store.folder, ignore_errors=True)  # no later work shall take a part for the whole
+        raise

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 from bench.figures import Budget
 from bench.large import READ_COUNT, Grown, by_events, by_streams
@@ -38,7 +39,7 @@ def _compared(run: Run, stores: list[Grown], size: Callable[[Grown], str]) -> li
 
 
 def _read_cost(run: Run, store: Grown) -> Callable[[], float]:
-    arguments = {"target": str(store.folder), "streams": store.streams, "seconds": run.seconds}
+    arguments: dict[str, Any] = {"target": str(store.folder), "streams": store.streams, "seconds": run.seconds}
     return lambda: _microseconds(run_load("bench.large_load:read_random_streams", **arguments))
 
 

@@ -1,7 +1,10 @@
 """Gater: event streams with optimistic concurrency, subscriptions and snapshots, in process or served."""
 
 from gater.api.arguments import LIVE, StreamAppend
+from gater.api.blocking import BlockingGaterApi
 from gater.api.gater_api import GaterApi
+from gater.client.connecting import connect
+from gater.client.connecting import connect_blocking as connect_sync
 from gater.gateway.opening import open_api as open
 from gater.gateway.opening import open_blocking as open_sync
 from gater.model.commands import StreamGuard, WriteResult
@@ -50,6 +53,7 @@ __all__ = [
     "STREAM_EXISTS",
     "AccessError",
     "AlreadyExistsError",
+    "BlockingGaterApi",
     "ConflictError",
     "DuplicateEventError",
     "Event",
@@ -90,6 +94,8 @@ __all__ = [
     "VerifyReport",
     "WriteResult",
     "WrongExpectedVersionError",
+    "connect",
+    "connect_sync",
     "open",
     "open_sync",
 ]

@@ -61,19 +61,29 @@ class Node:
 
     async def serve_until_stopped(self) -> None:
         """Serve until SIGTERM, SIGINT or `stop`, then drain; a second signal cuts the draining short."""
+        with self.stopped_by_signals():
+            await self.serve()
+
+    async def serve(self) -> None:
+        """Serve until `stop`, then drain."""
+        await self._stop.wait()
+        log.info("node stopping", extra={"url": self.url, "drain_timeout": self.settings.drain_timeout})
+        await self._running.aclose()
+
+    @contextmanager
+    def stopped_by_signals(self) -> Generator[None, None, None]:
+        """While it lasts, SIGTERM and SIGINT call `stop`; only in the main thread."""
         loop = asyncio.get_running_loop()
         for number in STOP_SIGNALS:
             loop.add_signal_handler(number, self.stop)
         try:
-            await self._stop.wait()
-            log.info("node stopping", extra={"url": self.url, "drain_timeout": self.settings.drain_timeout})
-            await self._running.aclose()
+            yield
         finally:
             for number in STOP_SIGNALS:
                 loop.remove_signal_handler(number)
 
     def stop(self) -> None:
-        """Let `serve_until_stopped` end; called again, what is under way is not waited for."""
+        """Let `serve` end; called again, what is under way is not waited for."""
         if self._stop.is_set() and self._listener is not None:
             self._listener.hurry()
         self._stop.set()
@@ -120,8 +130,10 @@ class Node:
 async def run_node(settings: Settings) -> None:
     """Run a node as a program does: with its log lines configured, until a signal stops it."""
     configure_logging(settings.log_level, settings.log_format)
-    async with Node(settings) as node:
-        await node.serve_until_stopped()
+    node = Node(settings)
+    with node.stopped_by_signals():
+        async with node:
+            await node.serve()
 
 
 @contextmanager

@@ -14,7 +14,12 @@ SNAPSHOTS = f"{ORDERS}/snapshots"
 
 async def test_snapshot_is_kept_read_and_forgotten(tmp_path: Path) -> None:
     async with served(tmp_path) as client:
-        body = {"data": {"total": 12}, "metadata": {"by": "me"}, "source_type": "order", "created_epoch": 1_700_000_000_000}
+        body = {
+            "data": {"total": 12},
+            "metadata": {"by": "me"},
+            "source_type": "order",
+            "created_epoch": 1_700_000_000_000,
+        }
         answer = await client.put(f"{SNAPSHOTS}/cart/order-1/7", json=body)
         assert answer.status_code == 200, answer.text
         read = (await client.get(f"{SNAPSHOTS}/cart/order-1/7")).json()

@@ -8,11 +8,10 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 
 import gater
-from tests.integration.served import ORDERS, append, failure, node, client_of, served
+from tests.integration.served import ORDERS, append, client_of, failure, node, served
 
 LINES = {"Accept": "application/x-ndjson"}
 

@@ -1,10 +1,11 @@
-"""Where a client begins: `connect`."""
+"""Where a client begins: `gater.connect` and `gater.connect_sync`."""
 
 from __future__ import annotations
 
 import ssl
 from typing import Any
 
+from gater.api.blocking import BlockingGaterApi
 from gater.api.gater_api import GaterApi
 from gater.client.address import parse_address
 from gater.client.client import RemoteCaller
@@ -28,6 +29,13 @@ def connect(
     seconds = _check_timeout(timeout)
     opener = websocket_opener(address, _check_token(token), ssl_context, seconds)
     return GaterApi(RemoteCaller(Link(opener, address), seconds))
+
+
+def connect_blocking(
+    url: str, *, token: str | None = None, timeout: float = 5.0, ssl_context: ssl.SSLContext | None = None
+) -> BlockingGaterApi:
+    """The same, blocking: for `with`, or to be closed by hand."""
+    return BlockingGaterApi(connect(url, token=token, timeout=timeout, ssl_context=ssl_context))
 
 
 def _check_token(token: Any) -> str | None:

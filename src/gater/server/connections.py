@@ -19,7 +19,7 @@ from gater.wire.errors import error_body, http_status
 MOST_HEAD_BYTES: Final = 64 << 10
 """Request line and headers together."""
 IDLE_SECONDS: Final = 75.0
-"""How long a connection may stay silent, or send the head of a request, while nothing is answered on it."""
+"""How long a connection may stay silent, or send the head of a request, while no answer is awaited on it."""
 MOST_JOINED_BYTES: Final = 64 << 10
 """What is longer is written by itself: copying it would cost more than a write."""
 REFUSED_SECONDS: Final = 5.0
@@ -139,14 +139,23 @@ class HttpConnection(HttpToolsProtocol):
     def _refuse(self, error: GaterError, status: int) -> None:
         body = encode(error_body(error))
         head = b"content-type: application/json\r\ncontent-length: %d\r\nconnection: close\r\n\r\n" % len(body)
-        self.transport.write(STATUS_LINE[status] + head + body)
-        self.transport.close()
+        self._answers.write(STATUS_LINE[status] + head + body)
+        self._answers.close()
+
+    def shutdown(self) -> None:
+        """Close when what is being answered is answered whole, or now."""
+        self._answers.flush()
+        super().shutdown()
 
     def _watch(self, seconds: float) -> None:
         self._idle_timer = self.loop.call_later(seconds, self._close_if_idle, seconds)
 
+    def _is_answering(self) -> bool:
+        """Whether a request came in whole and is not answered whole."""
+        return self.cycle is not None and not (self.cycle.response_complete or self.cycle.more_body)
+
     def _close_if_idle(self, seconds: float) -> None:
-        busy = self.cycle is not None and not self.cycle.response_complete
+        busy = bool(self.pipeline) or self._is_answering()
         left = self._last_heard + seconds - self.loop.time()
         if left > 0 or busy:
             self._watch(max(left, 1.0))

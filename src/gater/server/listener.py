@@ -69,8 +69,6 @@ class Listener:
         self._clock.cancel()
         for server in self._server.servers:
             server.close()
-        for connection in list(self._state.connections):
-            connection.shutdown()
         with suppress(TimeoutError):
             async with asyncio.timeout(self._settings.drain_timeout):
                 await self._quiet()
@@ -87,8 +85,10 @@ class Listener:
 
     async def _quiet(self) -> None:
         """Return when no connection and no task is left, or when there is no time for that."""
-        # uvicorn's sets tell nobody when they become empty.
-        while (self._state.connections or self._state.tasks) and not self._hurried:  # noqa: ASYNC110
+        while (self._state.connections or self._state.tasks) and not self._hurried:
+            # Again and again: a connection may have been on its way in when the port was closed.
+            for connection in list(self._state.connections):
+                connection.shutdown()
             await asyncio.sleep(QUIET_SECONDS)
 
     async def _cut_off(self) -> None:

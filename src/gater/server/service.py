@@ -53,15 +53,15 @@ class HeldBytes:
     """Counts the bytes of request bodies that are held while they come in, against a limit."""
 
     def __init__(self, limit: int) -> None:
+        self.count = 0
         self._limit = limit
-        self._held = 0
 
     def hold(self, size: int) -> None:
         """Count `size` bytes more; OverloadedError, and nothing counted, past the limit."""
-        if self._held + size > self._limit:
+        if self.count + size > self._limit:
             raise OverloadedError("request bytes", self._limit)
-        self._held += size
+        self.count += size
 
     def let_go(self, size: int) -> None:
         """Count `size` bytes less."""
-        self._held -= size
+        self.count -= size

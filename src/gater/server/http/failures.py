@@ -26,7 +26,7 @@ def failure_headers(error: GaterError) -> dict[str, str]:
     status = http_status(error)
     if status == 401:
         return {"www-authenticate": "Bearer"}
-    if status in (429, 503):
+    if status == 503:
         return {"retry-after": RETRY_AFTER}
     return {}
 

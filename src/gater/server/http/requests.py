@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncGenerator, Callable
 from typing import Any, Final, TypeVar
 from urllib.parse import parse_qsl, unquote
@@ -15,7 +14,6 @@ from gater.model.errors import (
     InvalidArgumentError,
     InvalidCountError,
     InvalidStartVersionError,
-    RequestTimeoutError,
     RequestTooLargeError,
 )
 from gater.model.expected_version import ANY, WORDS, parse_expected_version
@@ -27,8 +25,6 @@ Query = TypeVar("Query", bound=msgspec.Struct)
 Body = TypeVar("Body")
 
 EXPECTED_VERSION_HEADER: Final = "gater-expected-version"
-BODY_PATIENCE: Final = 30.0
-"""Seconds that the next part of a body may take to come in."""
 MOST_QUERY_FIELDS: Final = 20
 
 _HEADERS: Final = "gater.headers"
@@ -167,21 +163,13 @@ async def _parts(request: AnyRequest, first: Any) -> AsyncGenerator[bytes, None]
     message = first
     while True:
         if message is None:
-            message = await _next_message(request)
+            message = await request.receive()
         if message["type"] != "http.request":
             raise InvalidArgumentError("body", "whole: the connection was closed in the middle of it")
         yield message["body"]
         if not message.get("more_body"):
             return
         message = None
-
-
-async def _next_message(request: AnyRequest) -> Any:
-    try:
-        async with asyncio.timeout(BODY_PATIENCE):
-            return await request.receive()
-    except TimeoutError:
-        raise RequestTimeoutError("receive the body", BODY_PATIENCE) from None
 
 
 def _check_declared_size(request: AnyRequest, limit: int) -> None:
