@@ -4,7 +4,7 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 
-PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3; do command -v $$p && break; done)
+PYTHON ?=
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
@@ -18,7 +18,7 @@ help: ## List the verbs
 setup: $(STAMP) ## Make .venv with Gater and all its tools
 
 $(STAMP): pyproject.toml scripts/make-venv
-	@scripts/make-venv "$(PYTHON)" $(VENV)
+	@scripts/make-venv $(VENV) $(PYTHON)
 	@touch $@
 
 run: setup ## Start a node on SQLite in ./data with the greenhouse demo (ARGS="--seconds 5" to end by itself)

@@ -12,7 +12,7 @@ import re
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, ExitStack, asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any, Final
 
@@ -26,53 +26,65 @@ ADDRESS: Final = "http://127.0.0.1:4001"
 STORE: Final = "orders"
 SECONDS: Final = 30.0
 
-Opening = Callable[[], AbstractAsyncContextManager[GaterApi]]
-
 
 def run_page(page: Path, folder: Path) -> None:
     """Run what can be run of a page, and compare what it prints with what the page shows."""
     blocks = [block for block in blocks_of(page.read_text()) if block.runs]
     with ExitStack() as stack:
-        url = ""
-        if any(_needs_node(block) for block in blocks):
-            url = stack.enter_context(_node_of(page, folder)).url
-        Session(page, folder, url).run(blocks)
+        Session(page, folder, stack).run(blocks)
 
 
-def _needs_node(block: Block) -> bool:
+def _calls_node(block: Block) -> bool:
     if block.language == "sh":
         return "curl" in block.text or any("--data-dir" not in line for line in re.findall(r"gater .*", block.text))
     return ADDRESS in block.text
 
 
-def _node_of(page: Path, folder: Path) -> GaterServer:
-    """A node with the tokens of the first settings that the page shows, if any."""
-    shown = next((block.text for block in blocks_of(page.read_text()) if block.language == "toml"), None)
-    arguments: list[str] = []
-    if shown is not None:
-        settings = folder / "node.toml"
-        settings.write_text(shown)
-        arguments = ["--config", str(settings), "--host", "127.0.0.1"]
-    return GaterServer([STORE], data_dir=folder / "node", arguments=arguments)
+def _is_program(text: str) -> bool:
+    return "asyncio.run(" in text or "_sync(" in text
+
+
+def _uses_api(block: Block) -> bool:
+    """Whether it is a piece of a function that takes an open `api` for granted."""
+    own = _is_program(block.text) or ADDRESS in block.text
+    return block.language != "sh" and not own and re.search(r"\bapi\b", block.text) is not None
 
 
 class Session:
-    """The examples of one page, one after the other: what one defines, the next may use."""
+    """The examples of one page, one after the other: what one defines, the next may use.
 
-    def __init__(self, page: Path, folder: Path, url: str) -> None:
+    All of them share the folder `data`. A page that calls a node has one, started when it is first needed, and then
+    its `api` is connected to it.
+    """
+
+    def __init__(self, page: Path, folder: Path, stack: ExitStack) -> None:
         self._page = page
         self._folder = folder
-        self._url = url
+        self._stack = stack
+        self._url = ""
         self._names: dict[str, Any] = {"gater": gater, "__name__": "__page__"}
 
     def run(self, blocks: list[Block]) -> None:
         """Run the blocks; AssertionError at the first that does not do what the page says."""
+        has_node = any(map(_calls_node, blocks))
         with contextlib.chdir(self._folder):
             for block in blocks:
+                if not self._url and has_node and (_calls_node(block) or _uses_api(block)):
+                    self._url = self._stack.enter_context(self._node()).url
                 printed = self._run(block)
                 where = f"{self._page.name}, line {block.line}"
                 if block.output is not None:
                     assert shows(block.output, printed), f"{where}: it printed\n{printed}\nnot\n{block.output}"
+
+    def _node(self) -> GaterServer:
+        """A node with the tokens of the first settings that the page shows, if any."""
+        shown = next((block.text for block in blocks_of(self._page.read_text()) if block.language == "toml"), None)
+        arguments: list[str] = []
+        if shown is not None:
+            settings = self._folder / "node.toml"
+            settings.write_text(shown)
+            arguments = ["--config", str(settings), "--host", "127.0.0.1"]
+        return GaterServer([STORE], data_dir=self._folder / "data", arguments=arguments)
 
     def _run(self, block: Block) -> str:
         text = block.text.replace(ADDRESS, self._url or ADDRESS)
@@ -81,7 +93,7 @@ class Session:
             return ""
         if block.language == "sh":
             return self._run_program(["bash", "-e", "-c", text], block)
-        if "asyncio.run(" in text or "_sync(" in text:
+        if _is_program(text):
             Path("program.py").write_text(text)
             return self._run_program([sys.executable, "-W", "error", "program.py"], block)
         return self._run_lines(text, block)
@@ -112,7 +124,7 @@ class Session:
         printed = Printed(block.output if block.mark == "until printed" else None)
 
         async def work() -> None:
-            async with self._api() if re.search(r"\bapi\b", text) else contextlib.nullcontext() as api:
+            async with self._api() if _uses_api(block) else contextlib.nullcontext() as api:
                 self._names["api"] = api
                 result = eval(code, self._names)
                 if inspect.isawaitable(result):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
+from gater.api.operations import Operation
 from gater.server.http import reads
 from tests.integration.served import ORDERS, append, failure, served
 
@@ -142,11 +144,20 @@ async def test_ndjson_has_one_line_for_an_event_of_several_lines(tmp_path: Path)
         assert b'"data":{"n":1.10}' in line
 
 
-async def test_read_waits_for_a_position_as_long_as_a_call_may_take(tmp_path: Path) -> None:
+async def test_read_waits_for_a_position_as_long_as_a_call_may_take(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Operation, "timeout", 0.2)
     async with served(tmp_path) as client:
         await filled(client, 2)
         assert await versions(client, after_position=2) == ([0, 1], None)
         assert await positions(client, after_position=2) == ([1, 2], None)
+        late = asyncio.ensure_future(versions(client, after_position=3))
+        await filled(client, 1)
+        assert (await late)[0] == [0, 1, 2]
+        for path in (f"{ORDERS}/streams/order-1/version", f"{ORDERS}/events"):
+            answer = await client.get(path, params={"after_position": 1_000}, headers=LINES)
+            assert failure(answer, 504, "timeout")["seconds"] == 0.2
 
 
 @pytest.mark.parametrize(
@@ -157,6 +168,8 @@ async def test_read_waits_for_a_position_as_long_as_a_call_may_take(tmp_path: Pa
         ("count=many", "invalid_count"),
         ("count=", "invalid_count"),
         ("count=1.5", "invalid_count"),
+        ("count=null", "invalid_count"),
+        ("start_version=null", "invalid_start_version"),
         ("count=99999999999999999999", "invalid_count"),
         ("start_version=-1", "invalid_start_version"),
         ("start_version=first", "invalid_start_version"),

@@ -12,6 +12,7 @@ import sys
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
+import httpx
 import pytest
 
 import gater
@@ -199,3 +200,16 @@ def test_signal_stops_the_program_with_exit_code_0(program: subprocess.Popen[byt
     assert b'"node stopping"' in said
     assert b'"node stopped"' in said
     assert program.wait(10) == 0
+
+
+async def test_read_that_waits_for_a_position_does_not_hold_up_the_end(tmp_path: Path) -> None:
+    running = node(tmp_path, drain_timeout=0.1)
+    async with running, client_of(running) as client:
+        path = f"{ORDERS}/streams/s/version?after_position=1000000"
+        waiting = asyncio.ensure_future(client.get(path))
+        assert (await client.get(f"{ORDERS}/status")).status_code == 200
+        async with asyncio.timeout(10):
+            running.stop()
+            await running.serve_until_stopped()
+            with pytest.raises(httpx.TransportError):
+                await waiting

@@ -21,7 +21,13 @@ from gater.gateway import reads, scans
 from gater.gateway.admission import admit_append, admit_import, admit_snapshot
 from gater.gateway.stores import Stores
 from gater.model import commands as c
-from gater.model.errors import GaterError, InternalError, InvalidArgumentError, StoreUnavailableError
+from gater.model.errors import (
+    GaterError,
+    InternalError,
+    InvalidArgumentError,
+    RequestTimeoutError,
+    StoreUnavailableError,
+)
 from gater.model.expected_version import parse_expected_version
 from gater.model.identifiers import check_stream_id
 from gater.model.limits import Limits
@@ -167,7 +173,11 @@ class Gateway:
         return handle
 
     async def _read_later(self, read: Callable[[Store, Any], Any], store: Store, operation: Any) -> Any:
-        await reads.reached(store, operation.after_position)
+        try:
+            async with asyncio.timeout(operation.timeout):
+                await reads.reached(store, operation.after_position)
+        except TimeoutError:
+            raise RequestTimeoutError(operation.name, operation.timeout) from None
         return _read(read, store, operation)
 
     def _list_stores(self, operation: op.ListStores, done: Done) -> None:

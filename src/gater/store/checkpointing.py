@@ -71,7 +71,7 @@ class Checkpointer:
 
     def _run(self) -> None:
         connection: apsw.Connection | None = None
-        while True:
+        while not self._closing:  # looked at after each `clear`, which may have taken back what `close` has set
             self._wanted.wait()
             if self._closing:
                 break

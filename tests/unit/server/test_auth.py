@@ -10,7 +10,7 @@ import pytest
 from gater.api import operations as op
 from gater.api.operations import Operation
 from gater.config.settings import Settings
-from gater.config.tokens import Scope, Token
+from gater.config.tokens import SCOPES, Scope, Token
 from gater.model.commands import StreamGuard, StreamWrite
 from gater.model.errors import PermissionDeniedError, UnauthenticatedError
 from gater.model.events import ImportedEvent, RawEvent
@@ -118,7 +118,6 @@ def test_token_of_a_store_is_for_that_store_only() -> None:
 
 
 RAW = RawEvent(b"0" * 16, "T", "application/json", b"{}")
-EVERYTHING = ("read", "append", "subscribe", "admin")
 
 
 def snapshot(stream: str) -> Snapshot:
@@ -146,9 +145,9 @@ def snapshot(stream: str) -> Snapshot:
     ids=lambda operation: operation.name,
 )
 def test_prefix_covers_what_stays_within_it(operation: Operation[Any]) -> None:
-    authorise(principal(*EVERYTHING, prefix="a-"), operation)
+    authorise(principal(*SCOPES, prefix="a-"), operation)
     with pytest.raises(PermissionDeniedError, match="certain prefix"):
-        authorise(principal(*EVERYTHING, prefix="b-"), operation)
+        authorise(principal(*SCOPES, prefix="b-"), operation)
 
 
 @pytest.mark.parametrize(
@@ -171,6 +170,6 @@ def test_prefix_covers_what_stays_within_it(operation: Operation[Any]) -> None:
     ids=lambda operation: operation.name,
 )
 def test_prefix_does_not_cover_what_reaches_further(operation: Operation[Any]) -> None:
-    authorise(principal(*EVERYTHING), operation)
+    authorise(principal(*SCOPES), operation)
     with pytest.raises(PermissionDeniedError, match="certain prefix"):
-        authorise(principal(*EVERYTHING, prefix="a-"), operation)
+        authorise(principal(*SCOPES, prefix="a-"), operation)

@@ -100,11 +100,16 @@ def query(request: AnyRequest, model: type[Query]) -> Query:
 
 def _converted(name: str, text: str, kind: Any) -> Any:
     try:
-        return msgspec.convert(text, kind, strict=False)
+        value = msgspec.convert(text, kind, strict=False)
     except msgspec.ValidationError as error:
-        if name in _QUERY_ERRORS:
-            raise _QUERY_ERRORS[name](text) from None
-        raise InvalidArgumentError(name, str(error)) from None
+        raise _wrong_field(name, text, str(error)) from None
+    if value is None:  # msgspec reads so the text "null"
+        raise _wrong_field(name, text, "null is no value; leave it out")
+    return value
+
+
+def _wrong_field(name: str, text: str, reason: str) -> GaterError:
+    return _QUERY_ERRORS[name](text) if name in _QUERY_ERRORS else InvalidArgumentError(name, reason)
 
 
 def expected_version(request: AnyRequest, in_query: str | None) -> int:

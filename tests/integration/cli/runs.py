@@ -44,12 +44,16 @@ def typed(*arguments: str) -> Finished:
     """What comes of typing `gater ARGUMENTS`, without a terminal."""
     out, err = (io.TextIOWrapper(io.BytesIO(), "utf-8", write_through=True) for _ in range(2))
     code: Any = 0
-    with patch.object(sys, "argv", ["gater", *arguments]), patch.object(sys, "excepthook", sys.__excepthook__):
-        with redirect_stdout(out), redirect_stderr(err):
-            try:
-                main()
-            except SystemExit as end:
-                code = end.code
+    with (
+        patch.object(sys, "argv", ["gater", *arguments]),
+        patch.object(sys, "excepthook", sys.__excepthook__),
+        redirect_stdout(out),
+        redirect_stderr(err),
+    ):
+        try:
+            main()
+        except SystemExit as end:
+            code = end.code
     return Finished(code or 0, *[stream.buffer.getvalue().decode() for stream in (out, err)])  # type: ignore[attr-defined]
 
 

@@ -1,4 +1,4 @@
-"""Places that commands go to: a served node, or a folder of store files."""
+"""Where the commands of a test go."""
 
 from __future__ import annotations
 
@@ -9,27 +9,9 @@ from pathlib import Path
 import pytest
 
 from gater.testing.server import GaterServer
-from tests.integration.cli_runs import Finished, typed
+from tests.integration.cli.places import Place
 
 _numbers = count(1)
-
-
-class Place:
-    """Where the commands of one test go, with a store of its own."""
-
-    def __init__(self, where: tuple[str, str], store: str) -> None:
-        self.where = where
-        self.store = store
-
-    def typed(self, *arguments: str) -> Finished:
-        """What comes of a command that goes here."""
-        return typed(*self.where, *arguments)
-
-    def said(self, *arguments: str) -> Finished:
-        """As `typed`, for a command that must succeed."""
-        finished = self.typed(*arguments)
-        assert finished.code == 0, finished.err
-        return finished
 
 
 @pytest.fixture(scope="session")
