@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import AsyncGenerator
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,8 @@ import httpx
 import pytest
 
 from gater.api.operations import Operation
+from gater.gateway import scans
+from gater.model.errors import StoreUnavailableError
 from gater.server.http import reads
 from tests.integration.served import ORDERS, append, failure, served
 
@@ -256,3 +259,32 @@ async def test_truncated_stream_begins_later_and_gives_its_space_back(tmp_path: 
         for body in ({"before_version": -1}, {"before_version": "3"}, {}, {"before": 3}):
             answer = await client.post(f"{ORDERS}/streams/order-1/truncate", json=body)
             assert answer.status_code == 400, answer.text
+
+
+async def test_read_that_breaks_off_says_why(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    scan = scans.scan_all
+
+    async def breaking(*given: Any) -> AsyncGenerator[Any, None]:
+        async for page in scan(*given):
+            yield page
+            raise StoreUnavailableError("orders", "its disk is gone")
+
+    monkeypatch.setattr(scans, "scan_all", breaking)
+    async with served(tmp_path) as client:
+        await filled(client, 2)
+        answer = await client.get(f"{ORDERS}/events", headers=LINES)
+        *events, last = [json.loads(line) for line in answer.content.splitlines()]
+        assert [event["version"] for event in events] == [0, 1]
+        assert last["error"]["code"] == "store_unavailable"
+
+
+async def test_backup_that_breaks_off_is_not_taken_for_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def breaking(*_: Any) -> AsyncGenerator[bytes, None]:
+        yield b"the beginning"
+        raise StoreUnavailableError("orders", "its disk is gone")
+
+    monkeypatch.setattr(scans, "backup", breaking)
+    async with served(tmp_path) as client:
+        with pytest.raises(httpx.RemoteProtocolError):
+            await client.get(f"{ORDERS}/backup")
+        assert (await client.get("/health/ready")).status_code == 200

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import AsyncGenerator
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
+from gater.gateway import scans
+from gater.model.errors import StoreUnavailableError
 from gater.server.http import streaming
 from tests.integration.served import ORDERS, append, client_of, failure, messages, node, served
 
@@ -138,3 +141,15 @@ async def test_stopping_node_ends_subscriptions_at_once(tmp_path: Path) -> None:
             async with asyncio.timeout(5):
                 await running.serve_until_stopped()
                 assert [message async for message in incoming] == []
+
+
+async def test_subscription_that_breaks_off_says_why(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def breaking(*_: Any) -> AsyncGenerator[Any, None]:
+        yield []
+        raise StoreUnavailableError("orders", "its disk is gone")
+
+    monkeypatch.setattr(scans, "subscribe", breaking)
+    async with served(tmp_path) as client, client.stream("GET", SUBSCRIBE) as answer:
+        (message,) = [message async for message in messages(answer)]
+        assert message["event"] == "error"
+        assert json.loads(message["data"])["error"]["code"] == "store_unavailable"

@@ -18,8 +18,8 @@ from gater.wire.codec import HEADROOM
 from gater.wire.message_listener import MessageListener
 from gater.wire.terms import FULL_BUNDLE_BYTES, LARGEST_SERVER_MESSAGE, largest_request, read_limits
 
-import os
-EXP = int(os.environ.get("EXP", "1000"))
+FULL_BUNDLE_FRAMES: Final = 32
+"""Frames after which a bundle is sent at once, so that the server begins while more are being written."""
 CLOSE_SECONDS: Final = 2.0
 """How long a server may take to answer a closing handshake."""
 
@@ -53,6 +53,7 @@ class Connection(MessageListener):
         self._limits = Limits()
         self._session: ClientSession[PendingCall, PendingStream] = ClientSession()
         self._flushing = False
+        self._alone = True
         self._sweep: asyncio.TimerHandle | None = None
         self._sweep_at = 0.0
         self._transport: WSTransport
@@ -122,6 +123,8 @@ class Connection(MessageListener):
         """
         pending = PendingCall(self._loop.create_future(), operation, deadline, seconds)
         request_id = self._send(self._session.call, pending, operation)
+        if self._alone and len(self._session.calls) == 1:
+            self._flush()  # a caller that goes one call at a time waits for no others
         if deadline is not None and (self._sweep is None or deadline < self._sweep_at):
             self._sweep_by(deadline)
         try:
@@ -188,7 +191,8 @@ class Connection(MessageListener):
 
     def _flush_soon(self) -> None:
         """Send what is outgoing when this turn of the event loop ends, or now if it is much."""
-        if self._session.outgoing.size > FULL_BUNDLE_BYTES or self._session.outgoing.frames >= EXP:
+        outgoing = self._session.outgoing
+        if outgoing.frames >= FULL_BUNDLE_FRAMES or outgoing.size > FULL_BUNDLE_BYTES:
             self._flush()
         elif not self._flushing:
             self._flushing = True
@@ -198,6 +202,7 @@ class Connection(MessageListener):
         self._flushing = False
         bundle = self._session.outgoing
         if bundle.frames and self.lost is None:
+            self._alone = bundle.frames == 1
             self._transport.send_reuse_external_bytearray(WSMsgType.BINARY, bundle.take(), HEADROOM)
 
     async def close(self, patience: float) -> None:

@@ -30,7 +30,11 @@ separated by commas. What is wrong is refused at the start with the name of the 
 _TOKENS: Final = f"""
 ## Tokens
 
-Callers send `Authorization: Bearer TOKEN`. Each entry of `tokens` has these keys:
+A node on a loopback address without tokens serves everyone on its machine, with two exceptions: pages of other sites
+(a browser would lend them its reach), and requests that address the node by another name than `localhost` or an IP
+address. `allow_anonymous = true` lifts the second.
+
+Elsewhere, callers send `Authorization: Bearer TOKEN`. Each entry of `tokens` has these keys:
 
 | Key | Meaning |
 |---|---|

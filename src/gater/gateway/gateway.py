@@ -32,7 +32,7 @@ from gater.model.expected_version import parse_expected_version
 from gater.model.identifiers import check_stream_id
 from gater.model.limits import Limits
 from gater.model.snapshots import check_snapshot_version
-from gater.model.stores import StoreInfo, StoreStatus
+from gater.model.stores import StoreInfo, StoreStatus, VerifyReport
 from gater.store.log import Done
 from gater.store.store import Store
 
@@ -66,7 +66,7 @@ class Gateway:
             op.GetStreams: self._reading(reads.get_streams),
             op.ReadSnapshot: self._reading(reads.read_snapshot),
             op.ListSnapshots: self._reading(reads.list_snapshots),
-            op.GetStoreStatus: self._reading(lambda store, _: store.status()),
+            op.GetStoreStatus: lambda operation, done: done(self._status(operation.store), None),
             op.GetStoreConfig: self._reading(lambda store, _: store.config),
             op.ListStores: self._list_stores,
             op.CreateStore: self._in_task(self._create_store),
@@ -83,6 +83,7 @@ class Gateway:
     async def close(self) -> None:
         """Answer everything accepted, then close the stores."""
         self._closed = True
+        self._stores.stop_following()
         if self._tasks:
             await asyncio.wait(self._tasks)
         await self._stores.close()
@@ -93,11 +94,13 @@ class Gateway:
 
     def statuses(self) -> list[StoreStatus]:
         """How each store is doing, the damaged ones included, ordered by name."""
-        damaged = [
-            StoreStatus(name, "corrupt", "", 0, 0, 0, 0, 0, 0, 0, str(damage))
-            for name, damage in self._stores.damaged.items()
-        ]
-        return sorted([*[store.status() for store in self._stores], *damaged], key=lambda status: status.store)
+        return [self._status(name) for name in self._stores.names()]
+
+    def _status(self, store: str) -> StoreStatus:
+        damage = self._stores.damage(store)
+        if damage is None:
+            return self._stores.get(store).status()
+        return StoreStatus(store, "corrupt", "", 0, 0, 0, 0, 0, 0, 0, str(damage))
 
     def dispatch(self, operation: op.Operation[Any], done: Done) -> None:
         """Carry out an operation; `done(answer, error)` is called once, on the loop, maybe before this returns.
@@ -181,7 +184,7 @@ class Gateway:
         return _read(read, store, operation)
 
     def _list_stores(self, operation: op.ListStores, done: Done) -> None:
-        done([StoreInfo(store.config, self.node) for store in self._stores], None)
+        done([StoreInfo(self._stores.config(name), self.node) for name in self._stores.names()], None)
 
     # --- what takes long ---
 
@@ -203,6 +206,9 @@ class Gateway:
         await self._stores.remove(operation.store)
 
     async def _verify(self, operation: op.VerifyStore) -> Any:
+        damage = self._stores.damage(operation.store)
+        if damage is not None:
+            return VerifyReport(operation.store, 0, 0, 0, (str(damage),))
         return await self._stores.get(operation.store).verify()
 
     async def _compact(self, operation: op.CompactStore) -> int:

@@ -9,6 +9,7 @@ from gater.api.arguments import check_count, check_position, check_start_version
 from gater.model.errors import NotFoundError
 from gater.model.snapshots import check_snapshot_version
 from gater.store.store import Store
+from gater.subscriptions.catch_up import next_event
 
 
 def read_stream(store: Store, operation: op.ReadStream) -> Any:
@@ -58,5 +59,5 @@ def list_snapshots(store: Store, operation: op.ListSnapshots) -> Any:
 
 async def reached(store: Store, position: int) -> None:
     """Return once this replica has the position; cancelled by who no longer waits."""
-    while store.tail.position < position and not store.closed:
-        await store.tail.wakeups.wait(None)
+    while store.tail.position < position:
+        await next_event(store, None)

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+import logging
 from pathlib import Path
 
 from gater.model.errors import AlreadyExistsError, GaterError, StoreCorruptError, StoreNotFoundError
 from gater.model.identifiers import check_store_id
 from gater.model.limits import Limits
-from gater.store.opening import stores_in
+from gater.model.stores import StoreConfig
+from gater.store.opening import StoreFiles, stores_in
 from gater.store.store import Store, new_config, open_file_store, open_memory_store
+
+log = logging.getLogger(__name__)
 
 
 class Stores:
@@ -24,13 +27,24 @@ class Stores:
         self._damaged: dict[str, StoreCorruptError] = {}
         self._reserved: set[str] = set()
 
-    def __iter__(self) -> Iterator[Store]:
-        return iter([self._open[name] for name in sorted(self._open)])
+    def names(self) -> list[str]:
+        """The stores of this node in order, those that are too damaged to be opened included."""
+        return sorted([*self._open, *self._damaged])
 
-    @property
-    def damaged(self) -> dict[str, StoreCorruptError]:
-        """Stores whose files are here and damaged, with what is wrong."""
-        return self._damaged
+    def damage(self, store: str) -> StoreCorruptError | None:
+        """Why a store could not be opened; None when it was."""
+        return self._damaged.get(store)
+
+    def config(self, store: str) -> StoreConfig:
+        """How a store was made, as far as that can be read."""
+        if store in self._damaged:
+            return StoreConfig(store, str(self.folder), status="corrupt")
+        return self.get(store).config
+
+    def stop_following(self) -> None:
+        """End everything that waits for events to come."""
+        for store in self._open.values():
+            store.tail.wakeups.close()
 
     def get(self, store: str) -> Store:
         """The open store of that name; StoreNotFoundError, or StoreCorruptError when its file is damaged."""
@@ -49,6 +63,7 @@ class Stores:
             try:
                 self._open[name] = await open_file_store(self.folder, name, self._limits)
             except StoreCorruptError as damage:
+                log.error("a store is damaged", extra={"store": name, "reason": str(damage)})
                 self._damaged[name] = damage
             except GaterError:
                 await self.close()
@@ -79,7 +94,10 @@ class Stores:
                 await self.create(name, in_memory=False, description="", tags=())
 
     async def remove(self, store: str) -> None:
-        """Close a store and delete its files."""
+        """Close a store and delete its files, also when they are damaged."""
+        if self._damaged.pop(store, None) is not None:
+            StoreFiles(self.folder, store).remove()
+            return
         found = self.get(store)
         del self._open[store]
         await found.close(remove=True)

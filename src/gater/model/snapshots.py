@@ -129,4 +129,3 @@ def _created_epoch(record: Mapping[str, Any], now_epoch_ms: int) -> Any:
     if created_at is not None:
         raise ValidationError("created_at", "a date and time (ISO 8601)")
     return now_epoch_ms if record.get("created_epoch") is None else record["created_epoch"]
-

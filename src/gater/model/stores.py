@@ -15,17 +15,29 @@ class StoreConfig(msgspec.Struct, frozen=True, omit_defaults=False):
     db_type: str = "single"
     """`single` (a file of this node) or `memory` (gone when it is closed)."""
     timeout: int = 5_000
+    """Milliseconds that a call may take, by default."""
     pub_sub: str = "ex_esdb_events"
+    """The pub/sub instance for its events."""
     reader_idle_ms: int = 10_000
+    """Kept for clients of the original; readers are never stopped here."""
     writer_idle_ms: int = 10_000
+    """Kept for clients of the original; the writer is never stopped here."""
     store_description: str = ""
+    """What it is for, as its maker said."""
     created_at: str = ""
+    """When it was made, UTC."""
     version: int = 1
+    """Version of this record."""
     status: str = "active"
+    """`active`, or `corrupt` when its file is too damaged to be opened."""
     priority: str = "normal"
+    """Kept for clients of the original."""
     auto_start: bool = True
+    """Whether it is opened with its node: always."""
     tags: tuple[str, ...] = ()
+    """Words for finding it, as its maker said."""
     environment: str = ""
+    """Kept for clients of the original."""
 
 
 class StoreInfo(msgspec.Struct, frozen=True):

@@ -205,7 +205,10 @@ class RpcConnection(MessageListener):
             self._session.answer(request_id, answer)
         else:
             self._session.fail(request_id, error)
-        self._flush_soon()
+        if self._session.calls:
+            self._flush_soon()
+        else:
+            self._flush()  # there is no other answer to wait for
 
     # --- streams ---
 

@@ -32,7 +32,7 @@ class Checkpointer:
         self._pages = 0
         self._wanted = threading.Event()
         self._rest = -1
-        self._closing = False
+        self._closing = threading.Event()
         self._thread = threading.Thread(target=self._run, name=f"checkpointer-{store}", daemon=True)
         self._thread.start()
 
@@ -71,9 +71,10 @@ class Checkpointer:
 
     def _run(self) -> None:
         connection: apsw.Connection | None = None
-        while not self._closing:  # looked at after each `clear`, which may have taken back what `close` has set
+        # Looked at after each `clear` too, for that may have taken back what `close` has set.
+        while not self._closing.is_set():
             self._wanted.wait()
-            if self._closing:
+            if self._closing.is_set():
                 break
             if connection is None:
                 connection = open_file(self._path, cache_kib=READER_CACHE_KIB)
@@ -84,6 +85,6 @@ class Checkpointer:
 
     def close(self) -> None:
         """End the thread."""
-        self._closing = True
+        self._closing.set()
         self._wanted.set()
         self._thread.join()

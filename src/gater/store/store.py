@@ -48,7 +48,6 @@ class Store:
         self._log = log
         self.reader = Reader(connection, feed.recent)
         self.subscribers = 0
-        self.closed = False
         self._damage: GaterError | None = None
 
     @property
@@ -77,11 +76,15 @@ class Store:
 
     def status(self) -> StoreStatus:
         """How the store is doing."""
+        try:
+            streams, types, snapshots = self.reader.counts()
+        except apsw.Error as error:
+            self.read_error(error)
+            streams = types = snapshots = 0
         trouble = self._damage or self._log.trouble
         state = "running"
         if trouble is not None:
             state = "corrupt" if isinstance(trouble, StoreCorruptError) else "read_only"
-        streams, types, snapshots = self.reader.counts()
         return StoreStatus(
             self.id,
             state,
@@ -119,9 +122,8 @@ class Store:
 
     async def close(self, *, remove: bool = False) -> None:
         """Answer what was accepted and close the files; with `remove` delete them."""
-        await self._log.close()
-        self.closed = True
         self.tail.wakeups.close()
+        await self._log.close()
         if self._files is not None:
             self.reader.close()
             if remove:

@@ -14,11 +14,12 @@ class Wakeups:
     def __init__(self) -> None:
         self._of_any: set[asyncio.Future[None]] = set()
         self._of_stream: dict[str, set[asyncio.Future[None]]] = {}
-        self._closed = False
+        self.closed = False
+        """Whether nothing more will come."""
 
     async def wait(self, stream_id: str | None) -> None:
         """Return after the next event of the stream (None: of the store), or once nothing more will come."""
-        if self._closed:
+        if self.closed:
             return
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         waiting = self._of_any if stream_id is None else self._of_stream.setdefault(stream_id, set())
@@ -42,7 +43,7 @@ class Wakeups:
 
     def close(self) -> None:
         """Wake all, for the last time."""
-        self._closed = True
+        self.closed = True
         _wake(self._of_any)
         for waiting in self._of_stream.values():
             _wake(waiting)

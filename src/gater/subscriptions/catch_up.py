@@ -7,6 +7,7 @@ from collections.abc import AsyncGenerator
 
 import apsw
 
+from gater.model.errors import StoreUnavailableError
 from gater.model.limits import PAGE_EVENTS
 from gater.store.machine import EventRow
 from gater.store.reader import Page
@@ -34,11 +35,16 @@ async def follow_all(store: Store, after: int | None) -> AsyncGenerator[list[Eve
         elif not told:
             told = True
         else:
-            await store.tail.wakeups.wait(None)
-            if store.closed:
-                return
+            await next_event(store, None)
             continue
         yield events
+
+
+async def next_event(store: Store, stream_id: str | None) -> None:
+    """Return after the next event of the stream (None: of the store); StoreUnavailableError when none will come."""
+    await store.tail.wakeups.wait(stream_id)
+    if store.tail.wakeups.closed:
+        raise StoreUnavailableError(store.id, "the store was closed")
 
 
 def read_page(store: Store, after: int) -> Page:
@@ -59,9 +65,7 @@ async def follow_stream(store: Store, stream_id: str, start: int | None) -> Asyn
             cursor = events[-1][1] + 1
             told = False
         elif told:
-            await store.tail.wakeups.wait(stream_id)
-            if store.closed:
-                return
+            await next_event(store, stream_id)
             continue
         else:
             told = True

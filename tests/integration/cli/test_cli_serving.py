@@ -16,7 +16,6 @@ import gater
 from gater.cli.setting_flags import NOT_FLAGS
 from gater.config.settings import Settings
 from gater.testing.server import GaterServer, ServerError
-from tests.integration.cli.places import Place
 from tests.integration.cli.runs import PROGRAM, piped, typed
 
 SEEN = re.compile(r'SEEN \["greenhouse[1-3]:[a-z_]+:v1 \(v\d+\) => \{.+\}"\]').fullmatch
@@ -166,7 +165,7 @@ def test_tokens_are_asked_for_and_taken(tmp_path: Path) -> None:
 
 
 def test_the_demo_ends_by_itself_and_sums_up(tmp_path: Path) -> None:
-    options = ["--seconds", "1.5", "--port", "0", "--producers", "3", "--data-dir", str(tmp_path / "data")]
+    options = ["--seconds", "0.7", "--port", "0", "--producers", "3", "--data-dir", str(tmp_path / "data")]
     done = piped("demo", *options)
     assert done.code == 0, done.err
     assert done.err == ""
@@ -216,9 +215,8 @@ def test_a_test_server_keeps_files_and_port_over_a_kill() -> None:
 
 
 async def test_a_test_server_as_an_async_context() -> None:
-    async with GaterServer(["s"]) as running:
-        async with gater.connect(running.url) as api:
-            assert (await api.get_store_status("s")).state == "running"
+    async with GaterServer(["s"]) as running, gater.connect(running.url) as api:
+        assert (await api.get_store_status("s")).state == "running"
 
 
 def test_a_test_server_that_cannot_start_tells_why() -> None:

@@ -49,17 +49,28 @@ class StreamingAnswer(Answer):
     async def __call__(self, scope: HTTPScope, receive: Receive, send: Send) -> None:
         """Send until the first reason to stop: the end, the reader is gone, the server stops."""
         await send({"type": "http.response.start", "status": 200, "headers": self._headers})
+        if await self._sent_whole(receive, send):
+            await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+    async def _sent_whole(self, receive: Receive, send: Send) -> bool:
+        """Send what there is; whether nothing is missing. An answer that is left without its end breaks off."""
         works: list[Coroutine[Any, Any, Any]] = [self._send_chunks(send), _disconnected(receive)]
         if self._heartbeat:
             works.append(self._beat(send))
         if self._until is not None:
             works.append(self._until.wait())
-        async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(work) for work in works]
-            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-            for task in tasks:
-                task.cancel()
-        await send({"type": "http.response.body", "body": b"", "more_body": False})
+        whole = True
+        try:
+            async with asyncio.TaskGroup() as group:
+                tasks = [group.create_task(work) for work in works]
+                await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+                for task in tasks:
+                    task.cancel()
+        except* GaterError as errors:
+            whole = False
+            for error in errors.exceptions:
+                log.warning("an answer broke off", extra={"reason": str(error)})
+        return whole
 
     async def _send_chunks(self, send: Send) -> None:
         try:
