@@ -42,9 +42,7 @@ async def test_a_deleted_stream_reads_empty_and_keeps_its_version(api: GaterApi,
 
 
 @pytest.mark.parametrize("expected", [2, NO_STREAM, ANY])
-async def test_an_append_revives_a_deleted_stream_behind_its_version(
-    api: GaterApi, store: str, expected: int
-) -> None:
+async def test_an_append_revives_a_deleted_stream_behind_its_version(api: GaterApi, store: str, expected: int) -> None:
     await api.append_events(store, "s", numbered(3))
     await api.delete_stream(store, "s")
     result = await api.append_events(store, "s", numbered(2), expected)

@@ -63,7 +63,9 @@ async def test_the_second_half_of_an_append_is_a_run_of_its_own(api: GaterApi, s
     events = numbered(4)
     await append(api, store, "s", events)
     assert (await append(api, store, "s", events[2:])).version == 3
-    assert (await append(api, store, "s", events[:2])) == WriteResult(1, 2, (await append(api, store, "s", [])).durability)
+    assert (await append(api, store, "s", events[:2])) == WriteResult(
+        1, 2, (await append(api, store, "s", [])).durability
+    )
     assert (await append(api, store, "s", events[1:3], 0)).version == 2
 
 
@@ -117,7 +119,9 @@ async def test_the_same_id_may_be_in_several_streams(api: GaterApi, store: str) 
     assert (await append(api, store, "b", events)).position == 4
     assert (await append(api, store, "a", events)).position == 2
     assert (await append(api, store, "b", events)).position == 4
-    assert [e.event_id for e in await api.get_events(store, "a")] == [e.event_id for e in await api.get_events(store, "b")]
+    assert [e.event_id for e in await api.get_events(store, "a")] == [
+        e.event_id for e in await api.get_events(store, "b")
+    ]
 
 
 async def test_what_counts_is_the_id_and_not_the_content(api: GaterApi, store: str) -> None:

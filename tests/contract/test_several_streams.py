@@ -37,7 +37,9 @@ async def test_one_refused_part_refuses_all(api: GaterApi, store: str) -> None:
         with refused(WrongExpectedVersionError, stream_id="b", expected=5, actual=0):
             await api.append_streams(store, [StreamAppend("a", numbered(2)), refused_part])
     with refused(EventTooLargeError):
-        await api.append_streams(store, [StreamAppend("a", numbered(2)), StreamAppend("b", [NewEvent("T", "x" * (1 << 20))])])
+        await api.append_streams(
+            store, [StreamAppend("a", numbered(2)), StreamAppend("b", [NewEvent("T", "x" * (1 << 20))])]
+        )
     assert await api.get_streams(store) == ["b"]
     assert len(await api.read_all(store)) == 1
 

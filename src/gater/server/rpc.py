@@ -54,7 +54,7 @@ class _WebSocketLog(logging.LoggerAdapter[logging.Logger]):
         return msg, kwargs
 
 
-_log: Final = _WebSocketLog(logging.getLogger(__name__))
+log: Final = _WebSocketLog(logging.getLogger(__name__))
 
 
 class RpcEndpoint:
@@ -96,7 +96,7 @@ class RpcEndpoint:
         except GaterError as error:
             return WSUpgradeResponseWithListener(_refusal(error), None)
         except Exception as error:
-            _log.exception("a handshake failed")
+            log.exception("a handshake failed")
             return WSUpgradeResponseWithListener(_refusal(InternalError(message=type(error).__name__)), None)
         response = WSUpgradeResponse.create_101_response(self._handshake_headers)
         return WSUpgradeResponseWithListener(response, connection)
@@ -129,7 +129,7 @@ class RpcProtocol(WSProtocol):  # type: ignore[misc]
             None,  # path: of a client only
             False,  # is_client_side
             partial(endpoint.admit, server_state),
-            _log,
+            log,
             True,  # disconnect_on_exception
             None,  # handshake timeout: uvicorn has read the whole request
             True,  # enable_auto_ping

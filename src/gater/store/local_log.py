@@ -65,6 +65,8 @@ class LocalLog:
         self._store = store
         self._open_machine = open_machine
         self._machine = machine
+        self._settled = machine.position
+        """The newest position whose batch was answered."""
         self._watermark = watermark
         self._checkpointer = checkpointer
         self._backlog = Backlog(limits)
@@ -217,6 +219,7 @@ class LocalLog:
             # A defect: the transaction was rolled back, so the store is as it was.
             log.exception("a batch failed", extra={"store": self._store})
             return Applied([InternalError(message=f"{type(error).__name__}: {error}")] * len(commands), [])
+        self._settled = self._machine.position
         self._watermark.write(self._machine.extent)
         return applied
 
@@ -231,17 +234,17 @@ class LocalLog:
 
     def _recover(self) -> None:
         """Open the file anew, which settles what the failed batch left behind, and see whether it takes writes."""
-        known = self._machine.position
         with contextlib.suppress(apsw.Error):
             self._machine.connection.close(True)
         try:
             self._machine = self._open_machine()
             self._machine.probe()
             # The failed batch may be in the file all the same: its callers were told that they cannot know.
-            missed: list[Any] = self._machine.connection.execute(queries.EVERY_EVENT_AFTER, (known,)).fetchall()
+            missed: list[Any] = self._machine.connection.execute(queries.EVERY_EVENT_AFTER, (self._settled,)).fetchall()
         except (apsw.Error, GaterError) as error:
             log.warning("the store still refuses writes", extra={"store": self._store, "reason": str(error)})
             return
+        self._settled = self._machine.position
         self._call(self._recovered, missed)
 
     def _call(self, function: Callable[..., Any], *arguments: Any) -> None:
