@@ -201,7 +201,7 @@ async def test_connections_in_excess_are_refused(tmp_path: Path) -> None:
         assert body["error"]["details"] == {"what": "connections", "limit": 3}
         kept.pop()[1].close()
         async with asyncio.timeout(5), client_of(running) as client:
-            while (await client.get("/health/live")).status_code != 200:  # noqa: ASYNC110
+            while (await client.get("/health/live")).status_code != 200:
                 await asyncio.sleep(0.01)
         for _, writer in kept:
             writer.close()

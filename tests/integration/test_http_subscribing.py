@@ -115,7 +115,7 @@ async def test_subscriber_that_leaves_is_let_go(tmp_path: Path) -> None:
             await first(answer, 1)
             assert (await client.get(f"{ORDERS}/status")).json()["subscribers"] == 1
         async with asyncio.timeout(5):
-            while (await client.get(f"{ORDERS}/status")).json()["subscribers"]:  # noqa: ASYNC110
+            while (await client.get(f"{ORDERS}/status")).json()["subscribers"]:
                 await asyncio.sleep(0.01)
 
 

@@ -166,7 +166,7 @@ async def _accepts(url: str) -> bool:
 async def _until_refused(url: str) -> None:
     """Return when the node accepts nothing more."""
     async with asyncio.timeout(10):
-        while await _accepts(url):  # noqa: ASYNC110
+        while await _accepts(url):
             await asyncio.sleep(0.01)
 
 

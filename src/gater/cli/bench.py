@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from gater.model.events import NewEvent
 
 EVENT_TYPE: Final = "bench_event:v1"
+PROGRESS_STEP: Final = 0.1
+"""Seconds."""
+
 _FRAME: Final = b'{"filler":"%b"}'
 
 Seconds = Annotated[float, typer.Option("--seconds", metavar="N", min=0.1, max=3600.0, help="How long to append.")]
@@ -97,10 +100,9 @@ async def _append_until(api: GaterApi, load: Load, stream_id: str) -> None:
 
 
 async def _show_progress(seconds: float) -> None:
-    step = 0.1
-    with progress("Appending", int(seconds / step), unit="× 0.1 s") as advance:
-        for _ in range(int(seconds / step)):
-            await asyncio.sleep(step)
+    with progress("Appending", int(seconds / PROGRESS_STEP), unit="tenths of a second") as advance:
+        for _ in range(int(seconds / PROGRESS_STEP)):
+            await asyncio.sleep(PROGRESS_STEP)
             advance(1)
 
 

@@ -19,9 +19,16 @@ def progress(label: str, total: int | None, *, unit: str = "events", shown: bool
         yield _ignore
         return
     from rich.console import Console
-    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+    from rich.progress import (
+        BarColumn,
+        DownloadColumn,
+        Progress,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
 
-    amount = TextColumn("{task.completed:,.0f} " + unit)
+    amount = DownloadColumn() if unit == "bytes" else TextColumn("{task.completed:,.0f} " + unit)
     columns = [TextColumn("{task.description}"), BarColumn(), amount, TimeElapsedColumn()]
     if total is not None:
         columns.append(TimeRemainingColumn())

@@ -73,7 +73,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     drain_timeout: Annotated[
         float,
         msgspec.Meta(ge=0, le=86_400),
-        _about("Seconds that work under way may take to finish when the node stops.", must="be a number of seconds (0-86400)"),
+        _about(
+            "Seconds that work under way may take to finish when the node stops.",
+            must="be a number of seconds (0-86400)",
+        ),
     ] = 10.0
 
     max_event_bytes: Annotated[
