@@ -2,24 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Iterator
 from itertools import count
 from pathlib import Path
 
 import pytest
 
 from gater import GaterApi
-from tests.contract.ways import InMemory, InProcess, Way
+from gater.testing.server import GaterServer
+from tests.contract.ways import BlockingRpc, Http, InMemory, InProcess, Rpc, Way
 
 _numbers = count(1)
 
 
-@pytest.fixture(scope="session", params=["in-process", "in-memory"])
+_SERVED = {way.name: way for way in (Rpc, BlockingRpc, Http)}
+
+
+@pytest.fixture(scope="session")
+def server() -> Iterator[GaterServer]:
+    """A server for all tests that need one."""
+    with GaterServer() as running:
+        yield running
+
+
+@pytest.fixture(scope="session", params=["in-process", "in-memory", *_SERVED])
 def way(request: pytest.FixtureRequest) -> Way:
     """The way in."""
-    if request.param == "in-memory":
-        return InMemory()
-    return InProcess()
+    if request.param in _SERVED:
+        server: GaterServer = request.getfixturevalue("server")
+        return _SERVED[request.param](server.url)
+    return InMemory() if request.param == "in-memory" else InProcess()
 
 
 @pytest.fixture

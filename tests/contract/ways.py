@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import AsyncGenerator
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
+
+import httpx
 
 import gater
 from gater.api.blocking import BlockingGaterApi, BlockingIterator
+from tests.contract.http_api import HttpApi
 
 
 class Way(Protocol):
@@ -45,6 +49,65 @@ class InMemory:
         """The API with the new store."""
         async with gater.open(":memory:", stores=[store]) as api:
             yield api
+
+
+class Served:
+    """A way in through a server, which serves all tests; each has its own store there."""
+
+    durability = "fsync"
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+
+
+class Rpc(Served):
+    """The async client."""
+
+    name = "rpc"
+
+    async def opened(self, store: str, folder: Path) -> AsyncGenerator[gater.GaterApi, None]:
+        """The API with the new store."""
+        async with gater.connect(self._url) as api:
+            await api.create_store(store)
+            yield api
+            await remove(api, store)
+
+
+class BlockingRpc(Served):
+    """The blocking client, made awaitable."""
+
+    name = "blocking-rpc"
+
+    async def opened(self, store: str, folder: Path) -> AsyncGenerator[gater.GaterApi, None]:
+        """The API with the new store."""
+        blocking = await asyncio.to_thread(gater.connect_sync, self._url)
+        try:
+            api = cast("gater.GaterApi", AwaitableApi(blocking))
+            await api.create_store(store)
+            yield api
+            await remove(api, store)
+        finally:
+            await asyncio.to_thread(blocking.close)
+
+
+class Http(Served):
+    """HTTP, by the documented routes."""
+
+    name = "http"
+
+    async def opened(self, store: str, folder: Path) -> AsyncGenerator[gater.GaterApi, None]:
+        """The API with the new store."""
+        async with httpx.AsyncClient(base_url=self._url, timeout=30.0) as client:
+            api = cast("gater.GaterApi", HttpApi(client))
+            await api.create_store(store)
+            yield api
+            await remove(api, store)
+
+
+async def remove(api: gater.GaterApi, store: str) -> None:
+    """Remove a test's store, unless the test has."""
+    with contextlib.suppress(gater.StoreNotFoundError):
+        await api.remove_store(store)
 
 
 class AwaitableApi:

@@ -204,7 +204,7 @@ async def test_argument_that_cannot_be_encoded_is_refused() -> None:
     gateway = ScriptedGateway()
     async with serving(gateway) as server, connect(server.url) as api:
         with pytest.raises(ValidationError):
-            await api.get_streams("orders", prefix="\ud800")
+            await api.create_store("orders", description="\ud800")
 
 
 async def test_calls_after_close_are_refused() -> None:

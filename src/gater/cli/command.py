@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, TypeVar
 
 import typer
 
-from gater.cli.failures import exit_on_failure
+from gater.cli.failures import INTERRUPTED, exit_on_failure
 from gater.cli.target import DEFAULT_URL, Target
 
 if TYPE_CHECKING:
@@ -75,16 +75,13 @@ def command(
     """
 
     def register(body: Body) -> Body:
-        @functools.wraps(body)
         def run(context: typer.Context, **values: Any) -> None:
             call = Call(_target(context, values), values.pop("json"))
-            with exit_on_failure(json=call.json, interrupt_code=0 if ends_on_interrupt else 130):
+            with exit_on_failure(json=call.json, interrupt_code=0 if ends_on_interrupt else INTERRUPTED):
                 run_coroutine(body(call, **values))
 
-        run.__dict__.pop("__wrapped__")
-        run.__dict__["__signature__"] = _signature(body)
-        run.__annotations__ = {}
-        group.command(name, rich_help_panel=panel)(run)
+        vars(run)["__signature__"] = _signature(body)
+        group.command(name, help=inspect.getdoc(body), rich_help_panel=panel)(run)
         return body
 
     return register

@@ -17,10 +17,10 @@ from gater.model.errors import GaterError, InternalError, InvalidArgumentError
 
 FAILED: Final = 1
 WRONG_USAGE: Final = 2
-_SUBJECTS: Final = ("argument", "field", "setting", "store")
-
 INTERRUPTED: Final = 130
 """What shells expect of a program that Ctrl-C ended: 128 + SIGINT."""
+
+_SUBJECTS: Final = ("argument", "field", "setting", "store")
 
 
 @contextmanager
@@ -42,8 +42,9 @@ def exit_on_failure(*, json: bool = False, interrupt_code: int = INTERRUPTED) ->
         silence_stdout()
         raise typer.Exit(FAILED) from None
     except OSError as error:
-        silence_stdout()
-        report(InvalidArgumentError("output", error.strerror or str(error)), json=json)
+        if error.filename is None:
+            silence_stdout()
+        report(InvalidArgumentError(error.filename or "output", error.strerror or str(error)), json=json)
         raise typer.Exit(FAILED) from None
     except KeyboardInterrupt:
         raise typer.Exit(interrupt_code) from None

@@ -16,8 +16,8 @@ from gater.model.errors import GaterError, MisconfiguredError, StoreCorruptError
 CHECKSUM_VFS: Final = "cksmvfs"
 CHECKSUM_BYTES: Final = 8
 """Room at the end of each page that the checksum VFS keeps its checksum in."""
-WRITER_CACHE_KIB: Final = 16 * 1024
-READER_CACHE_KIB: Final = 8 * 1024
+WRITER_CACHE_KIB: Final = 64 * 1024
+READER_CACHE_KIB: Final = 32 * 1024
 BUSY_MS: Final = 5_000
 
 _IOERR_DATA: Final = 8202

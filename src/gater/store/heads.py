@@ -15,7 +15,7 @@ LIVE: Final = 0
 DELETED: Final = 1
 TOMBSTONED: Final = 2
 
-MOST_STREAMS: Final = 30_000
+MOST_STREAMS: Final = 100_000
 MOST_TYPES: Final = 10_000
 
 

@@ -15,8 +15,8 @@ from gater.model.expected_version import LARGEST_VERSION, NO_STREAM
 from gater.model.limits import PAGE_BYTES, PAGE_EVENTS
 from gater.store import queries
 from gater.store.machine import EventRow
+from gater.store.recent import RecentPositions
 from gater.store.rows import select_in
-from gater.store.runs import RecentRuns
 
 POSITIONS: Final = 256
 """Events that one query fetches at known positions."""
@@ -62,7 +62,7 @@ class _Filling:
 class Reader:
     """Answers from the file; each method is one consistent look."""
 
-    def __init__(self, connection: apsw.Connection, recent: RecentRuns) -> None:
+    def __init__(self, connection: apsw.Connection, recent: RecentPositions) -> None:
         self._connection = connection
         self._recent = recent
 

@@ -24,7 +24,7 @@ from gater.store.machine import EventRow, Machine
 from gater.store.memory_log import MemoryLog
 from gater.store.opening import StoreFiles
 from gater.store.reader import Reader
-from gater.store.runs import LAG, RecentRuns
+from gater.store.recent import LAG, RecentPositions
 from gater.store.tail import Tail
 from gater.store.watermark import Watermark
 
@@ -136,8 +136,9 @@ class Feed:
 
     def __init__(self, connection: apsw.Connection, position: int) -> None:
         self.tail = Tail(position)
-        self.recent = RecentRuns()
-        self.recent.extend(connection.execute(queries.NAMED_EVENTS_AFTER, (position - LAG,)))
+        self.recent = RecentPositions()
+        if newest := connection.execute(queries.NAMED_EVENTS_AFTER, (position - LAG,)).fetchall():
+            self.recent.extend(newest)
 
     def committed(self, events: Sequence[EventRow], hides: bool) -> None:
         """Take in what a batch did (see log.Committed)."""

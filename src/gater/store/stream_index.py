@@ -1,8 +1,9 @@
 """The index by stream, which lags behind a little so that appending to many streams stays cheap.
 
-An index entry for each event, at once, would make every append to another stream change another page of the file.
-So the newest runs are kept in memory and are written when a stream has several, or when they grow old. What is lost
-with the process is found again from the newest events when the store is opened.
+Its unit is a run: events of one stream whose positions follow each other. An entry for each run, at once, would make
+every append to another stream change another page of the file. So the newest runs are kept in memory and are written
+when a stream has several, or when they grow old. What is lost with the process is found again from the newest events
+when the store is opened.
 """
 
 from __future__ import annotations
@@ -12,13 +13,15 @@ from typing import Any, Final
 import apsw
 
 from gater.store import queries
+from gater.store.recent import LAG
 from gater.store.rows import insert_rows, select_in
-from gater.store.runs import LAG, Run
 
 RUNS_OF_STREAM: Final = 16
 """Unwritten runs of one stream that are written together."""
 RUNS_IN_ALL: Final = 4_096
 """Unwritten runs after which those of the stream that has waited longest are written."""
+
+_WIDTH: Final = 3
 
 
 class StreamIndex:
@@ -26,8 +29,8 @@ class StreamIndex:
 
     def __init__(self, connection: apsw.Connection, position: int) -> None:
         self._connection = connection
-        self._unwritten: dict[int, list[Run]] = {}
-        """By stream number, the stream that has waited longest first."""
+        self._unwritten: dict[int, list[int]] = {}
+        """By stream number, the one that has waited longest first: version, position and count of each run, flat."""
         self._count = 0
         self._ripe: list[int] = []
         self._load(position - LAG)
@@ -44,36 +47,37 @@ class StreamIndex:
         """Note a new event."""
         runs = self._unwritten.get(sid)
         if runs is None:
-            self._unwritten[sid] = [Run(version, position)]
-        elif position == runs[-1].end_position:
-            runs[-1].count += 1
+            self._unwritten[sid] = [version, position, 1]
+        elif position == runs[-2] + runs[-1]:
+            runs[-1] += 1
             return
         else:
-            runs.append(Run(version, position))
-            if len(runs) == RUNS_OF_STREAM:
+            runs += (version, position, 1)
+            if len(runs) == RUNS_OF_STREAM * _WIDTH:
                 self._ripe.append(sid)
         self._count += 1
 
     def last_version(self, sid: int) -> int | None:
         """The newest version of the stream among what is not written; None when all is."""
         runs = self._unwritten.get(sid)
-        return None if runs is None else runs[-1].end_version - 1
+        return None if runs is None else runs[-3] + runs[-1] - 1
 
     def write(self, position: int, *, everything: bool = False) -> None:
         """Write what is ripe, and what lies too far below `position`, the newest; within the batch's transaction."""
-        flat: list[Any] = []
+        flat: list[int] = []
         for sid in self._ripe:
             self._take(sid, flat)
         self._ripe.clear()
         while self._unwritten:
             sid, runs = next(iter(self._unwritten.items()))
-            if not everything and self._count <= RUNS_IN_ALL and runs[0].position > position - LAG:
+            if not everything and self._count <= RUNS_IN_ALL and runs[1] > position - LAG:
                 break
             self._take(sid, flat)
         if flat:
-            insert_rows(self._connection, queries.INSERT_RUNS, 4, flat)
+            insert_rows(self._connection, queries.INSERT_RUNS, 1 + _WIDTH, flat)
 
-    def _take(self, sid: int, flat: list[Any]) -> None:
-        for run in self._unwritten.pop(sid, ()):
-            flat += (sid, run.version, run.position, run.count)
-            self._count -= 1
+    def _take(self, sid: int, flat: list[int]) -> None:
+        runs = self._unwritten.pop(sid, [])
+        for start in range(0, len(runs), _WIDTH):
+            flat += (sid, *runs[start : start + _WIDTH])
+        self._count -= len(runs) // _WIDTH

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from itertools import islice
 from typing import Final
 
 from gater.model.limits import PAGE_BYTES
@@ -22,6 +23,8 @@ class Tail:
         """Position of the newest committed event."""
         self.wakeups = Wakeups()
         self._events: deque[EventRow] = deque()
+        self._batches: deque[tuple[int, int]] = deque()
+        """Events and payload bytes of each batch."""
         self._bytes = 0
 
     def extend(self, events: Sequence[EventRow], hides: bool = False) -> None:
@@ -30,15 +33,24 @@ class Tail:
         When the batch `hides` earlier events, all are let go: who is behind reads what is left from the file.
         """
         if events:
+            size = payload_bytes(events)
             self._events.extend(events)
-            self._bytes += sum([payload_bytes(event) for event in events])
+            self._batches.append((len(events), size))
+            self._bytes += size
             self.position = events[-1][2]
         if hides:
             self._events.clear()
+            self._batches.clear()
             self._bytes = 0
-        while len(self._events) > MOST_EVENTS or (self._bytes > MOST_BYTES and len(self._events) > 1):
-            self._bytes -= payload_bytes(self._events.popleft())
+        while len(self._events) > MOST_EVENTS or (self._bytes > MOST_BYTES and len(self._batches) > 1):
+            self._forget_oldest()
         self.wakeups.wake(events)
+
+    def _forget_oldest(self) -> None:
+        count, size = self._batches.popleft()
+        self._bytes -= size
+        for _ in range(count):
+            self._events.popleft()
 
     def after(self, position: int, limit: int) -> list[EventRow] | None:
         """Up to `limit` events behind `position`, or a page's bytes; None when some of them are no longer here."""
@@ -51,15 +63,14 @@ class Tail:
         start = len(events) - missing
         page: list[EventRow] = []
         size = 0
-        for index in range(start, min(start + limit, len(events))):
-            event = events[index]
+        for event in islice(events, start, start + limit):
             page.append(event)
-            size += payload_bytes(event)
+            size += len(event[6]) + len(event[7] or b"")
             if size >= PAGE_BYTES:
                 break
         return page
 
 
-def payload_bytes(event: EventRow) -> int:
-    """Bytes of data and metadata of an event."""
-    return len(event[6]) + len(event[7] or b"")
+def payload_bytes(events: Iterable[EventRow]) -> int:
+    """Bytes of data and metadata of some events."""
+    return sum([len(event[6]) if event[7] is None else len(event[6]) + len(event[7]) for event in events])

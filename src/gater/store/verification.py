@@ -12,7 +12,7 @@ from gater.model.errors import StoreCorruptError
 from gater.model.stores import VerifyReport
 from gater.store import queries
 from gater.store.connection import READER_CACHE_KIB, open_file, translate, translated
-from gater.store.runs import LAG
+from gater.store.recent import LAG
 
 MOST_PROBLEMS: Final = 20
 

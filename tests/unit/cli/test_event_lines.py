@@ -39,7 +39,7 @@ def events(draw: st.DrawFn) -> Event:
     data, content_type = draw(PAYLOADS)
     return Event(
         draw(NAMES),
-        draw(st.integers(0, 2**62)),
+        draw(st.integers(0, 2**53 - 1)),
         draw(st.integers(1, 2**62)),
         draw(st.binary(min_size=16, max_size=16)),
         draw(NAMES),

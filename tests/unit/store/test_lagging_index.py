@@ -8,15 +8,13 @@ from pathlib import Path
 import pytest
 
 import gater
-from gater.store.runs import LAG
+from gater.store.recent import LAG
 
 STORE = "s"
 STREAMS = 300
 
 
-async def _append_randomly(
-    api: gater.GaterApi, rng: random.Random, content: dict[str, list[str]], events: int
-) -> None:
+async def _append_randomly(api: gater.GaterApi, rng: random.Random, content: dict[str, list[str]], events: int) -> None:
     """Appends of several sizes: some streams busy, some rarely written, so that runs of every kind come about."""
     written = 0
     while written < events:

@@ -139,7 +139,11 @@ async def _store_events(caller: Caller, wanted: op.ReadAll) -> tuple[list[Event]
 
 
 def _is_full(events: list[Event]) -> bool:
-    return len(events) >= MOST_EVENTS or sum([len(event.raw_data) for event in events]) >= MOST_BYTES
+    return len(events) >= MOST_EVENTS or sum(map(_payload_bytes, events)) >= MOST_BYTES
+
+
+def _payload_bytes(event: Event) -> int:
+    return len(event.raw_data) + len(event.raw_metadata or b"")
 
 
 async def _first(count: int, pages: AsyncGenerator[list[Event], None]) -> AsyncGenerator[list[Event], None]:

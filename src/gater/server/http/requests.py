@@ -32,6 +32,7 @@ _HEADERS: Final = "gater.headers"
 _QUERY_ERRORS: Final[dict[str, type[GaterError]]] = {
     "start_version": InvalidStartVersionError,
     "count": InvalidCountError,
+    "limit": InvalidCountError,
 }
 
 
