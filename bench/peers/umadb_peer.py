@@ -3,6 +3,7 @@
 One `umadb.Client` is shared by all threads: its calls release the GIL, and a client per thread measured
 no faster. Appends carry no condition (as Gater's carry `ANY`), one tag that plays the stream id, and no event
 uuid, which is the client's default. UmaDB syncs its file before it acknowledges (two `fdatasync` an append).
+The defaults include no page cache; with `--page-cache-max-mb 256` its reads by tag were about twice as fast.
 """
 
 from __future__ import annotations

@@ -164,7 +164,6 @@ def websocket_opener(address: Address, token: str | None, ssl_context: ssl.SSLCo
                 auto_ping_reply_timeout=REPLY_SECONDS,
                 max_frame_size=LARGEST_SERVER_MESSAGE,
                 max_redirects=0,
-                use_aiofastnet=bool(int(__import__("os").environ.get("AFN","1"))),
                 extra_headers=headers,
                 read_buffer_init_size=READ_BUFFER_BYTES,
             )

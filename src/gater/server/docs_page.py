@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from html import escape
 from typing import Any, Final
 
@@ -64,7 +65,7 @@ def _operation(method: str, path: str, operation: Json) -> str:
             for media_type, content in response.get("content", {}).items()
         ]
     return (
-        f"<details><summary><b>{method.upper()}</b> <code>{escape(path)}</code> {escape(operation['summary'])}"
+        f"<details><summary><b>{method.upper()}</b> <code>{escape(path)}</code> {_inline(operation['summary'])}"
         f"</summary><div>{_text(operation.get('description', ''))}{_table(rows)}</div></details>"
     )
 
@@ -97,10 +98,15 @@ def _kind(schema: Json) -> str:
 
 def _table(rows: list[tuple[str, str, str]]) -> str:
     cells = "".join(
-        f"<tr><td><code>{escape(name)}</code><td>{escape(kind)}<td>{escape(doc)}" for name, kind, doc in rows
+        f"<tr><td><code>{escape(name)}</code><td>{escape(kind)}<td>{_inline(doc)}" for name, kind, doc in rows
     )
     return f"<table>{cells}</table>" if cells else ""
 
 
 def _text(text: str) -> str:
-    return f"<p class=text>{escape(text)}</p>" if text else ""
+    return f"<p class=text>{_inline(text)}</p>" if text else ""
+
+
+def _inline(text: str) -> str:
+    """Text with what stands between backticks shown as code."""
+    return re.sub(r"`([^`]+)`", r"<code>\1</code>", escape(text))

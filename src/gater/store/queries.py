@@ -127,6 +127,8 @@ ORDER BY source, stream, version LIMIT ?6"""
 SNAPSHOTS_OF_SOURCE: Final = f"""{_SNAPSHOT}
 WHERE (source, stream, version) > (?1, ?2, ?3) AND source = ?4 AND (?5 IS NULL OR stream = ?5)
 ORDER BY source, stream, version LIMIT ?6"""
+# What is not yet moved from the write-ahead log into the file counts, too.
+SIZE: Final = "SELECT page_count * page_size FROM pragma_page_count, pragma_page_size"
 COUNT_SNAPSHOTS: Final = "SELECT count(*) FROM snapshots"
 
 # --- verification ---

@@ -158,12 +158,13 @@ class Reader:
             size += len(row[4]) + len(row[5] or b"")
         return found, False
 
-    def counts(self) -> tuple[int, int, int]:
-        """Streams ever written to, event types, snapshots."""
+    def counts(self) -> tuple[int, int, int, int]:
+        """Streams ever written to, event types, snapshots, bytes of the database."""
         return (
             queries.one(self._connection, queries.LAST_SID),
             queries.one(self._connection, queries.LAST_TID),
             queries.one(self._connection, queries.COUNT_SNAPSHOTS),
+            queries.one(self._connection, queries.SIZE),
         )
 
     def close(self) -> None:

@@ -77,10 +77,10 @@ class Store:
     def status(self) -> StoreStatus:
         """How the store is doing."""
         try:
-            streams, types, snapshots = self.reader.counts()
+            streams, types, snapshots, size = self.reader.counts()
         except apsw.Error as error:
             self.read_error(error)
-            streams = types = snapshots = 0
+            streams = types = snapshots = size = 0
         trouble = self._damage or self._log.trouble
         state = "running"
         if trouble is not None:
@@ -93,16 +93,11 @@ class Store:
             streams,
             types,
             snapshots,
-            self._file_bytes(),
+            size,
             self._log.waiting,
             self.subscribers,
             "" if trouble is None else str(trouble),
         )
-
-    def _file_bytes(self) -> int:
-        if self._files is None:
-            return int(self._connection.pragma("page_count") * self._connection.pragma("page_size"))
-        return self._files.database.stat().st_size
 
     async def verify(self) -> VerifyReport:
         """Check the whole store; on a file this runs beside everything else."""
