@@ -24,7 +24,7 @@ CHUNK_BYTES: Final = 1 << 20
 
 
 async def scan_stream(store: Store, operation: op.ScanStream) -> AsyncGenerator[list[EventRow], None]:
-    """A stream, page after page."""
+    """A stream, page after page; others have their turn between two pages."""
     await reached(store, operation.after_position)
     backward = operation.backward
     start, left = operation.start_version, operation.count
@@ -41,6 +41,7 @@ async def scan_stream(store: Store, operation: op.ScanStream) -> AsyncGenerator[
         if page.next is not None:
             left -= abs(page.next - next_start)
         next_start = page.next
+        await asyncio.sleep(0)
 
 
 def _read_version(store: Store, stream_id: str) -> int:

@@ -38,6 +38,7 @@ async def follow_all(store: Store, after: int | None) -> AsyncGenerator[list[Eve
             await next_event(store, None)
             continue
         yield events
+        await asyncio.sleep(0)
 
 
 async def next_event(store: Store, stream_id: str | None) -> None:
@@ -70,6 +71,7 @@ async def follow_stream(store: Store, stream_id: str, start: int | None) -> Asyn
         else:
             told = True
         yield events
+        await asyncio.sleep(0)
 
 
 def _version(store: Store, stream_id: str) -> int:

@@ -89,7 +89,7 @@ def test_page_lists_every_route_and_loads_nothing(document: dict[str, Any]) -> N
     for path, method, operation in operations(document):
         assert path in page.text
         assert method.upper() in page.text
-        assert operation["summary"] in page.text
+        assert operation["summary"].replace("`", "") in page.text
 
 
 def test_page_escapes_what_it_shows(document: dict[str, Any]) -> None:
