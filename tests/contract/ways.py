@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncGenerator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Protocol, cast
 
@@ -80,6 +81,8 @@ class BlockingRpc(Served):
 
     async def opened(self, store: str, folder: Path) -> AsyncGenerator[gater.GaterApi, None]:
         """The API with the new store."""
+        # Each call that waits takes a thread; asyncio's own pool has as few as five.
+        asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(64))
         blocking = await asyncio.to_thread(gater.connect_sync, self._url)
         try:
             api = cast("gater.GaterApi", AwaitableApi(blocking))

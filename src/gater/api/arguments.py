@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import Any, Final
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, Final, TypeVar
 
 import msgspec
 
@@ -17,6 +17,8 @@ from gater.model.errors import (
 from gater.model.events import EventLike, ImportedEvent, NewEvent, check_imported, encode_events
 from gater.model.expected_version import ANY, LARGEST_VERSION, parse_expected_version
 from gater.model.identifiers import check_name, check_stream_id
+
+Value = TypeVar("Value")
 
 LIVE: Final = -1
 """As `start_from`: only what is committed from now on."""
@@ -84,7 +86,7 @@ def encode_writes(appends: Iterable[StreamAppend]) -> tuple[StreamWrite, ...]:
                 encode_events(append.events),
                 parse_expected_version(append.expected_version),
             )
-            for append in appends
+            for append in _each(appends, StreamAppend, "appends")
         ]
     )
     names = {write.stream_id for write in writes}
@@ -93,18 +95,29 @@ def encode_writes(appends: Iterable[StreamAppend]) -> tuple[StreamWrite, ...]:
     return writes
 
 
+def _each(values: Any, kind: type[Value], argument: str) -> Iterator[Value]:
+    if not isinstance(values, Iterable):
+        raise InvalidArgumentError(argument, f"a list of {kind.__name__}, not {type(values).__name__}")
+    for value in values:
+        if not isinstance(value, kind):
+            raise InvalidArgumentError(argument, f"a list of {kind.__name__}, not of {type(value).__name__}")
+        yield value
+
+
 def encode_guards(guards: Iterable[StreamGuard]) -> tuple[StreamGuard, ...]:
     """The guards with their expected versions as codes."""
     return tuple(
         [
             StreamGuard(check_name(guard.stream_id, "stream_id"), parse_expected_version(guard.expected_version))
-            for guard in guards
+            for guard in _each(guards, StreamGuard, "guards")
         ]
     )
 
 
 def encode_imported(events: Iterable[Mapping[str, Any]]) -> tuple[ImportedEvent, ...]:
     """What a command carries for exported events."""
+    if isinstance(events, Mapping | str | bytes) or not isinstance(events, Iterable):
+        raise InvalidArgumentError("events", f"a list of events, not one {type(events).__name__}")
     return tuple([_imported(event) for event in events])
 
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import logging
 from pathlib import Path
 
-from gater.model.errors import AlreadyExistsError, GaterError, StoreCorruptError, StoreNotFoundError
+from gater.model.errors import AlreadyExistsError, GaterError, MisconfiguredError, StoreCorruptError, StoreNotFoundError
 from gater.model.identifiers import check_store_id
 from gater.model.limits import Limits
 from gater.model.stores import StoreConfig
@@ -59,9 +60,15 @@ class Stores:
         """Open every store of the data folder; a damaged one is kept aside and refuses every call."""
         if self._memory:
             return
+        try:
+            await asyncio.to_thread(self.folder.mkdir, parents=True, exist_ok=True)
+        except OSError as error:
+            raise MisconfiguredError("data_dir", f"{self.folder}: {error.strerror}") from error
         for name in stores_in(self.folder):
             try:
                 self._open[name] = await open_file_store(self.folder, name, self._limits)
+            except StoreNotFoundError:
+                log.warning("a store whose making was cut short is passed over", extra={"store": name})
             except StoreCorruptError as damage:
                 log.error("a store is damaged", extra={"store": name, "reason": str(damage)})
                 self._damaged[name] = damage

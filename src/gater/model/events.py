@@ -133,7 +133,7 @@ EventLike = NewEvent | Mapping[str, Any]
 
 def encode_events(events: Iterable[EventLike]) -> tuple[RawEvent, ...]:
     """What a command carries for these events: NewEvents, or mappings with the same fields."""
-    if isinstance(events, NewEvent | Mapping | str | bytes):
+    if isinstance(events, NewEvent | Mapping | str | bytes) or not isinstance(events, Iterable):
         raise InvalidArgumentError("events", f"a list of events, not one {type(events).__name__}")
     return tuple([_as_new_event(event).encoded() for event in events])
 
@@ -169,7 +169,7 @@ def parse_event_id(value: Any) -> bytes:
 def encode_payload(data: Any, content_type: str | None, field: str) -> tuple[bytes, str]:
     """The bytes of a payload and its content type; bytes are taken as they are, all else becomes JSON."""
     if isinstance(data, bytes | bytearray | memoryview):
-        raw, content_type = bytes(data), content_type or BINARY
+        raw, content_type = bytes(data), BINARY if content_type is None else content_type
         if content_type == JSON:
             _check_json(raw, field)
         return raw, JSON if content_type == JSON else check_name(content_type, "content_type")

@@ -7,8 +7,10 @@ import contextlib
 import logging
 import threading
 import time
+from collections import deque
 from collections.abc import Callable
-from queue import Empty, SimpleQueue
+from functools import partial
+from queue import SimpleQueue
 from typing import Any, Final
 
 import apsw
@@ -25,14 +27,14 @@ from gater.store.machine import Applied, EventRow, Machine
 from gater.store.watermark import Watermark
 
 BATCH_COMMANDS: Final = 1_024
-BATCH_BYTES: Final = 8 << 20
+BATCH_BYTES: Final = 2 << 20
 PROBE_SECONDS: Final = 1.0
 
-LONELY_TURNS: Final = 4
-"""Turns of the event loop in a row with a single command, after which such a command is applied on the loop."""
+LONELY_BATCHES: Final = 4
+"""Batches of a single command in a row after which such a batch is written on the event loop."""
 SLOW_SECONDS: Final = 0.005
-"""A commit on the loop that took longer ends the practice for SLOW_TURNS turns with a single command."""
-SLOW_TURNS: Final = 2_000
+"""A write on the loop that took longer ends the practice for SLOW_BATCHES batches of a single command."""
+SLOW_BATCHES: Final = 2_000
 
 log = logging.getLogger(__name__)
 
@@ -43,11 +45,12 @@ Entry = tuple[AnyCommand, int, Done]
 class LocalLog:
     """Group commit: what arrives while one batch is synced to disk makes up the next.
 
-    Commands of one turn of the event loop go to the writer together. A caller that is alone does not wait for two
-    changes of thread: its command is applied on the loop, as long as the disk is quick.
+    What a batch does is decided on the event loop, in memory; the writer's thread puts it on the disk, and the loop
+    goes on meanwhile. A caller that is alone does not wait for two changes of thread: as long as the disk is quick,
+    its command is written on the loop.
 
     When the disk fails, the callers of that batch get StoreUnavailableError, every later command is refused at
-    once, and the writer tries each second to open the file again and to write; when that works it serves again.
+    once, and each second the file is opened again and written to; when that works the store serves again.
     """
 
     durability = "fsync"
@@ -71,16 +74,18 @@ class LocalLog:
         self._checkpointer = checkpointer
         self._backlog = Backlog(limits)
         self._committed = committed
-        self._turn: list[Entry] = []
-        self._lonely_turns = 0
-        self._queue: SimpleQueue[list[Entry] | None] = SimpleQueue()
-        self._rest: list[Entry] = []
-        self._writing = threading.Lock()
+        self._waiting: deque[Entry] = deque()
+        self._scheduled = False
+        self._busy = False
+        """Whether the machine is in the hands of the writer's thread."""
+        self._lonely_batches = 0
         self._trouble: GaterError | None = None
         self._closing = False
         self._loop = asyncio.get_running_loop()
-        self._stopped = asyncio.Event()
-        self._thread = threading.Thread(target=self._run, name=f"writer-{store}", daemon=True)
+        self._idle = asyncio.Event()
+        self._idle.set()
+        self._jobs: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
+        self._thread = threading.Thread(target=self._run_jobs, name=f"writer-{store}", daemon=True)
         self._thread.start()
 
     @property
@@ -100,52 +105,89 @@ class LocalLog:
         if self._closing:
             raise StoreUnavailableError(self._store, "the store is closing")
         self._backlog.admit(size)
-        if not self._turn:
-            self._loop.call_soon(self._end_turn)
-        self._turn.append((command, size, done))
+        self._waiting.append((command, size, done))
+        if not self._busy and not self._scheduled:
+            self._begin_soon()
 
     async def close(self) -> None:
         """Finish what was accepted, then stop."""
-        if not self._closing:
-            self._closing = True
-            self._end_turn()
-            self._queue.put(None)
-        await self._stopped.wait()
-        self._thread.join()
+        self._closing = True
+        while self._waiting or self._busy:
+            self._idle.clear()
+            await self._idle.wait()
+        if self._thread.is_alive():
+            self._jobs.put(None)
+            await asyncio.to_thread(self._thread.join)
 
-    # --- on the event loop ---
+    # --- batches, on the event loop ---
 
-    def _end_turn(self) -> None:
-        """Have the commands of this turn applied: by the writer, or here when there is one and nothing else."""
-        turn, self._turn = self._turn, []
-        if not turn:
+    def _begin_soon(self) -> None:
+        """Begin the next batch when this turn of the event loop ends: who else submits in it is in the batch."""
+        self._scheduled = True
+        self._loop.call_soon(self._begin)
+
+    def _begin(self) -> None:
+        self._scheduled = False
+        if self._busy:
             return
-        if len(turn) > 1 or self._backlog.commands > 1:
-            self._lonely_turns = min(self._lonely_turns, 0)
+        if not self._waiting:
+            self._idle.set()
+            return
+        batch = self._take_batch()
+        applied = self._plan([entry[0] for entry in batch])
+        if self._trouble is not None or not self._machine.must_write:
+            self._answer(batch, applied)
+        elif self._is_lonely(batch):
+            self._answer(batch, self._write_here(applied))
         else:
-            self._lonely_turns += 1
-            if self._lonely_turns > LONELY_TURNS and self._trouble is None and self._writing.acquire(blocking=False):
-                try:
-                    applied = self._apply_here(turn[0][0])
-                finally:
-                    self._writing.release()
-                self._answer(turn, applied)
-                return
-        self._queue.put(turn)
+            self._hand_over(partial(self._write_batch, batch, applied))
+            return
+        self._begin_soon()
 
-    def _apply_here(self, command: AnyCommand) -> Applied:
+    def _take_batch(self) -> list[Entry]:
+        """What waits, up to the bounds of a batch."""
+        waiting = self._waiting
+        batch: list[Entry] = []
+        size = 0
+        while waiting and len(batch) < BATCH_COMMANDS and (not size or size + waiting[0][1] <= BATCH_BYTES):
+            entry = waiting.popleft()
+            batch.append(entry)
+            size += entry[1]
+        return batch
+
+    def _plan(self, commands: list[AnyCommand]) -> Applied:
+        if self._trouble is not None:
+            return Applied([self._trouble] * len(commands), [])
+        try:
+            return self._machine.plan(commands)
+        except apsw.Error as error:
+            return self._refuse_all(len(commands), translate(self._store, error))
+        except Exception as error:
+            log.exception("a batch cannot be planned", extra={"store": self._store})
+            return _defect(len(commands), error)
+
+    def _is_lonely(self, batch: list[Entry]) -> bool:
+        if len(batch) > 1 or self._waiting:
+            self._lonely_batches = min(self._lonely_batches, 0)
+            return False
+        self._lonely_batches += 1
+        return self._lonely_batches > LONELY_BATCHES and not self._checkpointer.is_due
+
+    def _write_here(self, applied: Applied) -> Applied:
         started = time.perf_counter()
-        applied = self._apply([command])
+        applied = self._write(applied)
         if time.perf_counter() - started > SLOW_SECONDS:
-            self._lonely_turns = -SLOW_TURNS
-        if self._trouble is not None or self._checkpointer.is_due:
-            self._queue.put([])
+            self._lonely_batches = -SLOW_BATCHES
         return applied
 
-    def _recovered(self, missed: list[EventRow]) -> None:
-        self._trouble = None
-        self._committed(missed, True)
-        log.warning("the store takes writes again", extra={"store": self._store})
+    def _hand_over(self, job: Callable[[], None]) -> None:
+        self._busy = True
+        self._jobs.put(job)
+
+    def _written(self, batch: list[Entry], applied: Applied) -> None:
+        self._busy = False
+        self._answer(batch, applied)
+        self._begin_soon()
 
     def _answer(self, batch: list[Entry], applied: Applied) -> None:
         self._backlog.release(len(batch), sum([entry[1] for entry in batch]))
@@ -153,84 +195,55 @@ class LocalLog:
             self._committed(applied.events, applied.hides)
         answer_all(batch, applied.outcomes)
 
+    # --- trouble, on the event loop ---
+
+    def _refuse_all(self, count: int, trouble: GaterError) -> Applied:
+        log.error("the store refuses writes", extra={"store": self._store, "reason": str(trouble)})
+        self._trouble = trouble
+        if trouble.retryable:  # damage does not pass by itself
+            self._call(self._recover_later)
+        return Applied([trouble] * count, [])
+
+    def _recover_later(self) -> None:
+        if not self._closing:
+            self._loop.call_later(PROBE_SECONDS, self._try_to_recover)
+
+    def _try_to_recover(self) -> None:
+        if self._busy:
+            self._recover_later()
+        elif not self._closing:
+            self._hand_over(self._recover)
+
+    def _recovered(self, missed: list[EventRow]) -> None:
+        self._busy = False
+        self._trouble = None
+        self._settled = self._machine.position
+        self._committed(missed, True)
+        log.warning("the store takes writes again", extra={"store": self._store})
+        self._begin_soon()
+
+    def _not_recovered(self, error: Exception) -> None:
+        self._busy = False
+        log.warning("the store still refuses writes", extra={"store": self._store, "reason": str(error)})
+        self._recover_later()
+        self._begin_soon()
+
     # --- on the writer's thread ---
 
-    def _run(self) -> None:
+    def _run_jobs(self) -> None:
         try:
-            while (batch := self._next_batch()) is not None:
-                with self._writing:
-                    self._write(batch)
+            while (job := self._jobs.get()) is not None:
+                job()
         finally:
             self._checkpointer.close()
             self._machine.connection.close()
             self._watermark.close()
-            self._call(self._stopped.set)
 
-    def _next_batch(self) -> list[Entry] | None:
-        """All that waits, up to the bounds of a batch; empty when there is other work to do; None at the end."""
-        waiting = self._rest
-        try:
-            if not waiting:
-                turn = self._queue.get(timeout=PROBE_SECONDS if self._may_recover() else None)
-                if turn is None:
-                    return None
-                waiting = turn
-            while len(waiting) < BATCH_COMMANDS:
-                turn = self._queue.get_nowait()
-                if turn is None:
-                    self._queue.put(None)
-                    break
-                waiting = waiting + turn
-        except Empty:
-            pass
-        return self._cut(waiting)
-
-    def _cut(self, waiting: list[Entry]) -> list[Entry]:
-        """As much as one batch holds; what is left over begins the next."""
-        size = 0
-        for count, entry in enumerate(waiting):
-            if count == BATCH_COMMANDS or (size and size + entry[1] > BATCH_BYTES):
-                self._rest = waiting[count:]
-                return waiting[:count]
-            size += entry[1]
-        self._rest = []
-        return waiting
-
-    def _write(self, batch: list[Entry]) -> None:
-        if batch:
-            if self._trouble is None:
-                applied = self._apply([entry[0] for entry in batch])
-            else:
-                applied = Applied([self._trouble] * len(batch), [])
-            self._call(self._answer, batch, applied)
-        elif self._may_recover():
-            self._recover()
-        if self._trouble is None:
+    def _write_batch(self, batch: list[Entry], applied: Applied) -> None:
+        applied = self._write(applied)
+        if self._trouble is None and self._checkpointer.is_due:
             self._checkpointer.after_commit(self._machine.connection)
-
-    # --- on either thread, one at a time ---
-
-    def _apply(self, commands: list[AnyCommand]) -> Applied:
-        try:
-            applied = self._machine.apply(commands)
-        except apsw.Error as error:
-            return self._refuse_all(commands, translate(self._store, error))
-        except Exception as error:
-            # A defect: the transaction was rolled back, so the store is as it was.
-            log.exception("a batch failed", extra={"store": self._store})
-            return Applied([InternalError(message=f"{type(error).__name__}: {error}")] * len(commands), [])
-        self._settled = self._machine.position
-        self._watermark.write(self._machine.extent)
-        return applied
-
-    def _refuse_all(self, commands: list[AnyCommand], trouble: GaterError) -> Applied:
-        log.error("the store refuses writes", extra={"store": self._store, "reason": str(trouble)})
-        self._trouble = trouble
-        return Applied([trouble] * len(commands), [])
-
-    def _may_recover(self) -> bool:
-        """Whether the trouble may pass by itself; damage does not."""
-        return self._trouble is not None and self._trouble.retryable
+        self._call(self._written, batch, applied)
 
     def _recover(self) -> None:
         """Open the file anew, which settles what the failed batch left behind, and see whether it takes writes."""
@@ -242,15 +255,34 @@ class LocalLog:
             # The failed batch may be in the file all the same: its callers were told that they cannot know.
             missed: list[Any] = self._machine.connection.execute(queries.EVERY_EVENT_AFTER, (self._settled,)).fetchall()
         except (apsw.Error, GaterError) as error:
-            log.warning("the store still refuses writes", extra={"store": self._store, "reason": str(error)})
-            return
-        self._settled = self._machine.position
-        self._call(self._recovered, missed)
+            self._call(self._not_recovered, error)
+        else:
+            self._call(self._recovered, missed)
 
     def _call(self, function: Callable[..., Any], *arguments: Any) -> None:
         # A loop that is closed has no callers left to answer.
         with contextlib.suppress(RuntimeError):
             self._loop.call_soon_threadsafe(function, *arguments)
+
+    # --- on either, one at a time ---
+
+    def _write(self, applied: Applied) -> Applied:
+        """Put what was planned on the disk; what the callers are to be told."""
+        try:
+            self._machine.write()
+        except apsw.Error as error:
+            return self._refuse_all(len(applied.outcomes), translate(self._store, error))
+        except Exception as error:
+            log.exception("a batch cannot be written", extra={"store": self._store})
+            return _defect(len(applied.outcomes), error)
+        self._settled = self._machine.position
+        self._watermark.write(self._machine.extent)
+        return applied
+
+
+def _defect(count: int, error: Exception) -> Applied:
+    """The outcome of a batch that met a defect: the transaction was rolled back, the store is as it was."""
+    return Applied([InternalError(message=f"{type(error).__name__}: {error}")] * count, [])
 
 
 def answer_all(batch: list[Entry], outcomes: list[Any]) -> None:

@@ -70,33 +70,74 @@ class Machine:
         self._new_streams: list[Any] = []
         self._new_rows: list[Any] = []
         self._new_type_blocks: list[int] = []
-        self._events: list[EventRow] = []
-        self._hides = False
-        self._changed = False
-        """Whether the batch does more than add events."""
+        self._statements: list[tuple[str, tuple[Any, ...]]] = []
+        """What the batch writes besides new rows, in order."""
+        self._compactions: list[tuple[int, int]] = []
+        """Place among the outcomes, and limit, of each compaction."""
+        self._planned = Applied([], [])
 
     def apply(self, batch: Sequence[c.AnyCommand]) -> Applied:
-        """Execute the commands in one durable transaction.
+        """Execute the commands in one durable transaction: `plan`, then `write`."""
+        applied = self.plan(batch)
+        self.write()
+        return applied
+
+    def plan(self, batch: Sequence[c.AnyCommand]) -> Applied:
+        """Decide what the commands do, writing nothing yet; `write` must follow before the next plan.
+
+        Compactions get their outcome with `write`. Raises apsw.Error when what is stored cannot be read.
+        """
+        self._new_batch()
+        try:
+            self._prepare(batch)
+            outcomes = self._planned.outcomes
+            for command in batch:
+                outcomes.append(self._execute(command))
+        except BaseException:
+            self._load()
+            raise
+        return self._planned
+
+    @property
+    def must_write(self) -> bool:
+        """Whether the plan changes anything."""
+        return bool(self._new_rows or self._new_streams or self._statements or self._compactions)
+
+    def write(self) -> None:
+        """Do what was planned, in one durable transaction.
 
         Raises apsw.Error when the disk or the file fails: then nothing of the batch is done, or, when the failure
         came with the final sync, its outcome is known only after the file was opened again.
         """
-        self._new_batch()
-        self.connection.execute("BEGIN IMMEDIATE")
+        if not self.must_write:
+            return
+        changes = self._changes + bool(self._statements or self._compactions)
         try:
-            self._prepare(batch)
-            outcomes = [self._execute(command) for command in batch]
-            self._flush()
-            self._index.write(self.position)
-            if self._changed:
-                self.connection.execute(queries.SET_CHANGES, (self._changes + 1,))
+            self.connection.execute("BEGIN IMMEDIATE")
+            self._write_rows()
+            for index, limit in self._compactions:
+                self._planned.outcomes[index] = self._remove_hidden(limit)
+            if changes != self._changes:
+                self.connection.execute(queries.SET_CHANGES, (changes,))
             self.connection.execute("COMMIT")
         except BaseException:
             self._roll_back()
             raise
-        if self._changed:
-            self._changes += 1
-        return Applied(outcomes, self._events, self._hides)
+        self._changes = changes
+
+    def _write_rows(self) -> None:
+        if self._new_streams:
+            insert_rows(self.connection, queries.INSERT_STREAMS, 4, self._new_streams)
+        for statement, parameters in self._statements:
+            self.connection.execute(statement, parameters)
+        if self._types.added:
+            insert_rows(self.connection, queries.INSERT_TYPES, 2, self._types.added)
+            self._types.added = []
+        if self._new_type_blocks:
+            insert_rows(self.connection, queries.INSERT_TYPE_BLOCKS, 2, self._new_type_blocks)
+        if self._new_rows:
+            insert_rows(self.connection, queries.INSERT_EVENTS, 9, self._new_rows)
+        self._index.write(self.position)
 
     @property
     def extent(self) -> int:
@@ -257,32 +298,24 @@ class Machine:
 
     def _record_snapshot(self, command: c.RecordSnapshot) -> c.WriteResult:
         s = command.snapshot
-        self.connection.execute(
-            queries.PUT_SNAPSHOT,
-            (
-                s.source_uuid,
-                s.stream_uuid,
-                s.version,
-                s.content_type,
-                s.raw_data,
-                s.raw_metadata,
-                s.source_type,
-                s.source_version,
-                s.created_epoch,
-            ),
-        )
-        self._changed = True
+        key = (s.source_uuid, s.stream_uuid, s.version)
+        content = (s.content_type, s.raw_data, s.raw_metadata, s.source_type, s.source_version, s.created_epoch)
+        self._statements.append((queries.PUT_SNAPSHOT, key + content))
         return self._result(s.version)
 
     def _delete_snapshot(self, command: c.DeleteSnapshot) -> c.WriteResult:
-        self.connection.execute(queries.DELETE_SNAPSHOT, (command.source_uuid, command.stream_uuid, command.version))
-        self._changed = True
+        key = (command.source_uuid, command.stream_uuid, command.version)
+        self._statements.append((queries.DELETE_SNAPSHOT, key))
         return self._result(command.version)
 
     def _compact(self, command: c.Compact) -> int:
-        self._flush()
+        # What is removed is hidden already: nobody can tell when in the batch it goes, so it goes last.
+        self._compactions.append((len(self._planned.outcomes), command.limit))
+        return 0
+
+    def _remove_hidden(self, limit: int) -> int:
         self._index.write(self.position, everything=True)
-        hidden = [row[0] for row in self.connection.execute(queries.HIDDEN, (command.limit,))]
+        hidden = [row[0] for row in self.connection.execute(queries.HIDDEN, (limit,))]
         for _ in select_in(self.connection, queries.DELETE_EVENTS, hidden):
             pass
         self.connection.execute(queries.DELETE_RUNS)
@@ -290,7 +323,6 @@ class Machine:
             # The newest event may be among them: its position is never given again.
             self.connection.execute(queries.PUT_META, ("position", self.position))
             self.connection.execute(queries.ADD_COMPACTED, (len(hidden),))
-            self._changed = True
         return len(hidden)
 
     # --- what they write ---
@@ -305,11 +337,10 @@ class Machine:
         return head
 
     def _set_stream(self, head: Head, first: int, state: int) -> None:
-        self._flush()
-        self._hides = self._hides or first > head.first
+        if first > head.first:
+            self._planned = self._planned._replace(hides=True)
         head.first, head.state = first, state
-        self.connection.execute(queries.UPDATE_STREAM, (first, state, head.sid))
-        self._changed = True
+        self._statements.append((queries.UPDATE_STREAM, (first, state, head.sid)))
 
     def _add_event(self, stream_id: str, head: Head, event: RawEvent, created: int) -> None:
         self.position = position = self.position + 1
@@ -343,22 +374,9 @@ class Machine:
         )
         self._index.add(head.sid, version, position)
         self._places.add(event_id, head.sid, version, position)
-        self._events.append((stream_id, version, position, event_id, event_type, content_type, data, metadata, created))
-
-    def _flush(self) -> None:
-        """Write what the batch has added so far."""
-        if self._new_streams:
-            insert_rows(self.connection, queries.INSERT_STREAMS, 4, self._new_streams)
-            self._new_streams = []
-        if self._types.added:
-            insert_rows(self.connection, queries.INSERT_TYPES, 2, self._types.added)
-            self._types.added = []
-        if self._new_type_blocks:
-            insert_rows(self.connection, queries.INSERT_TYPE_BLOCKS, 2, self._new_type_blocks)
-            self._new_type_blocks = []
-        if self._new_rows:
-            insert_rows(self.connection, queries.INSERT_EVENTS, 9, self._new_rows)
-            self._new_rows = []
+        self._planned.events.append(
+            (stream_id, version, position, event_id, event_type, content_type, data, metadata, created)
+        )
 
 
 def _refuse_partial(writes: Sequence[c.StreamWrite], runs: Sequence[Run | None]) -> None:

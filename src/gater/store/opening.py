@@ -19,6 +19,7 @@ from gater.model.errors import (
     AlreadyExistsError,
     MisconfiguredError,
     StoreCorruptError,
+    StoreNotFoundError,
     StoreUnavailableError,
 )
 from gater.model.stores import StoreConfig
@@ -114,9 +115,13 @@ def _never_finished(path: Path) -> bool:
     """Whether making this file was cut short before anything was in it."""
     connection = open_file(path, cache_kib=64)
     try:
-        return bool(connection.pragma("user_version") == 0 and queries.one(connection, _COUNT_TABLES) == 0)
+        return _is_empty(connection)
     finally:
         connection.close()
+
+
+def _is_empty(connection: apsw.Connection) -> bool:
+    return bool(connection.pragma("user_version") == 0 and queries.one(connection, _COUNT_TABLES) == 0)
 
 
 _COUNT_TABLES: Final = "SELECT count(*) FROM sqlite_schema"
@@ -133,12 +138,14 @@ def _sync_folder(folder: Path) -> None:
 def open_store(files: StoreFiles) -> apsw.Connection:
     """The writer's connection to a store's file, after recovery, checks and migrations.
 
-    Raises StoreCorruptError, MisconfiguredError
-    (not a store, or one of a newer Gater), StoreUnavailableError.
+    Raises StoreNotFoundError (making the file was cut short before anything was in it), StoreCorruptError,
+    MisconfiguredError (not a store, or one of a newer Gater), StoreUnavailableError.
     """
     with translated(files.store), contextlib.ExitStack() as undo:
         connection = open_file(files.database, cache_kib=WRITER_CACHE_KIB)
         undo.callback(connection.close)
+        if _is_empty(connection):
+            raise StoreNotFoundError(files.store)
         if connection.pragma("application_id") != APPLICATION_ID:
             raise MisconfiguredError("data_dir", f"{files.database} is not a store's file")
         if connection.reserve_bytes("main", -1) != CHECKSUM_BYTES:
@@ -202,6 +209,7 @@ def check_watermark(extent: int, watermark: Watermark, files: StoreFiles) -> Non
         )
 
 
-def read_config(connection: apsw.Connection) -> StoreConfig:
-    """How the store was made."""
-    return msgspec.json.decode(queries.one(connection, queries.GET_META, ("config",)), type=StoreConfig)
+def read_config(connection: apsw.Connection, files: StoreFiles) -> StoreConfig:
+    """How the store was made; its name and folder are where its file is now, which may be a copy."""
+    made = msgspec.json.decode(queries.one(connection, queries.GET_META, ("config",)), type=StoreConfig)
+    return msgspec.structs.replace(made, store_id=files.store, data_dir=str(files.database.parent))

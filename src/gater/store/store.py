@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import apsw
+import msgspec
 
 from gater.model.commands import AnyCommand
 from gater.model.errors import GaterError, StoreCorruptError, StoreNotFoundError
@@ -27,6 +29,9 @@ from gater.store.reader import Reader
 from gater.store.recent import LAG, RecentPositions
 from gater.store.tail import Tail
 from gater.store.watermark import Watermark
+
+FILE_STORE: Final = "single"
+MEMORY_STORE: Final = "memory"
 
 
 class Store:
@@ -149,7 +154,7 @@ def new_config(
     return StoreConfig(
         store_id=store,
         data_dir="" if memory else str(folder),
-        db_type="memory" if memory else "single",
+        db_type=MEMORY_STORE if memory else FILE_STORE,
         store_description=description,
         tags=tags,
         created_at=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
@@ -170,14 +175,16 @@ async def open_file_store(folder: Path, store: str, limits: Limits, create: Stor
     files = StoreFiles(folder, store)
     if create is None and not files.database.exists():
         raise StoreNotFoundError(store)
-    files.acquire()
-    try:
+    with contextlib.ExitStack() as undo:
+        files.acquire()
+        undo.callback(files.release)
         watermark = Watermark(files.watermark)
+        undo.callback(watermark.close)
         machine = await asyncio.to_thread(_open_machine, files, watermark, create)
-        reading = open_file(files.database, read_only=True, cache_kib=READER_CACHE_KIB)
-    except BaseException:
-        files.release()
-        raise
+        undo.callback(machine.connection.close)
+        with translated(store):
+            reading = open_file(files.database, read_only=True, cache_kib=READER_CACHE_KIB)
+        undo.pop_all()
     feed = Feed(reading, machine.position)
     checkpointer = Checkpointer(store, files.database)
     checkpointer.watch(machine.connection)
@@ -188,12 +195,17 @@ async def open_file_store(folder: Path, store: str, limits: Limits, create: Stor
         return machine
 
     log = LocalLog(store, reopen, machine, watermark, checkpointer, limits, feed.committed)
-    return Store(opening.read_config(reading), files, reading, feed, log)
+    # The file may be a backup of a store of another name, of another folder, or of one in memory.
+    config = msgspec.structs.replace(
+        opening.read_config(reading, files), store_id=store, data_dir=str(folder), db_type=FILE_STORE
+    )
+    return Store(config, files, reading, feed, log)
 
 
 def _open_machine(files: StoreFiles, watermark: Watermark, create: StoreConfig | None) -> Machine:
     if create is not None:
-        watermark.write(0)
+        if not files.database.exists():
+            watermark.write(0)
         return Machine(opening.create_store(files, create), LocalLog.durability)
     connection = opening.open_store(files)
     try:

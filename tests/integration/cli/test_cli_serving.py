@@ -19,7 +19,7 @@ from gater.testing.server import GaterServer, ServerError
 from tests.integration.cli.runs import PROGRAM, piped, typed
 
 SEEN = re.compile(r'SEEN \["greenhouse[1-3]:[a-z_]+:v1 \(v\d+\) => \{.+\}"\]').fullmatch
-SUMMARY = re.compile(r"(\d+) events appended, (\d+) seen in [\d.]+ s: [\d.]+ events per second").fullmatch
+SUMMARY = re.compile(r"([\d,]+) events appended, ([\d,]+) seen in [\d.]+ s: [\d.,]+ events per second").fullmatch
 
 
 def test_version_is_the_package_version() -> None:

@@ -13,10 +13,9 @@ from typing import Annotated, Any, Final, TypeVar
 import msgspec
 from uuid_utils import uuid7
 
-from gater.api.arguments import check_position, check_start_version
 from gater.model.commands import StreamGuard, StreamWrite
 from gater.model.errors import InvalidArgumentError, ValidationError
-from gater.model.events import JSON, ImportedEvent, RawEvent, encode_payload, parse_event_id
+from gater.model.events import JSON, ImportedEvent, RawEvent, check_imported, encode_payload, parse_event_id
 from gater.model.expected_version import ANY, WORDS, parse_expected_version
 from gater.model.identifiers import check_event_type, check_name, check_stream_id
 from gater.server.http.documented import NAME_SCHEMA, NUMBER_SCHEMA, STORE_SCHEMA, STREAM_SCHEMA
@@ -116,6 +115,7 @@ class ImportedLine(EventBody, frozen=True, forbid_unknown_fields=True, kw_only=T
 
     stream_id: StreamId
     version: WholeNumber
+    event_id: Annotated[str, msgspec.Meta(extra_json_schema={"format": "uuid"})]
     created_epoch: WholeNumber
     position: int | None = None
     created: str | None = None
@@ -158,12 +158,8 @@ def raw_event(body: EventBody) -> RawEvent:
 
 def imported_event(line: ImportedLine) -> ImportedEvent:
     """The event of an export as an import carries it."""
-    return ImportedEvent(
-        check_stream_id(line.stream_id),
-        check_start_version(line.version),
-        check_position(line.created_epoch, "created_epoch"),
-        raw_event(line),
-    )
+    check_imported(line.version, line.created_epoch)
+    return ImportedEvent(check_stream_id(line.stream_id), line.version, line.created_epoch, raw_event(line))
 
 
 def payload(data: msgspec.Raw | msgspec.UnsetType, content_type: str | None) -> tuple[bytes, str]:
