@@ -60,6 +60,9 @@ class Served:
     def __init__(self, url: str) -> None:
         self._url = url
 
+    def close(self) -> None:
+        """Let go of what all tests share."""
+
 
 class Rpc(Served):
     """The async client."""
@@ -75,22 +78,26 @@ class Rpc(Served):
 
 
 class BlockingRpc(Served):
-    """The blocking client, made awaitable."""
+    """The blocking client, made awaitable; one for all tests, as it has an event loop of its own."""
 
     name = "blocking-rpc"
+
+    def __init__(self, url: str) -> None:
+        super().__init__(url)
+        self._api = gater.connect_sync(url)
 
     async def opened(self, store: str, folder: Path) -> AsyncGenerator[gater.GaterApi, None]:
         """The API with the new store."""
         # Each call that waits takes a thread; asyncio's own pool has as few as five.
         asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(64))
-        blocking = await asyncio.to_thread(gater.connect_sync, self._url)
-        try:
-            api = cast("gater.GaterApi", AwaitableApi(blocking))
-            await api.create_store(store)
-            yield api
-            await remove(api, store)
-        finally:
-            await asyncio.to_thread(blocking.close)
+        api = cast("gater.GaterApi", AwaitableApi(self._api))
+        await api.create_store(store)
+        yield api
+        await remove(api, store)
+
+    def close(self) -> None:
+        """Let go of what all tests share."""
+        self._api.close()
 
 
 class Http(Served):
@@ -100,7 +107,7 @@ class Http(Served):
 
     async def opened(self, store: str, folder: Path) -> AsyncGenerator[gater.GaterApi, None]:
         """The API with the new store."""
-        async with httpx.AsyncClient(base_url=self._url, timeout=30.0) as client:
+        async with httpx.AsyncClient(base_url=self._url, timeout=30.0, verify=False) as client:
             api = cast("gater.GaterApi", HttpApi(client))
             await api.create_store(store)
             yield api
