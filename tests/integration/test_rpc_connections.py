@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import pytest
-from picows import WSCloseCode, WSListener, ws_connect
+from picows import WSCloseCode, WSListener, ws_connect, ws_create_server
 
 import gater
 from gater.api.operations import ScanAll
@@ -305,6 +305,29 @@ async def test_client_that_answers_no_closing_handshake_does_not_hold_up_the_ser
     transport, _ = await ws_connect(WSListener, f"ws://127.0.0.1:{server.port}/rpc", enable_auto_pong=False)
     await asyncio.wait_for(server.stop(), 10)
     await transport.wait_disconnected()
+
+
+async def test_client_notices_a_server_that_has_fallen_silent(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gater.client.link.IDLE_SECONDS", 0.05)
+    monkeypatch.setattr("gater.client.link.REPLY_SECONDS", 0.05)
+    silent = await ws_create_server(lambda request: WSListener(), "127.0.0.1", 0, enable_auto_pong=False)
+    async with silent, connect(f"127.0.0.1:{silent.sockets[0].getsockname()[1]}", timeout=20.0) as api:
+        with pytest.raises(StoreUnavailableError, match="connection was lost"):
+            await api.create_store("orders")
+
+
+async def test_server_lets_go_of_a_client_that_has_fallen_silent(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gater.server.rpc.IDLE_SECONDS", 0.05)
+    monkeypatch.setattr("gater.server.rpc.REPLY_SECONDS", 0.05)
+    gateway = ScriptedGateway()
+    async with serving(gateway) as server, connect(server.url) as api:
+        url = f"ws://127.0.0.1:{server.port}/rpc"
+        transport, _ = await ws_connect(WSListener, url, enable_auto_pong=False)
+        assert await _call(gateway, api) == 0
+        assert len(server.connections) == 2
+        await transport.wait_disconnected()
+        assert await _call(gateway, api) == 0
+        assert len(server.connections) == 1
 
 
 def _cut(server: RpcServer) -> None:

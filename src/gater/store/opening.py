@@ -135,24 +135,26 @@ def _sync_folder(folder: Path) -> None:
         os.close(handle)
 
 
-def open_store(files: StoreFiles) -> apsw.Connection:
+def open_store(files: StoreFiles, watermark: Watermark) -> apsw.Connection:
     """The writer's connection to a store's file, after recovery, checks and migrations.
 
     Raises StoreNotFoundError (making the file was cut short before anything was in it), StoreCorruptError,
-    MisconfiguredError (not a store, or one of a newer Gater), StoreUnavailableError.
+    MisconfiguredError (a store of a newer Gater), StoreUnavailableError.
     """
     with translated(files.store), contextlib.ExitStack() as undo:
         connection = open_file(files.database, cache_kib=WRITER_CACHE_KIB)
         undo.callback(connection.close)
         if _is_empty(connection):
+            if watermark.read():
+                raise StoreCorruptError(files.store, "the file is empty, it was not")
             raise StoreNotFoundError(files.store)
         if connection.pragma("application_id") != APPLICATION_ID:
-            raise MisconfiguredError("data_dir", f"{files.database} is not a store's file")
+            raise StoreCorruptError(files.store, f"{files.database} is not a store's file")
         if connection.reserve_bytes("main", -1) != CHECKSUM_BYTES:
             raise StoreCorruptError(files.store, "its pages carry no checksums")
         _migrate(connection, files)
         _prepare_log(connection, files)
-        _check_size(connection, files)
+        _check_content(connection, files)
         undo.pop_all()
         return connection
 
@@ -163,7 +165,10 @@ def _prepare_log(connection: apsw.Connection, files: StoreFiles) -> None:
     A sync of bytes that take the place of others needs no change of the file's length, and so takes a third less
     time than one that makes the file grow; SQLite takes a log of zeros for an empty one.
     """
-    connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
+    try:
+        connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
+    except (apsw.FullError, apsw.BusyError):
+        return  # the log holds everything, and is read as well as the file
     try:
         with files.log.open("r+b") as log:
             if log.seek(0, os.SEEK_END) == 0:
@@ -187,15 +192,12 @@ def _migrate(connection: apsw.Connection, files: StoreFiles) -> None:
             connection.pragma("user_version", version)
 
 
-def _check_size(connection: apsw.Connection, files: StoreFiles) -> None:
-    expected = connection.pragma("page_count") * connection.pragma("page_size")
-    actual = files.database.stat().st_size
-    if actual < expected:
-        raise StoreCorruptError(files.store, f"the file is cut short: {actual} of {expected} bytes")
-    if actual <= FULL_CHECK_BYTES:
+def _check_content(connection: apsw.Connection, files: StoreFiles) -> None:
+    """Read a small file whole; SQLite itself has seen to it that the file is not cut short."""
+    if files.database.stat().st_size <= FULL_CHECK_BYTES:
         found = connection.pragma("quick_check")
         if found != "ok":
-            raise StoreCorruptError(files.store, str(found))
+            raise StoreCorruptError(files.store, " ".join(str(found).split()))
 
 
 def check_watermark(extent: int, watermark: Watermark, files: StoreFiles) -> None:
@@ -209,7 +211,6 @@ def check_watermark(extent: int, watermark: Watermark, files: StoreFiles) -> Non
         )
 
 
-def read_config(connection: apsw.Connection, files: StoreFiles) -> StoreConfig:
-    """How the store was made; its name and folder are where its file is now, which may be a copy."""
-    made = msgspec.json.decode(queries.one(connection, queries.GET_META, ("config",)), type=StoreConfig)
-    return msgspec.structs.replace(made, store_id=files.store, data_dir=str(files.database.parent))
+def read_config(connection: apsw.Connection) -> StoreConfig:
+    """How the store was made."""
+    return msgspec.json.decode(queries.one(connection, queries.GET_META, ("config",)), type=StoreConfig)

@@ -123,9 +123,10 @@ class Store:
     async def close(self, *, remove: bool = False) -> None:
         """Answer what was accepted and close the files; with `remove` delete them."""
         self.tail.wakeups.close()
+        if self._files is not None:
+            self.reader.close()  # first: the writer, who may write, must be the last, for SQLite tidies up then
         await self._log.close()
         if self._files is not None:
-            self.reader.close()
             if remove:
                 self._files.remove()
             self._files.release()
@@ -197,7 +198,7 @@ async def open_file_store(folder: Path, store: str, limits: Limits, create: Stor
     log = LocalLog(store, reopen, machine, watermark, checkpointer, limits, feed.committed)
     # The file may be a backup of a store of another name, of another folder, or of one in memory.
     config = msgspec.structs.replace(
-        opening.read_config(reading, files), store_id=store, data_dir=str(folder), db_type=FILE_STORE
+        opening.read_config(reading), store_id=store, data_dir=str(folder), db_type=FILE_STORE
     )
     return Store(config, files, reading, feed, log)
 
@@ -207,7 +208,7 @@ def _open_machine(files: StoreFiles, watermark: Watermark, create: StoreConfig |
         if not files.database.exists():
             watermark.write(0)
         return Machine(opening.create_store(files, create), LocalLog.durability)
-    connection = opening.open_store(files)
+    connection = opening.open_store(files, watermark)
     try:
         with translated(files.store):
             machine = Machine(connection, LocalLog.durability)
