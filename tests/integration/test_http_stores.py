@@ -113,8 +113,8 @@ LINE = {
     ("change", "code"),
     [
         ({"version": "0"}, "validation_error"),
-        ({"version": -1}, "invalid_start_version"),
-        ({"created_epoch": -5}, "invalid_argument"),
+        ({"version": -1}, "validation_error"),
+        ({"created_epoch": -5}, "validation_error"),
         ({"stream_id": "$all"}, "invalid_argument"),
         ({"event_id": "x"}, "invalid_argument"),
         ({"extra": 1}, "validation_error"),
