@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import gater
+from gater.testing.server import GaterServer
 from tests.torture.checker import violations
 from tests.torture.history import History
-from tests.torture.node_process import NodeProcess
 from tests.torture.workload import Workload
 
 STORE = "torture"
@@ -40,28 +40,23 @@ async def kill_repeatedly(
     rng = random.Random(seed)
     report, history = Report("kill -9", seed, kills), History()
     started = time.monotonic()
-    node = NodeProcess(folder, STORE)
-    try:
-        await asyncio.to_thread(node.start)
-        async with gater.connect(node.url) as api:
-            async with Workload(api, STORE, history, rng).running(WRITERS):
-                for done in range(kills):
-                    await _load_then_kill(node, history, rng)
-                    report.recovery_seconds.append(await asyncio.to_thread(_time_start, node))
-                    progress(done + 1, history)
-            content = [event async for event in api.stream_all(STORE)]
-            verified = await api.verify(STORE)
+    async with GaterServer([STORE], data_dir=folder / "data") as node, gater.connect(node.url) as api:
+        async with Workload(api, STORE, history, rng).running(WRITERS):
+            for done in range(kills):
+                await _load_then_kill(node, history, rng)
+                report.recovery_seconds.append(await asyncio.to_thread(_time_start, node))
+                progress(done + 1, history)
+        content = [event async for event in api.stream_all(STORE)]
+        verified = await api.verify(STORE)
         report.violations = [*violations(history, content), *verified.problems]
         if (code := await asyncio.to_thread(node.stop)) != 0:
             report.violations.append(f"the node exited with {code} after SIGTERM")
-    finally:
-        node.close()
     report.seconds = time.monotonic() - started
     report.events, report.errors_met = history.events, history.errors
     return report
 
 
-async def _load_then_kill(node: NodeProcess, history: History, rng: random.Random) -> None:
+async def _load_then_kill(node: GaterServer, history: History, rng: random.Random) -> None:
     """Kill at a random moment after at least one more append was acknowledged."""
     before = len(history.acknowledged)
     while len(history.acknowledged) == before:
@@ -70,7 +65,7 @@ async def _load_then_kill(node: NodeProcess, history: History, rng: random.Rando
     await asyncio.to_thread(node.kill)
 
 
-def _time_start(node: NodeProcess) -> float:
+def _time_start(node: GaterServer) -> float:
     started = time.monotonic()
     node.start()
     return time.monotonic() - started

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 import gater
+from gater.testing.server import GaterServer
 from tests.torture.checker import violations
 from tests.torture.history import Acknowledged, History
-from tests.torture.node_process import NodeProcess
 
 STORE = "torture"
 DISK_BYTES = 48 << 20
@@ -38,26 +38,22 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 @pytest.mark.torture
 @pytest.mark.timeout(180)
 async def test_a_full_disk_refuses_writes_and_recovers(small_disk: Path) -> None:
-    history, node = History(), NodeProcess(small_disk, STORE)
+    history = History()
     ballast = small_disk / "ballast"
     ballast.write_bytes(bytes(BALLAST_BYTES))
-    try:
-        await asyncio.to_thread(node.start)
-        async with gater.connect(node.url) as api:
-            refusal = await _append_until_refused(api, history)
-            assert isinstance(refusal, gater.StoreUnavailableError)
-            status = await api.get_store_status(STORE)
-            assert (status.state, status.position >= history.events) == ("read_only", True)
-            assert len(await api.get_events(STORE, "stream-0")) > 0
-            ballast.unlink()
-            await _append_when_recovered(api, history)
-            assert (await api.get_store_status(STORE)).state == "running"
-            content = [event async for event in api.stream_all(STORE)]
-            assert violations(history, content) == []
-            assert (await api.verify(STORE)).problems == ()
+    async with GaterServer([STORE], data_dir=small_disk / "data") as node, gater.connect(node.url) as api:
+        refusal = await _append_until_refused(api, history)
+        assert isinstance(refusal, gater.StoreUnavailableError)
+        status = await api.get_store_status(STORE)
+        assert (status.state, status.position >= history.events) == ("read_only", True)
+        assert len(await api.get_events(STORE, "stream-0")) > 0
+        ballast.unlink()
+        await _append_when_recovered(api, history)
+        assert (await api.get_store_status(STORE)).state == "running"
+        content = [event async for event in api.stream_all(STORE)]
+        assert violations(history, content) == []
+        assert (await api.verify(STORE)).problems == ()
         assert await asyncio.to_thread(node.stop) == 0
-    finally:
-        node.close()
 
 
 async def _append(api: gater.GaterApi, history: History, number: int) -> None:
