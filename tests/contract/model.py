@@ -28,7 +28,7 @@ class Recorded:
     version: int
     position: int
     event_id: str
-    data: Any
+    data: Any = field(hash=False)
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class Proposed:
     """An event to append."""
 
     event_id: str
-    data: Any
+    data: Any = field(hash=False)
 
 
 @dataclass(frozen=True)

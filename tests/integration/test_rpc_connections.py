@@ -172,6 +172,13 @@ async def test_server_that_never_answers_the_handshake_is_unavailable() -> None:
                 await api.get_version("orders", "s")
 
 
+async def test_host_that_has_no_address_is_unavailable() -> None:
+    for host in ("nowhere.invalid", "a" * 300):
+        async with connect(host, timeout=0.3) as api:
+            with pytest.raises(StoreUnavailableError, match="cannot be reached"):
+                await api.get_version("orders", "s")
+
+
 async def test_repeatable_call_is_sent_again_after_the_connection_broke() -> None:
     gateway = ScriptedGateway()
     async with serving(gateway) as server, connect(server.url) as api:

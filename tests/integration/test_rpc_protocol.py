@@ -165,6 +165,19 @@ async def test_cancelled_stream_that_was_not_begun_is_not_begun() -> None:
         assert gateway.streams.empty()
 
 
+async def test_id_of_a_cancelled_stream_may_be_used_for_another() -> None:
+    gateway = ScriptedGateway()
+    async with serving(gateway) as server, plain_client(server.port) as client:
+        client.send([0, 1, "scan_all", ["orders"], 5])
+        first = await gateway.streams.get()
+        client.send([1, 1], [0, 1, "backup", ["orders"], 5])
+        second = await gateway.streams.get()
+        await first.closed.wait()
+        second.source.put_nowait(b"chunk")
+        second.source.put_nowait(None)
+        assert [await client.frames.get() for _ in range(2)] == [[5, 1, b"chunk"], [6, 1]]
+
+
 async def test_junk_harms_nobody_else() -> None:
     chance = random.Random(7)
     gateway = ScriptedGateway()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import random
 import ssl
 from collections.abc import Awaitable, Callable
@@ -25,12 +26,15 @@ from gater.model.errors import (
 )
 from gater.wire.errors import from_wire
 from gater.wire.terms import LARGEST_SERVER_MESSAGE
+from gater.wire.websocket_log import WebSocketLog
 
 IDLE_SECONDS: Final = 10.0
 """A server that has sent nothing for so long is asked for a sign of life."""
 REPLY_SECONDS: Final = 10.0
 """A server that gives no sign of life for so long is taken for gone."""
 READ_BUFFER_BYTES: Final = 256 << 10
+
+log: Final = WebSocketLog(logging.getLogger(__name__))
 
 Open = Callable[[], Awaitable[Connection]]
 
@@ -62,7 +66,7 @@ class Link:
     def current(self) -> Connection | None:
         """The connection, if there is one."""
         connection = self._connection
-        return connection if connection is not None and connection.lost is None else None
+        return connection if connection is not None and connection.lost is None and not self._closed else None
 
     async def connection(self, deadline: float | None, *, once: bool = False) -> Connection:
         """The connection, made if there is none: by `deadline` (a time of the event loop), or (`once`) at one attempt.
@@ -103,8 +107,8 @@ class Link:
         except WSHandshakeError as error:
             return self._failed(self._refusal(error))
         except TimeoutError:
-            return self._failed(self._unavailable("no answer to the handshake"))
-        except (OSError, WSError) as error:
+            return self._failed(self._unavailable("no answer in time"))
+        except (OSError, WSError, ValueError) as error:  # ValueError: a name that cannot be looked up
             return self._failed(self._unavailable(_reason(error)))
         finally:
             self._attempt = None
@@ -159,6 +163,7 @@ def websocket_opener(address: Address, token: str | None, ssl_context: ssl.SSLCo
                 address.rpc_url,
                 ssl_context=ssl_context,
                 websocket_handshake_timeout=seconds,
+                logger_name=log,
                 enable_auto_ping=True,
                 auto_ping_idle_timeout=IDLE_SECONDS,
                 auto_ping_reply_timeout=REPLY_SECONDS,

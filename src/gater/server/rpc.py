@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Mapping, MutableMapping
 from functools import partial
-from typing import Any, Final, Protocol, cast
+from typing import Any, Final, cast
 
 import msgspec
 from picows import WSAutoPingStrategy, WSUpgradeRequest, WSUpgradeResponse, WSUpgradeResponseWithListener
@@ -20,10 +19,12 @@ from uvicorn.server import ServerState
 
 from gater.model.errors import GaterError, InternalError, NotFoundError, OverloadedError
 from gater.model.limits import Limits
-from gater.server.rpc_connection import Authorise, Dispatcher, RpcConnection
+from gater.server.rpc_connection import RpcConnection
+from gater.server.rpc_ports import Authenticate, Authorise, Dispatcher
 from gater.wire.errors import error_body, http_status
 from gater.wire.server_session import SessionLimits
 from gater.wire.terms import RPC_PATH, largest_client_message, limit_headers
+from gater.wire.websocket_log import WebSocketLog
 
 IDLE_SECONDS: Final = 20.0
 """A client that has sent nothing for so long is asked for a sign of life."""
@@ -34,27 +35,7 @@ READ_BUFFER_BYTES: Final = 64 << 10
 _encode_json: Final = msgspec.json.Encoder().encode
 
 
-class Authenticate(Protocol):
-    """Finds out who calls."""
-
-    def __call__(self, headers: Mapping[str, str]) -> Any:
-        """The principal that the headers of a handshake name (keys in any case); raises UnauthenticatedError."""
-        ...
-
-
-class _WebSocketLog(logging.LoggerAdapter[logging.Logger]):
-    """What picows logs: defects as they are, all else (clients that come, go or err) for debugging only."""
-
-    def log(self, level: int, msg: object, *args: object, **kwargs: Any) -> None:
-        """Pass on with the level that it deserves here."""
-        super().log(level if kwargs.get("exc_info") else min(level, logging.DEBUG), msg, *args, **kwargs)
-
-    def process(self, msg: Any, kwargs: MutableMapping[str, Any]) -> tuple[Any, MutableMapping[str, Any]]:
-        """The message as it is."""
-        return msg, kwargs
-
-
-log: Final = _WebSocketLog(logging.getLogger(__name__))
+log: Final = WebSocketLog(logging.getLogger(__name__))
 
 
 class RpcEndpoint:

@@ -10,17 +10,18 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import AsyncGenerator, Callable
 from functools import partial
-from typing import Any, Final, Protocol
+from typing import Any, Final, cast
 
 from picows import WSCloseCode, WSMsgType, WSTransport
 
-from gater.api.operations import Operation, StreamingOperation
-from gater.model.errors import GaterError, InternalError, ValidationError
+from gater.api.operations import StreamingOperation
+from gater.model.errors import GaterError, ValidationError
+from gater.server.rpc_ports import Authorise, Dispatcher
 from gater.server.rpc_requests import STREAMING, decode_operation
+from gater.server.rpc_streams import RpcStreams, internal_error
 from gater.wire.codec import HEADROOM
-from gater.wire.frames import Cancel, ClientFrame, Request
+from gater.wire.frames import Request
 from gater.wire.message_listener import MessageListener
 from gater.wire.server_session import ServerSession, SessionLimits
 from gater.wire.terms import FULL_BUNDLE_BYTES
@@ -39,36 +40,6 @@ SHUTTING_DOWN: Final = "the server is shutting down"
 log = logging.getLogger(__name__)
 
 
-class Dispatcher(Protocol):
-    """What carries operations out; the Gateway does."""
-
-    def dispatch(self, operation: Operation[Any], done: Callable[[Any, GaterError | None], None]) -> None:
-        """Run a call; `done(answer, error)` is called once, on the loop, maybe before this returns."""
-        ...
-
-    def stream(self, operation: StreamingOperation[Any]) -> AsyncGenerator[Any, None]:
-        """The items of a streaming operation."""
-        ...
-
-
-class Authorise(Protocol):
-    """Decides what a caller may do."""
-
-    def __call__(self, principal: Any, operation: Operation[Any]) -> None:
-        """Raises PermissionDeniedError when the principal may not run this operation."""
-        ...
-
-
-class _OpenStream:
-    """The task that sends a stream's items, and what it waits for."""
-
-    __slots__ = ("task", "wake")
-
-    def __init__(self, task: asyncio.Task[None], wake: asyncio.Event) -> None:
-        self.task = task
-        self.wake = wake
-
-
 class RpcConnection(MessageListener):
     """A connected client."""
 
@@ -85,13 +56,11 @@ class RpcConnection(MessageListener):
         """`tasks`: where the tasks of open streams are kept, for whoever stops the server to wait for."""
         super().__init__(max_message_bytes)
         self._dispatch = dispatcher.dispatch
-        self._stream_of = dispatcher.stream
         self._principal = principal
         self._authorise = authorise
         self._session = ServerSession(STREAMING, limits)
-        self._tasks = tasks
+        self._streams = RpcStreams(dispatcher.stream, self._session, tasks, self._flush_soon)
         self._loop = asyncio.get_running_loop()
-        self._streams: dict[int, _OpenStream] = {}
         self._accepted: deque[Request] = deque()
         self._turn_over = False
         self._proceeding = False
@@ -129,6 +98,7 @@ class RpcConnection(MessageListener):
     def pause_writing(self) -> None:
         """The client does not read: stop reading from it."""
         self._paused = True
+        self._streams.pause()
         if not self._closing:
             self._transport.underlying_transport.pause_reading()
 
@@ -138,33 +108,26 @@ class RpcConnection(MessageListener):
         if not self._closing:
             self._transport.underlying_transport.resume_reading()
             self._proceed_soon()
-            for stream in self._streams.values():
-                stream.wake.set()
+            self._streams.resume()
 
     # --- requests ---
 
     def on_message(self, message: bytes) -> None:
         """A bundle of frames arrived."""
+        if self._closing:
+            return
         session = self._session
         for frame in session.receive(message):
             if type(frame) is Request:
                 self._accepted.append(frame)
             else:
-                self._adjust_stream(frame)
+                self._streams.adjust(frame)
         if session.outgoing.frames:
             self._flush_soon()
         if session.broken is not None:
             self._close(WSCloseCode.PROTOCOL_ERROR)
         elif not self._proceeding:
             self._proceed()
-
-    def _adjust_stream(self, frame: ClientFrame) -> None:
-        stream = self._streams.get(frame.id)
-        if stream is not None:
-            if type(frame) is Cancel:
-                stream.task.cancel()
-            else:
-                stream.wake.set()
 
     def _proceed(self) -> None:
         """Begin what was accepted, as much as is one connection's turn."""
@@ -189,14 +152,14 @@ class RpcConnection(MessageListener):
             if self._authorise is not None:
                 self._authorise(self._principal, operation)
             if operation.streaming:
-                self._open(request_id, operation)
+                self._streams.open(request_id, cast("StreamingOperation[Any]", operation))
             else:
                 self._dispatch(operation, partial(self._answer, request_id))
         except GaterError as error:
             self._answer(request_id, None, error)
         except Exception as error:
             log.exception("request failed", extra={"operation": request.operation})
-            self._answer(request_id, None, _internal(error))
+            self._answer(request_id, None, internal_error(error))
 
     def _answer(self, request_id: int, answer: Any, error: GaterError | None) -> None:
         if self._closing:
@@ -209,47 +172,6 @@ class RpcConnection(MessageListener):
             self._flush_soon()
         else:
             self._flush()  # there is no other answer to wait for
-
-    # --- streams ---
-
-    def _open(self, request_id: int, operation: Any) -> None:
-        if not self._session.is_open(request_id):
-            return
-        wake = asyncio.Event()
-        task = self._loop.create_task(self._run_stream(request_id, operation, wake))
-        self._streams[request_id] = _OpenStream(task, wake)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-
-    async def _run_stream(self, request_id: int, operation: StreamingOperation[Any], wake: asyncio.Event) -> None:
-        try:
-            await self._send_items(request_id, operation, wake)
-            self._session.end(request_id)
-        except GaterError as error:
-            self._session.fail(request_id, error)
-        except Exception as error:
-            log.exception("stream failed", extra={"operation": operation.name})
-            self._session.fail(request_id, _internal(error))
-        finally:
-            self._streams.pop(request_id, None)
-        self._flush_soon()
-
-    async def _send_items(self, request_id: int, operation: StreamingOperation[Any], wake: asyncio.Event) -> None:
-        session = self._session
-        items = self._stream_of(operation)
-        try:
-            while True:
-                while self._paused or not session.may_send(request_id):
-                    wake.clear()
-                    await wake.wait()
-                try:
-                    item = await anext(items)
-                except StopAsyncIteration:
-                    return
-                session.item(request_id, item)
-                self._flush_soon()
-        finally:
-            await items.aclose()
 
     # --- sending ---
 
@@ -289,8 +211,7 @@ class RpcConnection(MessageListener):
             return
         self._draining = True
         self._session.drain(SHUTTING_DOWN)
-        for stream in self._streams.values():
-            stream.task.cancel()
+        self._streams.cancel_all()
         for request in self._accepted:
             self._session.forget(request.id)
         self._accepted.clear()
@@ -304,15 +225,18 @@ class RpcConnection(MessageListener):
             self._transport.send_close(code)
             if self._paused:
                 self._transport.underlying_transport.resume_reading()
-            self._close_timer = self._loop.call_later(CLOSE_SECONDS, self._transport.disconnect, False)
+            self._close_timer = self._loop.call_later(CLOSE_SECONDS, self._cut_off, self._unsent_bytes())
+
+    def _cut_off(self, unsent_before: int) -> None:
+        """Wait no longer for the client's side of the closing handshake, unless it is still reading what was sent."""
+        unsent = self._unsent_bytes()
+        if 0 < unsent < unsent_before:
+            self._close_timer = self._loop.call_later(CLOSE_SECONDS, self._cut_off, unsent)
+        else:
+            self._transport.disconnect(graceful=False)
 
     def _stop(self) -> None:
         """Let go of everything that is under way."""
         self._closing = True
         self._accepted.clear()
-        for stream in self._streams.values():
-            stream.task.cancel()
-
-
-def _internal(error: Exception) -> InternalError:
-    return InternalError(message=f"{type(error).__name__}: {error}")
+        self._streams.cancel_all()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import struct
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
 import msgspec
 
@@ -19,7 +19,11 @@ _KEPT_BUFFER_BYTES: Final = 1 << 20
 _encode_into: Final = msgspec.msgpack.Encoder().encode_into
 _pack_array_header: Final = struct.Struct(">BI").pack_into
 
-_decode_client_bundle: Final = msgspec.msgpack.Decoder(list[ClientFrame]).decode
+MOST_CLIENT_FRAMES: Final = 1 << 16
+"""Frames that a client may put into one message: many small ones would cost more memory than their bytes."""
+
+_ClientBundle = Annotated[list[ClientFrame], msgspec.Meta(max_length=MOST_CLIENT_FRAMES)]
+_decode_client_bundle: Final = msgspec.msgpack.Decoder(_ClientBundle).decode
 _decode_server_bundle: Final = msgspec.msgpack.Decoder(list[ServerFrame]).decode
 
 DECODE_ERRORS: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)

@@ -116,6 +116,7 @@ def test_last_frame_can_be_taken_back() -> None:
         b"\x91\x94\x00\x01\xa1\xff\xc0",
         b"\x91\x94\x00\x01\xa1a" + b"\x91" * 100_000 + b"\xc0",
         b"\xdd\xff\xff\xff\xff",
+        b"\xdd\x00\x01\x00\x01" + b"\x92\x01\x01" * 65_537,
         b"\x91\x95\x00\x01\xa1a\xc0\xcf\xff\xff\xff\xff\xff\xff\xff\xff",
     ],
     ids=[
@@ -130,6 +131,7 @@ def test_last_frame_can_be_taken_back() -> None:
         "text that is not UTF-8",
         "too deep",
         "cut off",
+        "too many frames",
         "too much credit",
     ],
 )

@@ -1,0 +1,37 @@
+"""What RPC needs of the rest of a node: who calls, what they may do, and what does it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Callable, Mapping
+from typing import Any, Protocol
+
+from gater.api.operations import Operation, StreamingOperation
+from gater.model.errors import GaterError
+
+
+class Authenticate(Protocol):
+    """Finds out who calls."""
+
+    def __call__(self, headers: Mapping[str, str]) -> Any:
+        """The principal that the headers of a handshake name (keys in any case); raises UnauthenticatedError."""
+        ...
+
+
+class Dispatcher(Protocol):
+    """What carries operations out; the Gateway does."""
+
+    def dispatch(self, operation: Operation[Any], done: Callable[[Any, GaterError | None], None]) -> None:
+        """Run a call; `done(answer, error)` is called once, on the loop, maybe before this returns."""
+        ...
+
+    def stream(self, operation: StreamingOperation[Any]) -> AsyncGenerator[Any, None]:
+        """The items of a streaming operation."""
+        ...
+
+
+class Authorise(Protocol):
+    """Decides what a caller may do."""
+
+    def __call__(self, principal: Any, operation: Operation[Any]) -> None:
+        """Raises PermissionDeniedError when the principal may not run this operation."""
+        ...
