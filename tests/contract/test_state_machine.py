@@ -31,7 +31,7 @@ from tests.contract.samples import all_of, first_of
 
 LONG: Final = settings.get_current_profile_name() == "torture"
 RUNS: Final = settings(
-    max_examples=2_000 if LONG else 40,
+    max_examples=2_000 if LONG else 60,
     stateful_step_count=200 if LONG else 50,
     deadline=None,
     suppress_health_check=list(HealthCheck),
@@ -67,7 +67,7 @@ class StoreMachine(RuleBasedStateMachine):
 
     def run(self, work: Any) -> Any:
         async def bounded() -> Any:
-            async with asyncio.timeout(30):
+            async with asyncio.timeout(10):
                 return await work
 
         return self.runner.run(bounded())

@@ -18,7 +18,7 @@ from gater.model.errors import (
     RequestTooLargeError,
     ValidationError,
 )
-from gater.model.events import JSON, ImportedEvent, RawEvent, check_imported
+from gater.model.events import JSON, ImportedEvent, RawEvent, check_imported, is_object
 from gater.model.expected_version import parse_expected_version
 from gater.model.identifiers import check_event_type, check_name, check_stream_id
 from gater.model.limits import Limits
@@ -79,6 +79,8 @@ def _admit_events(events: Iterable[RawEvent], limits: Limits) -> int:
         if size > most:
             raise EventTooLargeError(size, most)
         _check_json(event.content_type, event.data, event.metadata)
+        if event.metadata is not None and not is_object(event.metadata):
+            raise ValidationError("metadata", "a JSON object")
         total += size
     return total
 

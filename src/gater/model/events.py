@@ -211,10 +211,17 @@ def decode_payload(raw: bytes, content_type: str) -> Any:
 def _encode_metadata(metadata: Any) -> bytes:
     if isinstance(metadata, bytes):
         _check_json(metadata, "metadata")
+        if not is_object(metadata):
+            raise ValidationError("metadata", "a JSON object")
         return metadata
     if not isinstance(metadata, Mapping):
         raise ValidationError("metadata", f"a mapping, not {type(metadata).__name__}")
     return encode_json(metadata, "metadata")
+
+
+def is_object(raw: bytes) -> bool:
+    """Whether these bytes, which are JSON, are an object."""
+    return raw.lstrip(b" \t\r\n").startswith(b"{")
 
 
 def _check_json(raw: bytes, field: str) -> None:

@@ -9,7 +9,7 @@ from typing import Final
 
 import apsw
 
-from gater.store.connection import READER_CACHE_KIB, open_file
+from gater.store.connection import SCAN_CACHE_KIB, open_file
 
 PAGES_TO_START: Final = 4_000
 """Pages in the write-ahead log after which a checkpoint begins."""
@@ -77,7 +77,7 @@ class Checkpointer:
             if self._closing.is_set():
                 break
             if connection is None:
-                connection = open_file(self._path, cache_kib=READER_CACHE_KIB)
+                connection = open_file(self._path, cache_kib=SCAN_CACHE_KIB)
             self._rest = self._checkpoint(connection)
             self._wanted.clear()
         if connection is not None:

@@ -17,7 +17,10 @@ CHECKSUM_VFS: Final = "cksmvfs"
 CHECKSUM_BYTES: Final = 8
 """Room at the end of each page that the checksum VFS keeps its checksum in."""
 WRITER_CACHE_KIB: Final = 64 * 1024
-READER_CACHE_KIB: Final = 32 * 1024
+READER_CACHE_KIB: Final = 96 * 1024
+"""Most memory that a store's pages take for reading; an idle store takes little of it."""
+SCAN_CACHE_KIB: Final = 8 * 1024
+"""The same for who goes through the file once."""
 BUSY_MS: Final = 5_000
 
 _IOERR_DATA: Final = 8202

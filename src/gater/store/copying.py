@@ -8,15 +8,15 @@ import apsw
 
 from gater.model.errors import StoreCorruptError
 from gater.store import queries
-from gater.store.connection import CHECKSUM_BYTES, READER_CACHE_KIB, open_file, translated
+from gater.store.connection import CHECKSUM_BYTES, SCAN_CACHE_KIB, open_file, translated
 
 
 def copy_file(source: Path, target: Path, store: str) -> None:
     """Write a consistent copy of a store's file, checksums included, while it is in use."""
     with translated(store):
-        reading = open_file(source, read_only=True, cache_kib=READER_CACHE_KIB)
+        reading = open_file(source, read_only=True, cache_kib=SCAN_CACHE_KIB)
         try:
-            writing = open_file(target, create=True, cache_kib=READER_CACHE_KIB)
+            writing = open_file(target, create=True, cache_kib=SCAN_CACHE_KIB)
             try:
                 _copy(reading, writing)
                 if writing.reserve_bytes("main", -1) != CHECKSUM_BYTES:
@@ -38,7 +38,7 @@ def _copy(reading: apsw.Connection, writing: apsw.Connection) -> None:
 def copy_memory(connection: apsw.Connection, target: Path, store: str) -> None:
     """Write the content of a store in memory to a file with checksums."""
     with translated(store):
-        writing = open_file(target, create=True, cache_kib=READER_CACHE_KIB)
+        writing = open_file(target, create=True, cache_kib=SCAN_CACHE_KIB)
         try:
             writing.execute(queries.SCHEMA)
             writing.pragma("application_id", connection.pragma("application_id"))

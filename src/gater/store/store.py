@@ -14,7 +14,7 @@ import apsw
 import msgspec
 
 from gater.model.commands import AnyCommand
-from gater.model.errors import GaterError, StoreCorruptError, StoreNotFoundError
+from gater.model.errors import AlreadyExistsError, GaterError, StoreCorruptError, StoreNotFoundError
 from gater.model.limits import Limits
 from gater.model.stores import StoreConfig, StoreStatus, VerifyReport
 from gater.store import copying, opening, queries, verification
@@ -207,6 +207,8 @@ def _open_machine(files: StoreFiles, watermark: Watermark, create: StoreConfig |
     if create is not None:
         if not files.database.exists():
             watermark.write(0)
+        elif watermark.read():
+            raise AlreadyExistsError("store", files.store)
         return Machine(opening.create_store(files, create), LocalLog.durability)
     connection = opening.open_store(files, watermark)
     try:

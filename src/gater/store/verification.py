@@ -11,7 +11,7 @@ import apsw
 from gater.model.errors import StoreCorruptError
 from gater.model.stores import VerifyReport
 from gater.store import queries
-from gater.store.connection import READER_CACHE_KIB, open_file, translate, translated
+from gater.store.connection import SCAN_CACHE_KIB, open_file, translate, translated
 from gater.store.recent import LAG
 
 MOST_PROBLEMS: Final = 20
@@ -98,7 +98,7 @@ def verify_file(path: Path, store: str) -> VerifyReport:
     """Check a store's file while it is in use."""
     try:
         with translated(store):
-            connection = open_file(path, read_only=True, cache_kib=READER_CACHE_KIB)
+            connection = open_file(path, read_only=True, cache_kib=SCAN_CACHE_KIB)
     except StoreCorruptError as damage:
         return VerifyReport(store, 0, 0, 0, (str(damage),))
     try:

@@ -1,0 +1,1 @@
+"""The store: machine, log, readers, tail and files, each by itself."""

@@ -1,0 +1,43 @@
+"""Machines and stores for tests of their parts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import apsw
+
+from gater.model.commands import Append, StreamWrite
+from gater.model.events import JSON, RawEvent
+from gater.model.expected_version import ANY
+from gater.store.connection import open_memory
+from gater.store.machine import Machine
+from gater.store.opening import create_content
+from gater.store.store import new_config
+
+
+def new_machine(connection: apsw.Connection | None = None) -> Machine:
+    """A machine on an empty store in memory."""
+    connection = connection or open_memory()
+    create_content(connection, new_config("s", Path("unused"), memory=True))
+    return Machine(connection, "memory")
+
+
+def raw_event(number: int, event_type: str = "T", data: bytes = b"{}") -> RawEvent:
+    """An event whose id is this number."""
+    return RawEvent(UUID(int=number).bytes, event_type, JSON, data)
+
+
+def append(stream: str, numbers: Sequence[int], expected: int = ANY, created: int = 0) -> Append:
+    """An append of events with these numbers as ids."""
+    return Append(created, (StreamWrite(stream, tuple([raw_event(number) for number in numbers]), expected),))
+
+
+def content(connection: apsw.Connection) -> dict[str, list[tuple[Any, ...]]]:
+    """Everything that is in a store, table by table, except how it was made."""
+    tables = ("streams", "event_types", "events", "runs", "type_blocks", "snapshots")
+    found = {table: sorted(connection.execute(f"SELECT * FROM {table}"), key=repr) for table in tables}
+    found["meta"] = sorted(connection.execute("SELECT * FROM meta WHERE name != 'config'"))
+    return found
