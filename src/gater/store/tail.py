@@ -60,15 +60,22 @@ class Tail:
             return []
         if missing > len(events):
             return None
-        start = len(events) - missing
         page: list[EventRow] = []
         size = 0
-        for event in islice(events, start, start + limit):
+        for event in self._newest(missing, limit):
             page.append(event)
             size += len(event[6]) + len(event[7] or b"")
             if size >= PAGE_BYTES:
                 break
         return page
+
+    def _newest(self, count: int, limit: int) -> Iterable[EventRow]:
+        """The first `limit` of the newest `count` events; the few behind a live reader cost no walk over the others."""
+        events = self._events
+        if count <= limit:
+            return reversed(list(islice(reversed(events), count)))
+        start = len(events) - count
+        return islice(events, start, start + limit)
 
 
 def payload_bytes(events: Iterable[EventRow]) -> int:

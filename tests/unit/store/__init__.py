@@ -1,1 +1,0 @@
-"""The store: machine, log, readers, tail and files, each by itself."""
