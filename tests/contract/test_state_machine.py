@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Sequence
+from functools import partial
 from itertools import count
 from pathlib import Path
 from tempfile import mkdtemp
@@ -146,28 +147,28 @@ class StoreMachine(RuleBasedStateMachine):
         commands = [self.part(draw) for _ in range(draw.draw(st.integers(2, 8)))]
         outcomes = self.run(self.gathered([self.appending([part]) for part in commands]))
         for part, outcome in zip(commands, outcomes, strict=True):
-            self.compare_outcome(outcome, lambda part=part: self.model.append([part]))  # type: ignore[misc]
+            self.compare_outcome(outcome, partial(self.model.append, [part]))
             self.appended.append((part.stream, part.events))
 
     @rule(draw=st.data())
     def mix_writes_at_once(self, draw: st.DataObject) -> None:
-        """The same with deletions, truncations and compactions between."""
-        commands: list[tuple[Any, Callable[[], Any]]] = []
+        """The same with deletions and truncations between."""
+        commands: list[tuple[Callable[[], Any], Callable[[], Any]]] = []
         for _ in range(draw.draw(st.integers(2, 6))):
             kind = draw.draw(st.sampled_from(["append", "append", "delete", "truncate"]))
-            stream = draw.draw(streams)
             if kind == "append":
                 part = self.part(draw)
-                commands.append((self.appending([part]), lambda part=part: self.model.append([part])))  # type: ignore[misc]
+                commands.append((partial(self.appending, [part]), partial(self.model.append, [part])))
                 self.appended.append((part.stream, part.events))
-            elif kind == "delete":
-                work = self.deleting(stream, ANY, False)
-                commands.append((work, lambda stream=stream: self.model.delete(stream, ANY, False)))  # type: ignore[misc]
+                continue
+            stream = draw.draw(streams)
+            if kind == "delete":
+                arguments: tuple[Any, ...] = (stream, ANY, False)
+                commands.append((partial(self.deleting, *arguments), partial(self.model.delete, *arguments)))
             else:
-                before = draw.draw(st.integers(0, self.model.version(stream) + 2))
-                work = self.truncating(stream, before)
-                commands.append((work, lambda s=stream, b=before: self.model.truncate(s, b)))  # type: ignore[misc]
-        outcomes = self.run(self.gathered([work for work, _ in commands]))
+                arguments = (stream, draw.draw(st.integers(0, self.model.version(stream) + 2)))
+                commands.append((partial(self.truncating, *arguments), partial(self.model.truncate, *arguments)))
+        outcomes = self.run(self.gathered([begin() for begin, _ in commands]))
         for outcome, (_, modelled) in zip(outcomes, commands, strict=True):
             self.compare_outcome(outcome, modelled)
 

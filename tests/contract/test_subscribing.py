@@ -225,6 +225,15 @@ async def test_many_subscribers_each_see_everything(api: GaterApi, store: str) -
         assert positions(events) == list(range(1, 21))
 
 
+@pytest.mark.parametrize("start", [0, 1_500, 2_100])
+async def test_a_stream_that_was_truncated_far_is_followed_from_its_first_event(
+    api: GaterApi, store: str, start: int
+) -> None:
+    await api.append_events(store, "s", numbered(2_200))
+    await api.truncate_stream(store, "s", 2_100)
+    assert versions(await first_of(api.subscribe(store, "by_stream", "s", start), 100)) == list(range(2_100, 2_200))
+
+
 async def test_a_revived_stream_goes_on(api: GaterApi, store: str) -> None:
     await api.append_events(store, "s", numbered(3))
     async with aclosing(api.subscribe(store, "by_stream", "s")) as events:

@@ -6,13 +6,15 @@ import asyncio
 import contextlib
 import inspect
 import threading
+from collections import deque
 from collections.abc import AsyncGenerator, Callable, Coroutine, Iterator
-from concurrent.futures import Future
+from concurrent.futures import CancelledError, Future
 from functools import wraps
 from types import TracebackType
 from typing import Any, Final, Generic, Self, TypeVar
 
 from gater.api.gater_api import GaterApi
+from gater.model.errors import GaterError, StoreUnavailableError
 
 Item = TypeVar("Item")
 
@@ -21,17 +23,37 @@ MOST_AHEAD: Final = 1_000
 
 
 class LoopThread:
-    """An event loop that runs in a thread until it is stopped."""
+    """An event loop that runs in a thread until it is stopped; what is asked of it later is refused."""
 
     def __init__(self) -> None:
-        self.loop = _new_loop()
-        self._thread = threading.Thread(target=self.loop.run_forever, name="gater-loop", daemon=True)
+        self._loop = _new_loop()
+        self._gate = threading.Lock()
+        self._stopped = False
         self._followed: set[Future[None]] = set()
+        self._thread = threading.Thread(target=self._run, name="gater-loop", daemon=True)
         self._thread.start()
+
+    def _run(self) -> None:
+        loop = self._loop
+        asyncio.set_event_loop(loop)
+        try:
+            loop.run_forever()
+        finally:
+            loop.run_until_complete(_cancel_tasks())
+            loop.run_until_complete(loop.shutdown_asyncgens())
+            loop.run_until_complete(loop.shutdown_default_executor())
+            loop.close()
+
+    def _begin(self, work: Coroutine[Any, Any, Item]) -> Future[Item]:
+        with self._gate:
+            if not self._stopped:
+                return asyncio.run_coroutine_threadsafe(work, self._loop)
+        work.close()
+        raise StoreUnavailableError(reason="the API was closed")
 
     def follow(self, work: Coroutine[Any, Any, None]) -> Future[None]:
         """Run a coroutine beside everything else, until it ends or the thread is to stop."""
-        future = asyncio.run_coroutine_threadsafe(work, self.loop)
+        future = self._begin(work)
         self._followed.add(future)
         future.add_done_callback(self._followed.discard)
         return future
@@ -42,24 +64,42 @@ class LoopThread:
             future.cancel()
 
     def run(self, work: Coroutine[Any, Any, Item]) -> Item:
-        """The result of a coroutine that runs on the loop; cancelled when the waiting thread is interrupted."""
+        """The result of a coroutine that runs on the loop; cancelled when the waiting thread is interrupted.
+
+        Raises StoreUnavailableError when the thread was stopped, or is before the coroutine has ended.
+        """
         if threading.current_thread() is self._thread:
             work.close()
             raise RuntimeError("the blocking API cannot be used on its own event loop")
-        future: Future[Item] = asyncio.run_coroutine_threadsafe(work, self.loop)
+        future = self._begin(work)
         try:
             return future.result()
+        except CancelledError:
+            raise StoreUnavailableError(reason="the API was closed") from None
         except BaseException:
             future.cancel()
             raise
 
+    def call(self, function: Callable[[], object]) -> None:
+        """Have a function called on the loop, unless that was stopped."""
+        with self._gate:
+            if not self._stopped:
+                self._loop.call_soon_threadsafe(function)
+
     def stop(self) -> None:
-        """End the thread and close the loop."""
-        if self.loop.is_closed():
-            return
-        self.loop.call_soon_threadsafe(self.loop.stop)
+        """End what still runs, and the thread."""
+        with self._gate:
+            if not self._stopped:
+                self._stopped = True
+                self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
-        self.loop.close()
+
+
+async def _cancel_tasks() -> None:
+    tasks = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
 
 
 def _new_loop() -> asyncio.AbstractEventLoop:
@@ -70,72 +110,95 @@ def _new_loop() -> asyncio.AbstractEventLoop:
     return uvloop.new_event_loop()
 
 
+class _Channel(Generic[Item]):
+    """Where the items of an async generator wait for the threads that read them."""
+
+    def __init__(self) -> None:
+        self.changed = threading.Condition()
+        self.ready: deque[Item] = deque()
+        self.room = asyncio.Event()
+        self.error: BaseException | None = None
+        self.ended = False
+
+    async def fill(self, items: AsyncGenerator[Item, None]) -> None:
+        """Take in the items, never more than MOST_AHEAD unread ones, until they or the readers end."""
+        try:
+            async with contextlib.aclosing(items):
+                async for item in items:
+                    if self._put(item):
+                        self.room.clear()
+                        await self.room.wait()
+        except Exception as error:
+            self.error = error
+            raise
+        finally:
+            self.end()
+
+    def _put(self, item: Item) -> bool:
+        with self.changed:
+            if not self.ended:
+                self.ready.append(item)
+                self.changed.notify()
+            return len(self.ready) >= MOST_AHEAD
+
+    def end(self) -> None:
+        """There will be no more items; who waits for one is told."""
+        with self.changed:
+            self.ended = True
+            self.changed.notify_all()
+
+
 class BlockingIterator(Generic[Item]):
-    """The items of an async generator, fetched a bounded number ahead; closing it ends the generator."""
+    """The items of an async generator, fetched a bounded number ahead; any thread may read or close it.
+
+    Closing it, or forgetting it, ends the generator.
+    """
 
     def __init__(self, thread: LoopThread, items: AsyncGenerator[Item, None]) -> None:
         self._thread = thread
         self._items = items
-        self._ready: list[Item] = []
-        self._taken: list[Item] = []
-        self._changed = threading.Condition()
-        self._room = asyncio.Event()
-        self._error: BaseException | None = None
-        self._ended = False
-        self._pump: Future[None] | None = None
+        self._taken: deque[Item] = deque()
+        # What fetches holds the channel, not this object: so it can be forgotten.
+        self._channel: _Channel[Item] = _Channel()
+        self._fetching: Future[None] | None = None
 
     def __iter__(self) -> Iterator[Item]:
         return self
 
     def __next__(self) -> Item:
-        if not self._taken:
-            self._take()
-        return self._taken.pop()
+        while True:
+            try:
+                return self._taken.popleft()
+            except IndexError:
+                self._take()
 
     def _take(self) -> None:
-        if self._pump is None:
-            self._pump = self._thread.follow(self._fetch())
-        with self._changed:
-            while not self._ready and not self._ended:
-                self._changed.wait()
-            if not self._ready:
-                if self._error is not None:
-                    raise self._error
+        channel = self._channel
+        with channel.changed:
+            if self._fetching is None and not channel.ended:
+                self._fetching = self._thread.follow(channel.fill(self._items))
+            while not channel.ready and not channel.ended and not self._taken:
+                channel.changed.wait()
+            if self._taken:  # another thread was quicker
+                return
+            if not channel.ready:
+                if channel.error is not None:
+                    raise channel.error.again() if isinstance(channel.error, GaterError) else channel.error
                 raise StopIteration
-            self._taken, self._ready = self._ready[::-1], []
-        if not self._ended:
-            with contextlib.suppress(RuntimeError):  # the loop has stopped: then the end has been noted, too
-                self._thread.loop.call_soon_threadsafe(self._room.set)
-
-    async def _fetch(self) -> None:
-        try:
-            async with contextlib.aclosing(self._items) as items:
-                async for item in items:
-                    with self._changed:
-                        self._ready.append(item)
-                        full = len(self._ready) >= MOST_AHEAD
-                        self._changed.notify()
-                    if full:
-                        self._room.clear()
-                        await self._room.wait()
-        except BaseException as error:
-            self._error = None if isinstance(error, asyncio.CancelledError) else error
-            if self._error is None:
-                raise
-        finally:
-            with self._changed:
-                self._ended = True
-                self._changed.notify()
+            self._taken, channel.ready = channel.ready, deque()
+            channel.changed.notify_all()
+        if not channel.ended:
+            self._thread.call(channel.room.set)
 
     def close(self) -> None:
         """End the generator; the iterator has no more items then."""
-        with self._changed:
-            self._ready.clear()
+        channel = self._channel
+        with channel.changed:
+            channel.ready.clear()
             self._taken.clear()
-        if self._pump is None:
-            self._ended = True
-        else:
-            self._pump.cancel()
+            channel.end()
+        if self._fetching is not None:
+            self._fetching.cancel()
 
     def __enter__(self) -> Self:
         return self
@@ -144,8 +207,7 @@ class BlockingIterator(Generic[Item]):
         self.close()
 
     def __del__(self) -> None:
-        if not self._ended:
-            self.close()
+        self.close()
 
 
 class BlockingGaterApi:
@@ -157,6 +219,8 @@ class BlockingGaterApi:
     def __init__(self, opening: contextlib.AbstractAsyncContextManager[GaterApi]) -> None:
         self._thread = LoopThread()
         self._opening = opening
+        self._closing = threading.Lock()
+        self._closed = False
         try:
             self._api = self._thread.run(opening.__aenter__())
         except BaseException:
@@ -165,7 +229,10 @@ class BlockingGaterApi:
 
     def close(self) -> None:
         """Let go of connections, or in process of the stores, after what is under way is done."""
-        if not self._thread.loop.is_closed():
+        with self._closing:
+            if self._closed:
+                return
+            self._closed = True
             self._thread.drop_followed()
             try:
                 self._thread.run(self._opening.__aexit__(None, None, None))

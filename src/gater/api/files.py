@@ -4,31 +4,44 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO, TypeVar
 
 from gater.model.errors import AlreadyExistsError, InvalidArgumentError
 
+Result = TypeVar("Result")
+
+
+async def to_the_end(function: Callable[..., Result], *arguments: Any) -> Result:
+    """The result of a function that runs in a thread; who is cancelled meanwhile waits until it has ended."""
+    work = asyncio.ensure_future(asyncio.to_thread(function, *arguments))
+    try:
+        return await asyncio.shield(work)
+    except asyncio.CancelledError:
+        await asyncio.wait([work])
+        if not work.cancelled():
+            work.exception()
+        raise
+
 
 async def write_chunks(chunks: AsyncIterator[bytes], path: str | os.PathLike[str]) -> int:
-    """Write the chunks to a new file at `path`, fsynced and renamed into place; returns its size in bytes.
+    """Write the chunks to a new file at `path`, fsynced and put there whole; returns its size in bytes.
 
     Raises AlreadyExistsError when the path is taken, InvalidArgumentError when it cannot be written.
     """
     target = Path(path)
-    partial = target.with_name(target.name + ".partial")
+    partial = _PartialFile(target)
     size = 0
     try:
-        file = await asyncio.to_thread(_create, partial, target)
         try:
+            await to_the_end(partial.create)
             async for chunk in chunks:
-                await asyncio.to_thread(file.write, chunk)
+                await to_the_end(partial.write, chunk)
                 size += len(chunk)
-            await asyncio.to_thread(_publish, file, partial, target)
+            await to_the_end(partial.publish)
         finally:
-            file.close()
-            await asyncio.to_thread(partial.unlink, missing_ok=True)
+            await to_the_end(partial.discard)
     except FileExistsError:
         raise AlreadyExistsError("file", str(target)) from None
     except OSError as error:
@@ -36,14 +49,32 @@ async def write_chunks(chunks: AsyncIterator[bytes], path: str | os.PathLike[str
     return size
 
 
-def _create(partial: Path, target: Path) -> BinaryIO:
-    if target.exists():
-        raise FileExistsError
-    return partial.open("xb")
+class _PartialFile:
+    """A file beside its place, until it is whole."""
 
+    def __init__(self, target: Path) -> None:
+        self._target = target
+        self._path = target.with_name(target.name + ".partial")
+        self._file: BinaryIO | None = None
 
-def _publish(file: BinaryIO, partial: Path, target: Path) -> None:
-    file.flush()
-    os.fsync(file.fileno())
-    # A link, unlike a rename, never replaces a file that has appeared meanwhile.
-    os.link(partial, target)
+    def create(self) -> None:
+        if self._target.exists():
+            raise FileExistsError
+        self._file = self._path.open("xb")
+
+    def write(self, chunk: bytes) -> None:
+        assert self._file is not None
+        self._file.write(chunk)
+
+    def publish(self) -> None:
+        assert self._file is not None
+        self._file.flush()
+        os.fsync(self._file.fileno())
+        # A link, unlike a rename, never replaces a file that has appeared meanwhile.
+        os.link(self._path, self._target)
+
+    def discard(self) -> None:
+        """Remove what is beside the place, if this object has put it there."""
+        if self._file is not None:
+            self._file.close()
+            self._path.unlink(missing_ok=True)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
+from contextlib import aclosing
 from os import PathLike
 from types import TracebackType
 from typing import Any, Self
@@ -24,7 +25,7 @@ from gater.api.arguments import (
 )
 from gater.api.caller import Caller
 from gater.api.files import write_chunks
-from gater.api.resuming import resumed
+from gater.api.resuming import persistently, resumed
 from gater.model.commands import StreamGuard, StreamWrite, WriteResult
 from gater.model.events import Event, EventLike, encode_events
 from gater.model.expected_version import ANY, parse_expected_version
@@ -359,8 +360,11 @@ class GaterApi:
         up: it goes on from the store's file. After a lost connection it resumes behind the last event yielded.
         """
         stream_id = by_stream_selector(type, selector)
-        begin = start_from if start_from == LIVE else check_start_version(start_from)
-        store = check_store_id(store)
+        is_live = isinstance(start_from, int) and start_from == LIVE
+        store, begin = check_store_id(store), LIVE if is_live else check_start_version(start_from)
+        if is_live and self._caller.resumes:
+            # Where it begins must be known when the connection is lost before the first event.
+            begin = await persistently(self._caller, op.LiveStart(store, type, selector))
 
         def rest(last: Event | None) -> op.SubscribeOperation:
             if last is None:
@@ -383,5 +387,5 @@ class GaterApi:
 
         The copy is taken while the store works. It is a store file: put it in a data folder as `NAME.db`.
         """
-        chunks: AsyncIterator[bytes] = self._caller.stream(op.BackupStore(check_store_id(store)))
-        return await write_chunks(chunks, path)
+        async with aclosing(self._caller.stream(op.BackupStore(check_store_id(store)))) as chunks:
+            return await write_chunks(chunks, path)

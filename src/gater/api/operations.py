@@ -265,6 +265,16 @@ class ListSnapshots(Operation[SnapshotPage], frozen=True, array_like=True):
     limit: int = 100
 
 
+class LiveStart(Operation[int], frozen=True, array_like=True):
+    """The `start_from` of a subscription that is to begin with what is committed from now on."""
+
+    name = "live_start"
+    answer = int
+    store: str
+    kind: str
+    selector: str
+
+
 class SubscribeOperation(StreamingOperation[list[Event]], frozen=True, array_like=True):
     """Events from `start_from` on, then the new ones as they are committed (an empty page: caught up).
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import AsyncGenerator, Callable
-from typing import Final
+from typing import Final, TypeVar
 
 from gater.api.caller import Caller
-from gater.api.operations import StreamingOperation
+from gater.api.operations import Operation, StreamingOperation
 from gater.model.errors import TransientError
 from gater.model.events import Event
+
+Answer = TypeVar("Answer")
 
 FIRST_DELAY: Final = 0.1
 LONGEST_DELAY: Final = 5.0
@@ -46,6 +48,22 @@ async def resumed(
                 raise
         finally:
             await stream.aclose()
+        await asyncio.sleep(backoff(failures))
+
+
+async def persistently(caller: Caller, operation: Operation[Answer]) -> Answer:
+    """The answer of an operation, asked for again, with backoff, as often as it does not get through.
+
+    Raises the TransientError when the caller does not resume.
+    """
+    failures = 0
+    while True:
+        try:
+            return await caller.call(operation)
+        except TransientError:
+            failures += 1
+            if not caller.resumes:
+                raise
         await asyncio.sleep(backoff(failures))
 
 

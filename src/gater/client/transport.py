@@ -19,7 +19,7 @@ from gater.wire.message_listener import MessageListener
 from gater.wire.terms import FULL_BUNDLE_BYTES, LARGEST_SERVER_MESSAGE, largest_request, read_limits
 
 FULL_BUNDLE_FRAMES: Final = 32
-"""Frames after which a bundle is sent at once, so that the server begins while more are being written."""
+"""Frames at which a bundle is sent at once: the server works on them while the next are written."""
 CLOSE_SECONDS: Final = 2.0
 """How long a server may take to answer a closing handshake."""
 

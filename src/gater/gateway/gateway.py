@@ -64,6 +64,7 @@ class Gateway:
             op.ReadAll: self._reading(reads.read_all),
             op.GetVersion: self._reading(reads.get_version),
             op.GetStreams: self._reading(reads.get_streams),
+            op.LiveStart: self._reading(reads.live_start),
             op.ReadSnapshot: self._reading(reads.read_snapshot),
             op.ListSnapshots: self._reading(reads.list_snapshots),
             op.GetStoreStatus: lambda operation, done: done(self._status(operation.store), None),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from gater.api import operations as op
-from gater.api.arguments import check_count, check_position, check_start_version
+from gater.api.arguments import by_stream_selector, check_count, check_position, check_start_version
 from gater.model.errors import NotFoundError
 from gater.model.snapshots import check_snapshot_version
 from gater.store.store import Store
@@ -55,6 +55,12 @@ def list_snapshots(store: Store, operation: op.ListSnapshots) -> Any:
     if operation.after is not None:
         check_snapshot_version(operation.after[2])
     return store.reader.snapshots(operation.source_uuid, operation.stream_uuid, operation.after, limit)
+
+
+def live_start(store: Store, operation: op.LiveStart) -> int:
+    """The position, or the version of one stream, that comes next."""
+    stream_id = by_stream_selector(operation.kind, operation.selector)
+    return (store.tail.position if stream_id is None else store.reader.version(stream_id)) + 1
 
 
 async def reached(store: Store, position: int) -> None:

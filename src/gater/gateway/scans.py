@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import tempfile
 from collections.abc import AsyncGenerator
 from pathlib import Path
-from typing import Final
+from typing import BinaryIO, Final
 
 import apsw
 
 from gater.api import operations as op
 from gater.api.arguments import LIVE, by_stream_selector, check_count, check_position, check_start_version
+from gater.api.files import to_the_end
 from gater.gateway.reads import reached
+from gater.gateway.stores import BACKUP_FOLDER
+from gater.model.errors import StoreUnavailableError
 from gater.model.limits import PAGE_EVENTS
 from gater.store.machine import EventRow
 from gater.store.reader import Page
@@ -103,15 +105,20 @@ async def subscribe(store: Store, operation: op.SubscribeOperation) -> AsyncGene
 
 async def backup(store: Store, folder: Path) -> AsyncGenerator[bytes, None]:
     """A consistent copy of a store's file, in chunks; the copy lies in the data folder while it is sent."""
-    with contextlib.ExitStack() as cleanup:
-        work = await asyncio.to_thread(_work_folder, folder)
-        cleanup.enter_context(work)
-        copy = Path(work.name) / "copy"
-        await store.copy_to(copy)
-        file = cleanup.enter_context(await asyncio.to_thread(copy.open, "rb"))
-        while chunk := await asyncio.to_thread(file.read, CHUNK_BYTES):
-            yield chunk
+    try:
+        with _work_folder(folder) as work:
+            copy = Path(work) / "copy"
+            await store.copy_to(copy)
+            with _opened(copy) as file:
+                while chunk := await to_the_end(file.read, CHUNK_BYTES):
+                    yield chunk
+    except OSError as error:
+        raise StoreUnavailableError(store.id, f"no backup can be made: {error.strerror}") from error
 
 
 def _work_folder(folder: Path) -> tempfile.TemporaryDirectory[str]:
-    return tempfile.TemporaryDirectory(prefix=".backup-", dir=folder if folder.is_dir() else None)
+    return tempfile.TemporaryDirectory(prefix=BACKUP_FOLDER, dir=folder if folder.is_dir() else None)
+
+
+def _opened(copy: Path) -> BinaryIO:
+    return copy.open("rb")

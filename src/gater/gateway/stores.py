@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import shutil
 from pathlib import Path
+from typing import Final
 
 from gater.model.errors import AlreadyExistsError, GaterError, MisconfiguredError, StoreCorruptError, StoreNotFoundError
 from gater.model.identifiers import check_store_id
@@ -13,6 +15,9 @@ from gater.model.limits import Limits
 from gater.model.stores import StoreConfig
 from gater.store.opening import StoreFiles, stores_in
 from gater.store.store import Store, new_config, open_file_store, open_memory_store
+
+BACKUP_FOLDER: Final = ".backup-"
+"""What the names of folders begin with that hold a backup while it is sent."""
 
 log = logging.getLogger(__name__)
 
@@ -64,6 +69,7 @@ class Stores:
             await asyncio.to_thread(self.folder.mkdir, parents=True, exist_ok=True)
         except OSError as error:
             raise MisconfiguredError("data_dir", f"{self.folder}: {error.strerror}") from error
+        await asyncio.to_thread(_remove_unfinished_backups, self.folder)
         for name in stores_in(self.folder):
             try:
                 self._open[name] = await open_file_store(self.folder, name, self._limits)
@@ -114,3 +120,13 @@ class Stores:
         for store in list(self._open.values()):
             await store.close()
         self._open.clear()
+
+
+def _remove_unfinished_backups(folder: Path) -> None:
+    """Remove what a process that was killed has left of its backups."""
+    for left in folder.glob(f"{BACKUP_FOLDER}*"):
+        shutil.rmtree(left, onerror=_not_removed)
+
+
+def _not_removed(function: object, path: str, error: object) -> None:
+    log.warning("what is left of a backup cannot be removed", extra={"path": path, "reason": str(error)})

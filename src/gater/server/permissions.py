@@ -43,7 +43,7 @@ def _listed(operation: op.GetStreams) -> Iterable[str]:
     return (operation.prefix,)
 
 
-def _subscribed(operation: op.SubscribeOperation) -> Iterable[str]:
+def _subscribed(operation: op.SubscribeOperation | op.LiveStart) -> Iterable[str]:
     return (by_stream_selector(operation.kind, operation.selector) or "",)
 
 
@@ -76,6 +76,7 @@ PERMISSIONS: Final[dict[str, Permission]] = {
     "read_snapshot": Permission("read", _snapshot_key),
     "delete_snapshot": Permission("append", _snapshot_key),
     "list_snapshots": Permission("read", _snapshot_key),
+    "live_start": Permission("subscribe", _subscribed),
     "subscribe": Permission("subscribe", _subscribed),
     "verify": Permission("admin", _whole_store),
     "backup": Permission("admin", _whole_store),

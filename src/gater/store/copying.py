@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 
 import apsw
 
-from gater.model.errors import StoreCorruptError
+from gater.model.errors import StoreCorruptError, StoreUnavailableError
 from gater.store import queries
 from gater.store.connection import CHECKSUM_BYTES, SCAN_CACHE_KIB, open_file, translated
 
 
-def copy_file(source: Path, target: Path, store: str) -> None:
-    """Write a consistent copy of a store's file, checksums included, while it is in use."""
+def copy_file(source: Path, target: Path, store: str, given_up: threading.Event) -> None:
+    """Write a consistent copy of a store's file, checksums included, while it is in use.
+
+    Raises StoreUnavailableError when it is `given_up` meanwhile.
+    """
     with translated(store):
         reading = open_file(source, read_only=True, cache_kib=SCAN_CACHE_KIB)
         try:
             writing = open_file(target, create=True, cache_kib=SCAN_CACHE_KIB)
             try:
-                _copy(reading, writing)
+                _copy(reading, writing, store, given_up)
                 if writing.reserve_bytes("main", -1) != CHECKSUM_BYTES:
                     raise StoreCorruptError(store, "the copy lost its checksums")
             finally:
@@ -27,9 +31,11 @@ def copy_file(source: Path, target: Path, store: str) -> None:
             reading.close()
 
 
-def _copy(reading: apsw.Connection, writing: apsw.Connection) -> None:
+def _copy(reading: apsw.Connection, writing: apsw.Connection, store: str, given_up: threading.Event) -> None:
     with writing.backup("main", reading, "main") as backup:
         while not backup.done:
+            if given_up.is_set():
+                raise StoreUnavailableError(store, "the copy was given up")
             backup.step(4_096)
     writing.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
     writing.pragma("journal_mode", "delete")

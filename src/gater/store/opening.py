@@ -32,6 +32,11 @@ SCHEMA_VERSION: Final = 1
 MIGRATIONS: Final[dict[int, Callable[[apsw.Connection], None]]] = {}
 """By the schema version they start from: the step to the next; each runs in one transaction."""
 
+_HEADER_BYTES: Final = 100
+_MARK_AT: Final = 68
+"""Where SQLite keeps the application id."""
+_PAGE_BYTES: Final = 4_096
+
 FULL_CHECK_BYTES: Final = 64 << 20
 """Files up to this size are read whole, and so checked whole, each time they are opened."""
 
@@ -141,6 +146,8 @@ def open_store(files: StoreFiles, watermark: Watermark) -> apsw.Connection:
     Raises StoreNotFoundError (making the file was cut short before anything was in it), StoreCorruptError,
     MisconfiguredError (a store of a newer Gater), StoreUnavailableError.
     """
+    if _is_foreign(files):
+        raise StoreCorruptError(files.store, f"{files.database} is not a store's file")
     with translated(files.store), contextlib.ExitStack() as undo:
         connection = open_file(files.database, cache_kib=WRITER_CACHE_KIB)
         undo.callback(connection.close)
@@ -157,6 +164,21 @@ def open_store(files: StoreFiles, watermark: Watermark) -> apsw.Connection:
         _check_content(connection, files)
         undo.pop_all()
         return connection
+
+
+def _is_foreign(files: StoreFiles) -> bool:
+    """Whether another program made this file, which opening it as a store would change."""
+    try:
+        with files.database.open("rb") as file:
+            header = file.read(_HEADER_BYTES)
+    except OSError as error:
+        raise StoreUnavailableError(files.store, f"{files.database}: {error.strerror}") from error
+    mark = int.from_bytes(header[_MARK_AT : _MARK_AT + 4], "big")
+    if mark == APPLICATION_ID or len(header) < _HEADER_BYTES:
+        return False
+    # As long as a store's making is not finished, there is one page without a mark, and the rest is in the log.
+    unfinished = files.database.stat().st_size <= _PAGE_BYTES or files.log.exists()
+    return mark != 0 or not unfinished
 
 
 def _prepare_log(connection: apsw.Connection, files: StoreFiles) -> None:

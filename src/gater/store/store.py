@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import threading
 import time
 from collections.abc import Sequence
 from functools import partial
@@ -117,8 +118,19 @@ class Store:
         """Write a consistent copy to a new file."""
         if self._files is None:
             copying.copy_memory(self._connection, target, self.id)
-        else:
-            await asyncio.to_thread(copying.copy_file, self._files.database, target, self.id)
+            return
+        given_up = threading.Event()
+        work = asyncio.ensure_future(
+            asyncio.to_thread(copying.copy_file, self._files.database, target, self.id, given_up)
+        )
+        try:
+            await asyncio.shield(work)
+        except asyncio.CancelledError:
+            # The caller will clear up behind the copy: not before it has ended.
+            given_up.set()
+            await asyncio.wait([work])
+            work.exception()
+            raise
 
     async def close(self, *, remove: bool = False) -> None:
         """Answer what was accepted and close the files; with `remove` delete them."""

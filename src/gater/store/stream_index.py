@@ -8,6 +8,7 @@ when the store is opened.
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from typing import Any, Final
 
 import apsw
@@ -29,7 +30,8 @@ class StreamIndex:
 
     def __init__(self, connection: apsw.Connection, position: int) -> None:
         self._connection = connection
-        self._unwritten: dict[int, list[int]] = {}
+        # An OrderedDict, for it finds its first entry at once, however many were taken from its front.
+        self._unwritten: OrderedDict[int, list[int]] = OrderedDict()
         """By stream number, the one that has waited longest first: version, position and count of each run, flat."""
         self._count = 0
         self._ripe: list[int] = []

@@ -8,6 +8,7 @@ from collections.abc import AsyncGenerator
 import apsw
 
 from gater.model.errors import StoreUnavailableError
+from gater.model.expected_version import LARGEST_VERSION
 from gater.model.limits import PAGE_EVENTS
 from gater.store.machine import EventRow
 from gater.store.reader import Page
@@ -83,6 +84,7 @@ def _version(store: Store, stream_id: str) -> int:
 
 def _read_stream(store: Store, stream_id: str, start: int) -> list[EventRow]:
     try:
-        return store.reader.read_stream(stream_id, start, PAGE_EVENTS, False).events
+        # A page of events, however many versions were truncated before them.
+        return store.reader.read_stream(stream_id, start, LARGEST_VERSION, False).events
     except apsw.Error as error:
         raise store.read_error(error) from error

@@ -1,0 +1,46 @@
+"""Calling a gateway as a server does: with operations as values."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from gater.api.operations import Operation
+from gater.gateway.gateway import Gateway
+from gater.model.limits import Limits
+from gater.store.log import settle
+
+
+@asynccontextmanager
+async def in_memory(*stores: str, limits: Limits | None = None) -> AsyncGenerator[Gateway, None]:
+    """A gateway whose stores live in memory."""
+    gateway = Gateway(Path("unused"), limits=limits, memory=True)
+    await gateway.start()
+    try:
+        await gateway.ensure_stores(stores)
+        yield gateway
+    finally:
+        await gateway.close()
+
+
+@asynccontextmanager
+async def on_files(folder: Path, *stores: str, limits: Limits | None = None) -> AsyncGenerator[Gateway, None]:
+    """A gateway whose stores are files."""
+    gateway = Gateway(folder, limits=limits)
+    await gateway.start()
+    try:
+        await gateway.ensure_stores(stores)
+        yield gateway
+    finally:
+        await gateway.close()
+
+
+def answer(gateway: Gateway, operation: Operation[Any]) -> asyncio.Future[Any]:
+    """The answer of an operation, asked for at once."""
+    future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+    gateway.dispatch(operation, partial(settle, future))
+    return future
