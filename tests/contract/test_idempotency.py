@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 import pytest
 
@@ -78,7 +79,6 @@ async def test_two_appends_that_stand_next_to_each_other_repeat_as_one(api: Gate
     assert (result.version, result.position) == (3, 5)
 
 
-@pytest.mark.parametrize("form", [ANY, STREAM_EXISTS, 2, NO_STREAM])
 @pytest.mark.parametrize(
     "pick",
     [
@@ -90,11 +90,12 @@ async def test_two_appends_that_stand_next_to_each_other_repeat_as_one(api: Gate
         pytest.param(lambda old, new: [*old, old[0]], id="all, and one twice"),
     ],
 )
-async def test_a_partial_repeat_is_refused(api: GaterApi, store: str, form: int, pick: object) -> None:
+async def test_a_partial_repeat_is_refused(api: GaterApi, store: str, pick: Any) -> None:
     old, new = numbered(3), numbered(2, first=3)
     await append(api, store, "s", old)
-    with refused(DuplicateEventError, stream_id="s"):
-        await append(api, store, "s", pick(old, new), form)  # type: ignore[operator]
+    for form in (ANY, STREAM_EXISTS, 2, NO_STREAM):
+        with refused(DuplicateEventError, stream_id="s"):
+            await append(api, store, "s", pick(old, new), form)
     assert await api.get_version(store, "s") == 2
 
 

@@ -154,8 +154,9 @@ class GaterApi:
         after_position: int = 0,
     ) -> AsyncGenerator[Event, None]:
         """The events of a stream, oldest first, fetched as they are asked for (`count` None: to the end)."""
-        async for event in self._scan_stream(store, stream_id, start_version, count, False, after_position):
-            yield event
+        async with aclosing(self._scan_stream(store, stream_id, start_version, count, False, after_position)) as events:
+            async for event in events:
+                yield event
 
     async def stream_backward(
         self,
@@ -167,8 +168,9 @@ class GaterApi:
         after_position: int = 0,
     ) -> AsyncGenerator[Event, None]:
         """The events of a stream, newest first, from `start_version` down (None: from the last)."""
-        async for event in self._scan_stream(store, stream_id, start_version, count, True, after_position):
-            yield event
+        async with aclosing(self._scan_stream(store, stream_id, start_version, count, True, after_position)) as events:
+            async for event in events:
+                yield event
 
     async def _scan_stream(
         self,
@@ -184,19 +186,23 @@ class GaterApi:
         step = -1 if backward else 1
         store, stream_id = check_store_id(store), check_name(stream_id, "stream_id")
 
+        given = 0
+
         def rest(last: Event | None) -> op.ScanStream | None:
             """What is still to be read after `last`; None when that is nothing."""
             if last is None:
                 return op.ScanStream(store, stream_id, start, left, backward, check_position(after_position))
             begin = last.version + step
-            remaining = None if left is None or start is None else left - abs(begin - start)
+            remaining = None if left is None else left - (given if start is None else abs(begin - start))
             if begin < 0 or (remaining is not None and remaining < 1):
                 return None
             return op.ScanStream(store, stream_id, begin, remaining, backward)
 
-        async for page in resumed(self._caller, rest):
-            for event in page:
-                yield event
+        async with aclosing(resumed(self._caller, rest)) as pages:
+            async for page in pages:
+                given += len(page)
+                for event in page:
+                    yield event
 
     async def read_all(
         self,
@@ -234,9 +240,10 @@ class GaterApi:
         def rest(last: Event | None) -> op.ScanAll:
             return op.ScanAll(store, last.position if last else begin, backward, check_position(after_position))
 
-        async for page in resumed(self._caller, rest):
-            for event in page:
-                yield event
+        async with aclosing(resumed(self._caller, rest)) as pages:
+            async for page in pages:
+                for event in page:
+                    yield event
 
     async def get_version(self, store: str, stream_id: str, *, after_position: int = 0) -> int:
         """The version of a stream's last event; -1 for a stream that was never written to."""
@@ -372,9 +379,10 @@ class GaterApi:
             reached = last.position if stream_id is None else last.version
             return op.SubscribeOperation(store, type, selector, reached + 1)
 
-        async for page in resumed(self._caller, rest, endless=True):
-            for event in page:
-                yield event
+        async with aclosing(resumed(self._caller, rest, endless=True)) as pages:
+            async for page in pages:
+                for event in page:
+                    yield event
 
     # --- consistency ---
 

@@ -124,7 +124,7 @@ async def test_a_subscription_is_more_patient_than_a_read() -> None:
 
 
 async def test_failures_are_counted_in_a_row() -> None:
-    caller = Flaky(40, [*[0] * (MOST_TRIES - 1), 1] * 3)
+    caller = Flaky(40, [*[0] * (MOST_TRIES - 2), 1] * 3)
     assert await everything(GaterApi(caller).stream_all("s")) == list(range(40))
 
 
@@ -149,11 +149,17 @@ async def test_who_does_not_resume_is_told_at_once() -> None:
 
 
 async def test_every_stream_is_closed_at_its_source() -> None:
-    caller = Flaky(10, [1, 1])
-    async with aclosing(GaterApi(caller).subscribe("s")) as events:
-        for _ in range(5):
-            await anext(events)
-    assert caller.closed == len(caller.opened) == 3
+    for read in (
+        lambda api: api.subscribe("s"),
+        lambda api: api.stream_all("s"),
+        lambda api: api.stream_forward("s", "a"),
+        lambda api: api.stream_backward("s", "a"),
+    ):
+        caller = Flaky(10, [1, 1])
+        async with aclosing(read(GaterApi(caller))) as events:
+            for _ in range(5):
+                await anext(events)
+        assert caller.closed == len(caller.opened) == 3
 
 
 async def test_a_live_subscription_that_breaks_before_its_first_event_misses_nothing() -> None:
