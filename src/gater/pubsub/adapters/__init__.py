@@ -1,0 +1,1 @@
+"""Ways of carrying messages to other processes and from them."""

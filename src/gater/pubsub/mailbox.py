@@ -1,0 +1,177 @@
+"""What waits for one subscriber: a bounded queue that says what happens at its bound."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from contextlib import suppress
+from typing import Any
+
+import msgspec
+
+from gater.model.errors import InvalidArgumentError, OverloadedError
+from gater.pubsub.instances import HARD_BOUND_FACTOR, Instance, Overflow
+
+
+class Message(msgspec.Struct, frozen=True):
+    """What was published: any value, as it was given, under a topic of an instance.
+
+    All subscribers are given the same body: who changes it changes it for the others.
+    """
+
+    topic: str
+    body: Any
+    instance: Instance
+
+
+class Ledger:
+    """What one instance has counted since it began, and which of its mailboxes are not empty."""
+
+    __slots__ = (
+        "backlog",
+        "delivered",
+        "disconnected",
+        "dropped",
+        "failed_callbacks",
+        "news",
+        "overflows",
+        "published",
+    )
+
+    def __init__(self) -> None:
+        self.published = 0
+        self.delivered = 0
+        self.dropped = 0
+        self.failed_callbacks = 0
+        self.overflows = 0
+        self.disconnected = 0
+        self.backlog: dict[Mailbox, None] = {}
+        self.news: list[Mailbox] = []
+        """Mailboxes that have passed a bound, of which nobody was told yet."""
+
+
+class Mailbox:
+    """The queue of one subscriber; it belongs to the event loop."""
+
+    __slots__ = (
+        "_bound",
+        "_hard_bound",
+        "_ledger",
+        "_limit",
+        "_overflow",
+        "_waiter",
+        "delivered",
+        "dropped",
+        "failure",
+        "high_water",
+        "is_open",
+        "pattern",
+        "queue",
+    )
+
+    def __init__(self, pattern: str, bound: int, overflow: Overflow, ledger: Ledger) -> None:
+        self.pattern = pattern
+        self.queue: deque[Message] = deque()
+        self.is_open = True
+        """Whether more may come."""
+        self.failure: OverloadedError | None = None
+        """Why nothing more comes, when that is not what the subscriber wanted."""
+        self.delivered = 0
+        self.dropped = 0
+        self.high_water = 0
+        self._bound = bound
+        self._hard_bound = bound * HARD_BOUND_FACTOR
+        self._overflow = overflow
+        self._limit = bound
+        """The depth at which something is to be done before the next message: it depends on what was done before."""
+        self._ledger = ledger
+        self._waiter: asyncio.Future[None] | None = None
+
+    def put(self, message: Message) -> bool:
+        """Keep a message and wake who waits for it; False when it was not taken, as the mailbox is closed (now)."""
+        queue = self.queue
+        if not self.is_open or (len(queue) >= self._limit and not self._make_room()):
+            return False
+        queue.append(message)
+        self.delivered += 1
+        depth = len(queue)
+        if depth > self.high_water:
+            self.high_water = depth
+        if depth == 1:
+            self._ledger.backlog[self] = None
+        if self._waiter is not None:
+            self._wake()
+        return True
+
+    def _make_room(self) -> bool:
+        ledger = self._ledger
+        if self._overflow is Overflow.DROP_OLDEST:
+            self.queue.popleft()
+            self.dropped += 1
+            ledger.dropped += 1
+            return True
+        ledger.news.append(self)
+        if len(self.queue) < self._hard_bound:
+            self._limit = self._hard_bound
+            ledger.overflows += 1
+            return True
+        self.failure = OverloadedError(f"subscription to {self.pattern}", self._hard_bound)
+        ledger.disconnected += 1
+        self.end()
+        return False
+
+    def pop(self) -> Message:
+        """The oldest message, which must be there."""
+        message = self.queue.popleft()
+        if not self.queue:
+            self._caught_up()
+        return message
+
+    def take(self) -> list[Message]:
+        """All that waits, oldest first."""
+        messages = list(self.queue)
+        self.queue.clear()
+        self._caught_up()
+        return messages
+
+    def _caught_up(self) -> None:
+        self._ledger.backlog.pop(self, None)
+        self._limit = self._bound
+
+    async def wait(self) -> bool:
+        """Return True when a message waits, False when none will come; raises `failure` when that is why.
+
+        One task waits at a time: InvalidArgumentError for another.
+        """
+        while not self.queue:
+            if self.failure is not None:
+                raise self.failure.again()
+            if not self.is_open:
+                return False
+            if self._waiter is not None:
+                raise InvalidArgumentError("subscription", "another task waits for its messages")
+            waiter = self._waiter = asyncio.get_running_loop().create_future()
+            try:
+                await waiter
+            finally:
+                if self._waiter is waiter:
+                    self._waiter = None
+        return True
+
+    def end(self) -> None:
+        """Take no more; what waits can still be read."""
+        self.is_open = False
+        self._wake()
+
+    def close(self) -> None:
+        """Take no more and let go of what waits."""
+        self.failure = None
+        self.take()
+        self.end()
+
+    def _wake(self) -> None:
+        waiter, self._waiter = self._waiter, None
+        if waiter is not None and not waiter.done():
+            # Only a loop that was closed over its tasks raises: then there is nobody to wake.
+            with suppress(RuntimeError):
+                waiter.set_result(None)

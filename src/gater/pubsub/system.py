@@ -1,0 +1,104 @@
+"""The pub/sub system of a process: ten instances, shared by all who ask for it, until the last has left."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, Final
+from weakref import WeakKeyDictionary
+
+from gater.model.errors import InvalidRequestError
+from gater.pubsub.bus import Bus, InstanceStats, OverflowHook
+from gater.pubsub.instances import Instance, parse_instance
+from gater.pubsub.subscription import Subscription
+
+
+class PubSub:
+    """The ten instances, each by its short or full name; InvalidArgumentError for another name."""
+
+    def __init__(self) -> None:
+        self.overflow_hooks: list[OverflowHook] = []
+        """Told when a subscriber passes the bound of an instance that never drops; who adds one takes it out again."""
+        self._buses = {instance: Bus(instance, self.overflow_hooks) for instance in Instance}
+
+    def instance(self, name: str) -> Bus:
+        """The instance of this name, always the same one."""
+        return self._buses[parse_instance(name)]
+
+    def subscribe(self, name: str, pattern: str, *, buffer: int | None = None) -> Subscription:
+        """Subscribe to a pattern on an instance; see `Bus.subscribe`."""
+        return self.instance(name).subscribe(pattern, buffer=buffer)
+
+    def broadcast(self, name: str, topic: str, body: Any) -> int:
+        """Publish under a topic of an instance; see `Bus.broadcast`."""
+        return self.instance(name).broadcast(topic, body)
+
+    def stats(self) -> dict[Instance, InstanceStats]:
+        """How each instance stands."""
+        return {instance: bus.stats() for instance, bus in self._buses.items()}
+
+    def close(self) -> None:
+        """End all subscriptions of all instances."""
+        for bus in self._buses.values():
+            bus.close()
+
+
+class SharedPubSub:
+    """One system for any number of users: it begins with the first and ends with the last."""
+
+    def __init__(self) -> None:
+        self._pubsub: PubSub | None = None
+        self._users = 0
+
+    def acquire(self) -> PubSub:
+        """The system, the same for all who have it at a time; whoever acquires it releases it once."""
+        if self._pubsub is None:
+            self._pubsub = PubSub()
+        self._users += 1
+        return self._pubsub
+
+    def release(self) -> None:
+        """Leave the system; the last one ends its subscriptions. InvalidRequestError when nobody has it."""
+        if self._pubsub is None:
+            raise InvalidRequestError(message="The pub/sub system was released more often than acquired")
+        self._users -= 1
+        if self._users == 0:
+            pubsub, self._pubsub = self._pubsub, None
+            pubsub.close()
+
+
+_OF_LOOPS: Final[WeakKeyDictionary[asyncio.AbstractEventLoop, SharedPubSub]] = WeakKeyDictionary()
+_WITHOUT_LOOP: Final = SharedPubSub()
+_GUARD: Final = threading.Lock()
+
+
+def _shared() -> SharedPubSub:
+    """What everything on this event loop shares: a system belongs to one loop, and a process mostly has one."""
+    try:
+        loop = asyncio.get_running_loop()
+    except RuntimeError:
+        return _WITHOUT_LOOP
+    with _GUARD:
+        return _OF_LOOPS.setdefault(loop, SharedPubSub())
+
+
+def acquire() -> PubSub:
+    """The system of this process (of this event loop, if it runs several); whoever acquires it releases it once."""
+    return _shared().acquire()
+
+
+def release() -> None:
+    """Leave the system of this process; InvalidRequestError when nobody has it."""
+    _shared().release()
+
+
+@contextmanager
+def held() -> Iterator[PubSub]:
+    """The system of this process, acquired for the block."""
+    pubsub = acquire()
+    try:
+        yield pubsub
+    finally:
+        release()
