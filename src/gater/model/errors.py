@@ -14,10 +14,20 @@ GaterError
 │   ├── AlreadyExistsError           already_exists
 │   └── StreamDeletedError           stream_deleted
 ├── NotFoundError                    not_found
-│   └── StoreNotFoundError           store_not_found
+│   ├── StoreNotFoundError           store_not_found
+│   └── SubscriptionNotFoundError    subscription_not_found
 ├── AccessError                  who calls is unknown, or may not do this
 │   ├── UnauthenticatedError         unauthenticated
 │   └── PermissionDeniedError        permission_denied
+├── MessageError                 a system message was refused
+│   ├── InvalidSignatureError        invalid_signature
+│   ├── NoSecretConfiguredError      no_secret_configured
+│   ├── UnsecuredMessageError        unsecured_message_rejected
+│   ├── InvalidFormatError           invalid_format
+│   ├── UnknownInstanceError         unknown_instance
+│   ├── NoSecretError                no_secret
+│   ├── MessageExpiredError          message_expired
+│   └── MessageReplayedError         message_replayed
 ├── TransientError               may pass; appends can be repeated safely (retryable)
 │   ├── NoWorkersError               no_workers
 │   ├── RequestTimeoutError          timeout
@@ -173,6 +183,13 @@ class StoreNotFoundError(NotFoundError):
     fields: ClassVar[tuple[str, ...]] = ("store",)
 
 
+class SubscriptionNotFoundError(NotFoundError):
+    """There is no durable subscription of that name in this store; save_subscription makes one."""
+
+    code = "subscription_not_found"
+    fields: ClassVar[tuple[str, ...]] = ("store", "name")
+
+
 class AccessError(GaterError):
     """Access is refused."""
 
@@ -188,6 +205,60 @@ class PermissionDeniedError(AccessError):
 
     code = "permission_denied"
     fields: ClassVar[tuple[str, ...]] = ("operation", "scope")
+
+
+class MessageError(GaterError):
+    """A system message was refused."""
+
+
+class InvalidSignatureError(MessageError):
+    """The system message was not signed with a key of this node, or was changed since."""
+
+    code = "invalid_signature"
+
+
+class NoSecretConfiguredError(MessageError):
+    """The system message is signed, and this node has no key to check it with."""
+
+    code = "no_secret_configured"
+
+
+class UnsecuredMessageError(MessageError):
+    """The system message is not signed, and this node takes only signed ones."""
+
+    code = "unsecured_message_rejected"
+
+
+class InvalidFormatError(MessageError):
+    """This is not a system message."""
+
+    code = "invalid_format"
+    fields: ClassVar[tuple[str, ...]] = ("reason",)
+
+
+class UnknownInstanceError(MessageError):
+    """No system messages belong to this instance."""
+
+    code = "unknown_instance"
+    fields: ClassVar[tuple[str, ...]] = ("instance",)
+
+
+class NoSecretError(MessageError):
+    """There is no key to sign the system message with."""
+
+    code = "no_secret"
+
+
+class MessageExpiredError(MessageError):
+    """The system message was signed too long ago, or in the future."""
+
+    code = "message_expired"
+
+
+class MessageReplayedError(MessageError):
+    """The system message came before."""
+
+    code = "message_replayed"
 
 
 class TransientError(GaterError):

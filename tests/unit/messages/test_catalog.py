@@ -1,0 +1,69 @@
+"""The nine modules and the instances they belong to."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from gater import messages
+from gater.messages import health
+from gater.messages.broadcast import Messenger
+from gater.messages.catalog import (
+    all_modules,
+    instance_to_module_map,
+    module_for_instance,
+    supported_instances,
+    validate_message,
+)
+from gater.messages.envelope import Envelope
+from gater.messages.origin import using
+from gater.messages.records import RECORDS
+from gater.messages.replay import ReplayGuard
+from gater.model.errors import InvalidFormatError, UnknownInstanceError
+
+NINE = ("system", "health", "metrics", "lifecycle", "security", "audit", "alerts", "diagnostics", "logging")
+
+sent: list[Envelope] = []
+
+
+@pytest.fixture(autouse=True)
+def messenger() -> Iterator[None]:
+    sent.clear()
+    with using(Messenger(lambda instance, topic, body: sent.append(body))):
+        yield
+
+
+def test_there_are_nine_modules_and_nine_instances_without_events() -> None:
+    assert len(all_modules()) == len(set(all_modules())) == 9
+    assert supported_instances() == tuple(f"ex_esdb_{name}" for name in NINE)
+    assert instance_to_module_map() == dict(zip(supported_instances(), all_modules(), strict=True))
+    assert {getattr(messages, name) for name in messages.__all__} == set(all_modules())
+
+
+def test_a_module_belongs_to_its_instance_and_names_its_usual_topics() -> None:
+    for instance, module in instance_to_module_map().items():
+        assert instance == module.INSTANCE
+        assert module_for_instance(instance) is module
+        assert 3 <= len(module.TOPICS) <= 4
+        own = [kind for kind in RECORDS.values() if kind.instance == instance]
+        assert all(kind.__module__ == module.__name__ for kind in own)
+    assert module_for_instance("ex_esdb_health") is health
+
+
+@pytest.mark.parametrize("instance", ["ex_esdb_events", "health", "", None, 1, [], {}])
+def test_other_instances_have_no_module_and_no_messages(instance: Any) -> None:
+    assert module_for_instance(instance) is None
+    with pytest.raises(UnknownInstanceError) as caught:
+        validate_message(instance, ["unsecured_message", b""])
+    assert caught.value.instance == instance
+
+
+def test_a_message_is_validated_by_the_module_of_its_instance() -> None:
+    record = health.node_health("n", "healthy")
+    health.broadcast_node_health("topic", record)
+    assert validate_message("ex_esdb_health", sent[0]) == record
+    assert validate_message("ex_esdb_health", sent[0], guard=ReplayGuard()) == record
+    with pytest.raises(InvalidFormatError):
+        validate_message("ex_esdb_audit", sent[0])
