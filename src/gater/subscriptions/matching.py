@@ -1,0 +1,327 @@
+"""What a selector accepts, compiled once to a predicate over stored events and to conditions that find them.
+
+Most events that are looked at do not match, so the cheap tests come first: a payload is decoded only when the bytes of
+every text of the pattern are in it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, Final
+from uuid import UUID
+
+import msgspec
+
+from gater.model.events import JSON, Event, decode_payload
+from gater.model.selectors import WILDCARD, Selector, is_literal, is_variable
+from gater.store.machine import EventRow
+
+Accepts = Callable[[EventRow], bool]
+Bound = dict[str, Any]
+"""What the variables of a pattern stand for in one event."""
+_Test = Callable[[Any, Bound], bool]
+
+_STREAM: Final = 0
+_TYPE: Final = 4
+_CONTENT_TYPE: Final = 5
+_DATA: Final = 6
+_METADATA: Final = 7
+_UNREADABLE: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+"""What decoding raises for bytes that only claim to be JSON."""
+_MISSING: Final = object()
+
+
+class Matcher(msgspec.Struct, frozen=True):
+    """A compiled selector; the conditions are necessary ones, None where there is none."""
+
+    selector: Selector
+    accepts: Accepts
+    streams: frozenset[str] | None = None
+    """The event is in one of these streams."""
+    types: frozenset[str] | None = None
+    """The event is of one of these types."""
+    payload: tuple[str, str] | None = None
+    """The event's data is a JSON object that has this text under this key."""
+    everything: bool = False
+    """Whether every event is accepted, so that `accepts` need not be asked."""
+
+
+def compile_selector(selector: Selector) -> Matcher:
+    """The matcher of a parsed selector."""
+    value = selector.value
+    match selector.type:
+        case "by_stream":
+            return _compile_stream(selector)
+        case "by_event_type":
+            return Matcher(selector, lambda row: row[_TYPE] == value, types=frozenset((value,)))
+        case "stream_prefix":
+            return Matcher(selector, lambda row: row[_STREAM].startswith(value))
+        case "by_event_payload":
+            return Matcher(selector, _payload_predicate(value), payload=_told_by_payload(value))
+        case "by_event_pattern":
+            return _compile_pattern(selector)
+        case "all_of":
+            return _compile_all_of(selector)
+        case _:
+            return _compile_any_of(selector)
+
+
+def _compile_stream(selector: Selector) -> Matcher:
+    stream_id = selector.stream_id
+    if stream_id is None:
+        return Matcher(selector, _accept_all, everything=True)
+    return Matcher(selector, lambda row: row[_STREAM] == stream_id, streams=frozenset((stream_id,)))
+
+
+def _compile_pattern(selector: Selector) -> Matcher:
+    stream_id, event_type, data = (selector.value.get(field) for field in ("stream_id", "event_type", "data"))
+    return Matcher(
+        selector,
+        _pattern_predicate(selector.value) if selector.value else _accept_all,
+        streams=frozenset((stream_id,)) if is_literal(stream_id) else None,
+        types=frozenset((event_type,)) if is_literal(event_type) else None,
+        payload=_told_by_payload(data) if isinstance(data, dict) else None,
+        everything=not selector.value,
+    )
+
+
+def _compile_all_of(selector: Selector) -> Matcher:
+    parts = [compile_selector(part) for part in sorted(selector.value, key=_cost)]
+    tests = tuple(part.accepts for part in parts if not part.everything)
+
+    def accepts(row: EventRow) -> bool:
+        for test in tests:  # noqa: SIM110 (all() takes several times as long)
+            if not test(row):
+                return False
+        return True
+
+    return Matcher(
+        selector,
+        tests[0] if len(tests) == 1 else accepts,
+        streams=_intersection(part.streams for part in parts),
+        types=_intersection(part.types for part in parts),
+        payload=next((part.payload for part in parts if part.payload is not None), None),
+        everything=not tests,
+    )
+
+
+def _compile_any_of(selector: Selector) -> Matcher:
+    parts = [compile_selector(part) for part in sorted(selector.value, key=_cost)]
+    if any(part.everything for part in parts):
+        return Matcher(selector, _accept_all, everything=True)
+    streams, types, payloads = ({getattr(part, name) for part in parts} for name in ("streams", "types", "payload"))
+    return Matcher(
+        selector,
+        _any_predicate(parts),
+        streams=None if None in streams else frozenset().union(*streams),
+        types=None if None in types else frozenset().union(*types),
+        payload=payloads.pop() if len(payloads) == 1 else None,
+    )
+
+
+def _any_predicate(parts: list[Matcher]) -> Accepts:
+    """What accepts an event that any part accepts; however many types or streams are named, one look is enough."""
+    streams = frozenset(part.selector.stream_id for part in parts if part.selector.type == "by_stream")
+    types = frozenset(part.selector.value for part in parts if part.selector.type == "by_event_type")
+    tests = tuple(part.accepts for part in parts if part.selector.type not in ("by_stream", "by_event_type"))
+
+    def accepts(row: EventRow) -> bool:
+        if row[_TYPE] in types or row[_STREAM] in streams:
+            return True
+        for test in tests:  # noqa: SIM110 (any() takes several times as long)
+            if test(row):
+                return True
+        return False
+
+    return accepts
+
+
+def _accept_all(_: EventRow) -> bool:
+    return True
+
+
+def _intersection(conditions: Iterable[frozenset[str] | None]) -> frozenset[str] | None:
+    known = [condition for condition in conditions if condition is not None]
+    return frozenset.intersection(*known) if known else None
+
+
+def _cost(selector: Selector) -> int:
+    """How long it takes to look at an event, roughly; only for ordering."""
+    if selector.type in ("all_of", "any_of"):
+        return 1 + sum(map(_cost, selector.value))
+    if selector.type == "by_event_pattern":
+        return 3 if _DECODED.keys() & selector.value else 1
+    return 2 if selector.type == "by_event_payload" else 0
+
+
+def _told_by_payload(pattern: dict[str, Any]) -> tuple[str, str] | None:
+    """The text at the top of a pattern that tells the most, with its key."""
+    texts = [(key, text) for key, text in pattern.items() if is_literal(text)]
+    return max(texts, key=lambda pair: len(pair[1]), default=None)
+
+
+def _payload_predicate(pattern: dict[str, Any]) -> Accepts:
+    needles, test = _needles(pattern), _compile_value(pattern)
+
+    def accepts(row: EventRow) -> bool:
+        if row[_CONTENT_TYPE] != JSON or not _may_hold(row[_DATA], needles):
+            return False
+        try:
+            return test(_decode(row[_DATA]), {})
+        except _UNREADABLE:
+            return False
+
+    return accepts
+
+
+def _pattern_predicate(pattern: dict[str, Any]) -> Accepts:
+    columns: list[tuple[int, Any]] = []
+    searches: list[tuple[Callable[[EventRow], bytes], tuple[bytes, ...]]] = []
+    tests: list[tuple[Callable[[EventRow], Any], _Test]] = []
+    for field, value in pattern.items():
+        if value == WILDCARD:
+            continue  # every event has every field
+        if field in _COLUMNS and (is_literal(value) or type(value) is int):
+            columns.append((_COLUMNS[field], value))
+            continue
+        if field in _SEARCHED:
+            searches.append((_SEARCHED[field], _needles(value)))
+        tests.append((_READERS[field], _compile_value(value)))
+
+    def accepts(row: EventRow) -> bool:
+        for column, value in columns:
+            if row[column] != value:
+                return False
+        for read_raw, needles in searches:
+            if not _may_hold(read_raw(row), needles):
+                return False
+        bound: Bound = {}
+        try:
+            return all(test(read(row), bound) for read, test in tests)
+        except _UNREADABLE:
+            return False
+
+    return accepts
+
+
+def _needles(pattern: Any) -> tuple[bytes, ...]:
+    """What is in every JSON text that matches and holds no backslash; values before keys, long ones first."""
+    found = sorted(set(_find_needles(pattern)), key=lambda each: (each[0], -len(each[1]), each[1]))
+    return tuple(text for _, text in found)
+
+
+def _find_needles(pattern: Any) -> Iterator[tuple[bool, bytes]]:
+    """Whether it is a key, and its bytes, for each part of a pattern that can be written in one way only."""
+    if isinstance(pattern, dict):
+        for key, value in pattern.items():
+            yield True, f'"{key}"'.encode()
+            yield from _find_needles(value)
+    elif isinstance(pattern, list):
+        for item in pattern:
+            yield from _find_needles(item)
+    elif is_literal(pattern):
+        yield False, f'"{pattern}"'.encode()
+    elif pattern is None or type(pattern) in (bool, int):
+        yield False, msgspec.json.encode(pattern)
+
+
+def _may_hold(raw: bytes, needles: tuple[bytes, ...]) -> bool:
+    for needle in needles:
+        if needle not in raw:
+            # A backslash may be the beginning of the same text, written in another way.
+            return b"\\" in raw
+    return True
+
+
+_decode: Final = msgspec.json.Decoder().decode
+
+
+def _compile_value(pattern: Any) -> _Test:
+    """Whether a value matches, given what variables stand for already, which is added to."""
+    if isinstance(pattern, dict):
+        return _compile_map(pattern)
+    if isinstance(pattern, list):
+        return _compile_list(pattern)
+    if pattern == WILDCARD:
+        return lambda value, bound: True
+    if is_variable(pattern):
+        return lambda value, bound: is_same(bound.setdefault(pattern, value), value)
+    kind = type(pattern)
+    return lambda value, bound: type(value) is kind and value == pattern
+
+
+def _compile_map(pattern: dict[str, Any]) -> _Test:
+    items = tuple((key, _compile_value(value)) for key, value in pattern.items())
+
+    def test(value: Any, bound: Bound) -> bool:
+        if type(value) is not dict:
+            return False
+        for key, inner in items:
+            found = value.get(key, _MISSING)
+            if found is _MISSING or not inner(found, bound):
+                return False
+        return True
+
+    return test
+
+
+def _compile_list(pattern: list[Any]) -> _Test:
+    inner = tuple(map(_compile_value, pattern))
+
+    def test(value: Any, bound: Bound) -> bool:
+        if type(value) is not list or len(value) != len(inner):
+            return False
+        return all(each(item, bound) for each, item in zip(inner, value, strict=True))
+
+    return test
+
+
+def is_same(one: Any, other: Any) -> bool:
+    """Whether two JSON values are equal as patterns see it: of the same types too, at every depth."""
+    waiting = [(one, other)]
+    while waiting:
+        left, right = waiting.pop()
+        if left is right:
+            continue
+        if type(left) is not type(right):
+            return False
+        if type(left) is dict:
+            if left.keys() != right.keys():
+                return False
+            waiting += [(value, right[key]) for key, value in left.items()]
+        elif type(left) is list:
+            if len(left) != len(right):
+                return False
+            waiting += zip(left, right, strict=True)
+        elif left != right:
+            return False
+    return True
+
+
+def _read_column(column: int) -> Callable[[EventRow], Any]:
+    return lambda row: row[column]
+
+
+_DECODED: Final[dict[str, Callable[[EventRow], Any]]] = {
+    "event_id": lambda row: str(UUID(bytes=row[3])),
+    "data": lambda row: decode_payload(row[_DATA], row[_CONTENT_TYPE]),
+    "metadata": lambda row: Event(*row).metadata,
+    "created": lambda row: msgspec.to_builtins(Event(*row).created),
+}
+"""How fields that are not stored as they are shown are read; data that is not JSON is bytes, which equal nothing."""
+_COLUMNS: Final = {
+    "stream_id": _STREAM,
+    "version": 1,
+    "position": 2,
+    "event_type": _TYPE,
+    "content_type": _CONTENT_TYPE,
+    "created_epoch": 8,
+}
+_SEARCHED: Final[dict[str, Callable[[EventRow], bytes]]] = {
+    "data": lambda row: row[_DATA],
+    "metadata": lambda row: row[_METADATA] or b"{}",
+}
+_READERS: Final = {
+    **{field: _read_column(column) for field, column in _COLUMNS.items()},
+    **_DECODED,
+}
