@@ -1,0 +1,320 @@
+"""What the consumers of a durable subscription are owed: pure decisions, with the time as an argument."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Set as AbstractSet
+from enum import Enum
+from typing import Final
+
+from gater.model.errors import InvalidArgumentError, OverloadedError
+from gater.model.subscriptions import Ahead, GroupSettings, NackAction
+from gater.store.machine import EventRow
+from gater.subscriptions.group_course import Course
+from gater.subscriptions.group_entry import SETTLED, Entry, Seat
+from gater.subscriptions.group_parking import Parking
+
+CONSUMER_LEFT: Final = "its consumer left"
+NOTHING_AHEAD: Final = Ahead()
+
+
+class Outcome(Enum):
+    """What became of an acknowledgement, or of its opposite."""
+
+    SETTLED = "settled"
+    """It took effect."""
+    ALREADY = "already"
+    """The same was said before, or the event is settled: repeating is harmless."""
+    STALE = "stale"
+    """The event was taken back, and delivered again or given up: this receipt counts no more."""
+    UNKNOWN = "unknown"
+    """The event is not here, or was never delivered."""
+
+
+class Group:
+    """A consumer group; the shell feeds it, hands on what it gives, and keeps what it decides."""
+
+    def __init__(
+        self,
+        settings: GroupSettings,
+        *,
+        checkpoint: int,
+        ahead: Ahead = NOTHING_AHEAD,
+        blocked: Iterable[tuple[str, int]] = (),
+        first_receipt: int = 1,
+    ) -> None:
+        """Everything up to `checkpoint` is settled; `ahead` is what is known beyond it.
+
+        `blocked` are key and position of the events that are parked already: they are settled, and when the settings
+        say `block`, later events of their keys are parked behind them.
+        """
+        self._course = Course(settings, checkpoint, ahead, list(blocked))
+        self._seats: dict[Hashable, Seat] = {}
+        self._next_receipt = first_receipt
+        self._stopped: list[Hashable] = []
+        self.delivered = 0
+        """Deliveries."""
+        self.redelivered = 0
+        """Those among them that were not the first of their event."""
+        self.acked = 0
+        self.skipped = 0
+
+    @property
+    def settings(self) -> GroupSettings:
+        """How the group behaves."""
+        return self._course.settings
+
+    def configure(self, settings: GroupSettings, now: float) -> None:
+        """Go on with other settings; what waits for a retry waits as long as it was told."""
+        self._course.configure(settings)
+
+    # --- what comes in ---
+
+    @property
+    def room(self) -> int:
+        """How many more events it takes now; 0 when it is full."""
+        return self._course.window.room(self.settings.max_in_flight)
+
+    def feed(self, rows: Sequence[EventRow], reached: int) -> None:
+        """Matching events in commit order, and the position up to which the store was looked through.
+
+        Events that were fed before are ignored; those that are known to be settled are settled.
+        """
+        self._course.feed(rows, reached)
+
+    def replay(self, rows: Iterable[EventRow], now: float) -> None:
+        """Deliver parked events again, before later ones of their keys; the checkpoint does not wait for them.
+
+        When one is settled its position is in `to_forget`; when it fails for good it is in `to_park`.
+        """
+        self._course.replay(rows)
+
+    # --- consumers ---
+
+    def attach(self, consumer: Hashable, prefetch: int) -> None:
+        """Let a consumer have up to `prefetch` events at once; raises OverloadedError when there are too many."""
+        if prefetch < 1:
+            raise InvalidArgumentError("prefetch", f"a whole number, 1 or more, not {prefetch!r}")
+        seat = self._seats.get(consumer)
+        if seat is not None:
+            seat.prefetch = prefetch
+            return
+        if len(self._seats) >= self.settings.max_consumers:
+            raise OverloadedError("consumers", self.settings.max_consumers)
+        self._seats[consumer] = Seat(consumer, prefetch)
+
+    def detach(self, consumer: Hashable, now: float) -> None:
+        """Take back what a consumer holds; detaching twice is detaching once.
+
+        The event that was delivered to it first counts as failed, as it most likely worked on that one: an event that
+        kills its consumers is parked in the end, and those that waited behind it are not.
+        """
+        seat = self._seats.pop(consumer, None)
+        if seat is not None:
+            self._take_back(seat, is_failure=True)
+
+    def _take_back(self, seat: Seat, *, is_failure: bool) -> None:
+        for entry in list(seat.held.values()):
+            self._course.waits.take_back(entry)
+            if not is_failure or self._course.may_fail(entry, CONSUMER_LEFT):
+                self._course.give_back(entry)
+            is_failure = False
+
+    def take(self, consumer: Hashable, now: float, limit: int) -> list[tuple[EventRow, int, int]]:
+        """Up to `limit` events that a consumer is to have now, each with its attempt and its receipt."""
+        taken: list[tuple[EventRow, int, int]] = []
+        seat = self._seats.get(consumer)
+        if seat is None:
+            return taken
+        room = min(seat.prefetch - len(seat.held), self.settings.max_in_flight - self.in_flight)
+        for receipt in range(self._next_receipt, self._next_receipt + min(limit, room)):
+            entry = self._course.lanes.take()
+            if entry is None:
+                break
+            if entry.receipt or entry.failures or entry.replayed:
+                self.redelivered += 1
+            self._course.waits.deliver(entry, seat, receipt, now)
+            taken.append((entry.row, entry.failures + 1, receipt))
+        self._next_receipt += len(taken)
+        self.delivered += len(taken)
+        return taken
+
+    @property
+    def has_ready(self) -> bool:
+        """Whether a consumer that has room could take something."""
+        return self.in_flight < self.settings.max_in_flight and self._course.lanes.has_ready
+
+    def stopped(self) -> list[Hashable]:
+        """The consumers that said `stop` since the last call; they are detached."""
+        stopped, self._stopped = self._stopped, []
+        return stopped
+
+    # --- settling ---
+
+    def ack(self, position: int, receipt: int | None, now: float) -> Outcome:
+        """An event was processed; without a receipt it counts for whoever holds the event."""
+        entry = self._addressed(position, receipt)
+        if isinstance(entry, Outcome):
+            return entry
+        if entry.is_given_up:
+            return Outcome.STALE
+        self.acked += 1
+        self._course.withdraw(entry)
+        self._course.settle(entry)
+        return Outcome.SETTLED
+
+    def nack(
+        self,
+        position: int,
+        receipt: int | None,
+        action: NackAction,
+        now: float,
+        delay: float | None = None,
+        reason: str = "",
+    ) -> Outcome:
+        """An event was not processed: what is to become of it. `unknown` is `retry`; one delivery fails once."""
+        entry = self._addressed(position, receipt)
+        if isinstance(entry, Outcome):
+            return entry
+        if entry.is_given_up:
+            return Outcome.ALREADY
+        match action:
+            case "park":
+                self._course.withdraw(entry)
+                self._course.park(entry, reason, entry.failures + (not entry.is_judged))
+            case "skip":
+                self.skipped += 1
+                self._course.withdraw(entry)
+                self._course.settle(entry)
+            case "stop":
+                return self._stop(entry)
+            case "retry" | "unknown":
+                if entry.is_judged:
+                    return Outcome.ALREADY
+                self._course.withdraw(entry)
+                self._course.fail(entry, now, reason, delay)
+        return Outcome.SETTLED
+
+    def _addressed(self, position: int, receipt: int | None) -> Entry | Outcome:
+        """The unsettled event at a position whose last delivery has that receipt, or why there is none.
+
+        An event that was not delivered since the group was made may have been before: then any receipt counts.
+        """
+        entry = self._course.window.find(position)
+        if entry is None:
+            return Outcome.ALREADY if self._course.window.was_settled(position) else Outcome.UNKNOWN
+        if entry.state is SETTLED:
+            return Outcome.ALREADY
+        if receipt is None:
+            return entry if entry.receipt else Outcome.UNKNOWN
+        if entry.receipt:
+            return entry if receipt == entry.receipt else Outcome.STALE
+        return entry if receipt >= 1 else Outcome.UNKNOWN
+
+    def _stop(self, entry: Entry) -> Outcome:
+        seat = entry.seat
+        if seat is None:
+            return Outcome.ALREADY
+        del self._seats[seat.consumer]
+        self._stopped.append(seat.consumer)
+        self._take_back(seat, is_failure=False)
+        return Outcome.SETTLED
+
+    def tick(self, now: float) -> None:
+        """Take back what was not acknowledged in time, and let go on what has waited long enough."""
+        self._course.tick(now)
+
+    @property
+    def next_due(self) -> float | None:
+        """When `tick` has something to do next."""
+        return self._course.waits.next_due(self.settings.ack_timeout)
+
+    # --- parking ---
+
+    def to_park(self) -> list[Parking]:
+        """What is to be parked since the last call; each holds its key until `parked` or `park_failed` is called."""
+        return self._course.lot.take()
+
+    def parked(self, positions: Iterable[int], now: float) -> None:
+        """These are durably parked: their keys go on, or are blocked."""
+        self._course.parked(positions)
+
+    def park_failed(self, positions: Iterable[int], now: float) -> None:
+        """These could not be parked: it is tried again after the first backoff."""
+        self._course.park_failed(positions, now)
+
+    def unblock(self, key: str) -> None:
+        """Nothing of the key is parked any more: it goes on."""
+        self._course.lot.blocked.pop(key, None)
+
+    @property
+    def blocked_keys(self) -> AbstractSet[str]:
+        """The keys whose later events are parked."""
+        return self._course.lot.blocked.keys()
+
+    def to_forget(self) -> list[int]:
+        """Positions of replayed events that were settled since the last call."""
+        settled, self._course.settled_replays = self._course.settled_replays, []
+        return settled
+
+    # --- the checkpoint ---
+
+    @property
+    def position(self) -> int:
+        """The checkpoint: everything up to it is settled. It never goes back."""
+        return self._course.window.position
+
+    @property
+    def reached(self) -> int:
+        """The position up to which the store was looked through."""
+        return self._course.window.reached
+
+    def ahead(self) -> Ahead:
+        """What is known beyond the checkpoint."""
+        return self._course.window.ahead()
+
+    @property
+    def settled_since_checkpoint(self) -> int:
+        """Events that were settled since `checkpoint_taken`."""
+        return self._course.window.settled_since_checkpoint
+
+    def checkpoint_taken(self) -> None:
+        """The checkpoint and what is ahead of it are being written."""
+        self._course.window.settled_since_checkpoint = 0
+
+    # --- facts ---
+
+    @property
+    def consumers(self) -> int:
+        """Consumers that are attached."""
+        return len(self._seats)
+
+    def in_flight_of(self, consumer: Hashable) -> int:
+        """Events that a consumer holds."""
+        seat = self._seats.get(consumer)
+        return 0 if seat is None else len(seat.held)
+
+    @property
+    def in_flight(self) -> int:
+        """Events that consumers hold."""
+        return len(self._course.waits.in_flight)
+
+    @property
+    def retrying(self) -> int:
+        """Events that failed, and wait to be delivered again."""
+        return self._course.waits.retrying
+
+    @property
+    def unsettled(self) -> int:
+        """Events that the checkpoint waits for; replayed ones are not among them."""
+        return self._course.window.unsettled
+
+    @property
+    def replaying(self) -> int:
+        """Parked events that are delivered again, and not settled."""
+        return self._course.window.replaying
+
+    @property
+    def oldest(self) -> EventRow | None:
+        """The first event that the checkpoint waits for."""
+        return self._course.window.oldest

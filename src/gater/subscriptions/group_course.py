@@ -1,0 +1,147 @@
+"""The course of an event through a consumer group: ready, in flight, retried, parked, settled."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Final
+
+from gater.model.subscriptions import Ahead, GroupSettings
+from gater.store.machine import EventRow
+from gater.subscriptions.group_entry import IN_FLIGHT, PARKING, PARKING_LATER, READY, RETRYING, Entry
+from gater.subscriptions.group_lanes import Lanes
+from gater.subscriptions.group_parking import ParkingLot, behind, failed_too_often
+from gater.subscriptions.group_waits import Waits
+from gater.subscriptions.group_window import Window
+
+NOT_IN_TIME: Final = "not acknowledged in time"
+
+
+class Course:
+    """Moves events from one state to the next, whoever asks for it.
+
+    An event that is not ready and not settled holds its lane. `withdraw` takes a hold, also of a ready one; `settle`,
+    `give_back`, `fail` and `park` are for events that hold theirs.
+    """
+
+    def __init__(
+        self, settings: GroupSettings, checkpoint: int, ahead: Ahead, parked: Sequence[tuple[str, int]]
+    ) -> None:
+        self.settings = settings
+        self.window = Window(checkpoint, ahead, [position for _, position in parked])
+        self.lanes = Lanes(keyed=settings.ordering == "key")
+        self.waits = Waits()
+        self.lot = ParkingLot(parked if self._blocks else ())
+        self.settled_replays: list[int] = []
+        """Positions of replayed events that were settled."""
+
+    @property
+    def _blocks(self) -> bool:
+        return self.settings.ordering == "key" and self.settings.after_park == "block"
+
+    def configure(self, settings: GroupSettings) -> None:
+        """Go on with other settings."""
+        was_keyed, self.settings = self.lanes.keyed, settings
+        if not self._blocks:
+            self.lot.blocked.clear()
+        if was_keyed != (settings.ordering == "key"):
+            self.lanes = Lanes.of(self.window.all_unsettled(), keyed=not was_keyed)
+
+    def feed(self, rows: Sequence[EventRow], reached: int) -> None:
+        """Take in events in commit order."""
+        blocked, add = self.lot.blocked, self.lanes.add
+        for entry in self.window.feed(rows, reached):
+            if blocked and self.lot.is_behind(entry):
+                self.lanes.add_held(entry)
+                self._park_behind(entry, blocked[entry.row[0]])
+            else:
+                add(entry)
+
+    def replay(self, rows: Iterable[EventRow]) -> None:
+        """Take in parked events that are to be delivered again."""
+        for row in rows:
+            entry = self.window.replay(row)
+            if entry is not None:
+                self.lanes.add_replayed(entry)
+
+    def withdraw(self, entry: Entry) -> None:
+        """Take an event from where it is; from now on it holds its lane."""
+        if entry.state is IN_FLIGHT:
+            self.waits.take_back(entry)
+        elif entry.state is READY:
+            self.lanes.hold(entry)
+        else:
+            self.waits.give_up(entry)
+
+    def settle(self, entry: Entry) -> None:
+        """An event that holds its lane is settled for good."""
+        if entry.replayed:
+            self.settled_replays.append(entry.position)
+        self.window.settle(entry)
+        self.lanes.release(entry)
+
+    def give_back(self, entry: Entry) -> None:
+        """An event that holds its lane is ready again."""
+        if self.lot.blocked and self.lot.is_behind(entry):
+            self._park_behind(entry, self.lot.blocked[entry.row[0]])
+        else:
+            self.lanes.put_back(entry)
+
+    def fail(self, entry: Entry, now: float, reason: str, delay: float | None = None) -> None:
+        """An event that holds its lane has failed: it waits for a retry, or is to be parked."""
+        if self.may_fail(entry, reason):
+            backoff = self.settings.backoff
+            pause = backoff[min(entry.failures, len(backoff)) - 1] if delay is None else delay
+            self.waits.wait(entry, now + pause, RETRYING)
+
+    def may_fail(self, entry: Entry, reason: str) -> bool:
+        """Count a failure; whether the event may be tried again. If not, it is to be parked."""
+        entry.failures += 1
+        entry.is_judged = True
+        if entry.failures <= self.settings.max_retries:
+            return True
+        self.park(entry, failed_too_often(entry.failures, reason), entry.failures)
+        return False
+
+    def tick(self, now: float) -> None:
+        """Take back what was not acknowledged in time, and let go on what has waited long enough."""
+        while (entry := self.waits.overdue(now, self.settings.ack_timeout)) is not None:
+            self.waits.take_back(entry)
+            self.fail(entry, now, NOT_IN_TIME)
+        while (entry := self.waits.due(now)) is not None:
+            if entry.state is PARKING_LATER:
+                self.lot.announce(entry)
+            else:
+                self.give_back(entry)
+
+    def park(self, entry: Entry, reason: str, attempts: int) -> None:
+        """An event that holds its lane is to be parked."""
+        entry.parking = (reason, attempts)
+        self.lot.announce(entry)
+
+    def _park_behind(self, entry: Entry, position: int) -> None:
+        self.park(entry, behind(position), 0)
+
+    def parked(self, positions: Iterable[int]) -> None:
+        """These are durably parked: their keys go on, or are blocked."""
+        for position in positions:
+            entry = self.window.find(position)
+            if entry is None or entry.state is not PARKING:
+                continue
+            if self._blocks:
+                self._block_behind(entry)
+            self.window.settle(entry)
+            self.lanes.release(entry)
+
+    def _block_behind(self, parked: Entry) -> None:
+        """The key of a parked event goes no further: what waits behind it is to be parked, too, in order."""
+        self.lot.block(parked.row[0], parked.position)
+        for entry in self.lanes.waiting_behind(parked):
+            self.lanes.hold(entry)
+            self._park_behind(entry, parked.position)
+
+    def park_failed(self, positions: Iterable[int], now: float) -> None:
+        """These could not be parked: it is tried again after the first backoff."""
+        for position in positions:
+            entry = self.window.find(position)
+            if entry is not None and entry.state is PARKING:
+                self.waits.wait(entry, now + self.settings.backoff[0], PARKING_LATER)

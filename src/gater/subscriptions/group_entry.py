@@ -1,0 +1,181 @@
+"""An event that a consumer group owes, the consumer that may hold it, and the lane in which it waits."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from enum import Enum
+from heapq import heappop, heappush
+from typing import Final
+
+from gater.store.machine import EventRow
+
+
+class State(Enum):
+    """Where an event is on its way to being settled."""
+
+    READY = "ready"
+    """In its lane; it is delivered when its turn comes."""
+    IN_FLIGHT = "in flight"
+    RETRYING = "retrying"
+    """It failed, and waits for its next delivery."""
+    PARKING = "parking"
+    """It is to be parked, and waits until that is durable."""
+    PARKING_LATER = "parking later"
+    """It could not be parked, and waits for another try."""
+    SETTLED = "settled"
+
+
+# As names of the module: a member of an enum is looked up much more slowly, and this is done for every event.
+READY: Final = State.READY
+IN_FLIGHT: Final = State.IN_FLIGHT
+RETRYING: Final = State.RETRYING
+PARKING: Final = State.PARKING
+PARKING_LATER: Final = State.PARKING_LATER
+SETTLED: Final = State.SETTLED
+
+GONE: Final[EventRow] = ("", 0, 0, b"", "", "", b"", None, 0)
+"""What is left of an event that was settled before earlier ones: its payload is not kept."""
+
+
+class Seat:
+    """The place of a consumer in its group."""
+
+    __slots__ = ("consumer", "held", "prefetch")
+
+    def __init__(self, consumer: Hashable, prefetch: int) -> None:
+        self.consumer = consumer
+        self.prefetch = prefetch
+        self.held: dict[int, Entry] = {}
+        """The events that it holds, by position, in the order in which they were delivered."""
+
+
+class Entry:
+    """An event of a group's window."""
+
+    __slots__ = (
+        "failures",
+        "fed",
+        "is_judged",
+        "is_listed",
+        "lane",
+        "next",
+        "parking",
+        "position",
+        "receipt",
+        "replayed",
+        "row",
+        "seat",
+        "state",
+        "taken_at",
+        "ticket",
+    )
+
+    lane: Lane
+    """Set when it first becomes ready."""
+
+    def __init__(self, row: EventRow, position: int, failures: int = 0, *, fed: bool = True) -> None:
+        self.row = row
+        self.position = position
+        self.state = READY
+        self.failures = failures
+        self.receipt = 0
+        """That of its last delivery; 0: not delivered since the group was made."""
+        self.is_judged = False
+        """Whether its last delivery was counted as a failure: it cannot fail twice."""
+        self.seat: Seat | None = None
+        """Who holds it while it is in flight."""
+        self.taken_at = 0.0
+        """When it was delivered last."""
+        self.ticket = 0
+        """Number of the wait that counts, when it waits for a time."""
+        self.next: Entry | None = None
+        """The one behind it in its lane."""
+        self.is_listed = False
+        """Whether its lane has it; the lane lets go of it when it comes first and is not ready."""
+        self.fed = fed
+        """Whether the checkpoint waits for it."""
+        self.replayed = not fed
+        """Whether there is a record of it as a parked event, to be deleted when it is settled."""
+        self.parking: tuple[str, int] = ("", 0)
+        """Why it is to be parked, and after how many attempts."""
+
+    @property
+    def is_given_up(self) -> bool:
+        """Whether it is to be parked: it is not delivered any more."""
+        return self.state is PARKING or self.state is PARKING_LATER
+
+    def __lt__(self, other: Entry) -> bool:
+        return self.position < other.position
+
+
+class Lane:
+    """The events of one key in the order in which they are owed: with key ordering one at a time is outside."""
+
+    __slots__ = ("first", "holds", "is_early", "is_queued", "key", "last", "returned")
+
+    def __init__(self, key: str | int) -> None:
+        self.key = key
+        self.first: Entry | None = None
+        """The first of those that came in order, a chain."""
+        self.last: Entry | None = None
+        self.returned: list[Entry] = []
+        """A heap of those that came otherwise: given back, or replayed."""
+        self.holds = 0
+        """Events of the key that are in flight, retried or being parked: nothing is delivered meanwhile."""
+        self.is_queued = False
+        """Whether it stands among the lanes that are ready, in the order in which they became so."""
+        self.is_early = False
+        """Whether it stands among the lanes that go first."""
+
+    def append(self, entry: Entry) -> None:
+        """Put an event behind all others that came in order."""
+        if self.last is None:
+            self.first = entry
+        else:
+            self.last.next = entry
+        self.last = entry
+        entry.is_listed = True
+
+    def insert(self, entry: Entry) -> None:
+        """Put an event where its position belongs."""
+        if not entry.is_listed:
+            heappush(self.returned, entry)
+            entry.is_listed = True
+
+    def head(self) -> Entry | None:
+        """The event that comes next; those before it that are no longer ready are let go of."""
+        while True:
+            first, returned = self.first, self.returned
+            if returned and (first is None or returned[0].position < first.position):
+                first = returned[0]
+            if first is None or first.state is READY:
+                return first
+            self._remove(first)
+
+    def pop(self) -> Entry | None:
+        """Take out the event that comes next."""
+        entry = self.head()
+        if entry is not None:
+            self._remove(entry)
+        return entry
+
+    def _remove(self, entry: Entry) -> None:
+        """Take out an event that comes first."""
+        if entry is self.first:
+            self.first = entry.next
+            entry.next = None
+            if self.first is None:
+                self.last = None
+        else:
+            heappop(self.returned)
+        entry.is_listed = False
+
+    def waiting_behind(self, position: int) -> list[Entry]:
+        """The ready events behind a position, in order."""
+        found = list(self.returned)
+        entry = self.first
+        while entry is not None:
+            found.append(entry)
+            entry = entry.next
+        behind = [entry for entry in found if entry.state is READY and entry.position > position]
+        return sorted(behind)

@@ -1,0 +1,91 @@
+"""What a consumer group waits for in time: acknowledgements, retries, and another try at parking."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from heapq import heapify, heappop, heappush
+from typing import Final
+
+from gater.subscriptions.group_entry import IN_FLIGHT, RETRYING, Entry, Seat, State
+
+STALE_WAITS: Final = 64
+"""Waits that were given up and are still listed; with more, and more than there are others, all are sorted out."""
+
+
+class Waits:
+    """Who holds events since when, and which events come back at what time."""
+
+    def __init__(self) -> None:
+        self.in_flight: OrderedDict[int, Entry] = OrderedDict()
+        """Events that consumers hold, by position, in the order in which they were delivered."""
+        self.retrying = 0
+        self._waiting = 0
+        self._heap: list[tuple[float, int, Entry]] = []
+        """When an event comes back and the number of the wait; only an event's last wait counts."""
+        self._tickets = 0
+
+    def deliver(self, entry: Entry, seat: Seat, receipt: int, now: float) -> None:
+        """An event goes to a consumer."""
+        entry.state = IN_FLIGHT
+        entry.receipt = receipt
+        entry.is_judged = False
+        entry.seat = seat
+        entry.taken_at = now
+        self.in_flight[entry.position] = entry
+        seat.held[entry.position] = entry
+
+    def take_back(self, entry: Entry) -> None:
+        """An event that was in flight no longer is."""
+        del self.in_flight[entry.position]
+        if entry.seat is not None:
+            del entry.seat.held[entry.position]
+            entry.seat = None
+
+    def wait(self, entry: Entry, until: float, state: State) -> None:
+        """An event comes back at a time; until then it is in that state."""
+        entry.state = state
+        self.retrying += state is RETRYING
+        self._waiting += 1
+        self._tickets += 1
+        entry.ticket = self._tickets
+        heappush(self._heap, (until, self._tickets, entry))
+
+    def give_up(self, entry: Entry) -> None:
+        """An event no longer waits for its time."""
+        self.retrying -= entry.state is RETRYING
+        self._waiting -= 1
+        entry.ticket = 0
+        if len(self._heap) > 2 * self._waiting + STALE_WAITS:
+            self._heap = [wait for wait in self._heap if wait[1] == wait[2].ticket]
+            heapify(self._heap)
+
+    def overdue(self, now: float, ack_timeout: float) -> Entry | None:
+        """The event that has been in flight longest, if that is too long."""
+        oldest = self._oldest()
+        return oldest if oldest is not None and oldest.taken_at + ack_timeout <= now else None
+
+    def due(self, now: float) -> Entry | None:
+        """An event whose wait has ended; it no longer waits."""
+        first = self._first()
+        if first is None or first[0] > now:
+            return None
+        heappop(self._heap)
+        self.give_up(first[2])
+        return first[2]
+
+    def next_due(self, ack_timeout: float) -> float | None:
+        """When an event is overdue or due next."""
+        oldest, first = self._oldest(), self._first()
+        if oldest is None:
+            return None if first is None else first[0]
+        overdue = oldest.taken_at + ack_timeout
+        return overdue if first is None else min(overdue, first[0])
+
+    def _oldest(self) -> Entry | None:
+        return next(iter(self.in_flight.values()), None)
+
+    def _first(self) -> tuple[float, int, Entry] | None:
+        heap = self._heap
+        while heap and heap[0][1] != heap[0][2].ticket:
+            heappop(heap)
+        return heap[0] if heap else None
