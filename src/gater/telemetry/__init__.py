@@ -1,1 +1,1 @@
-"""What a node says about itself: log lines."""
+"""What a node says about itself: log lines, metrics and health."""

@@ -14,7 +14,14 @@ _STANDARD: Final = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asc
 
 _RESET: Final = "\x1b[0m"
 _LEVEL_COLOURS: Final = {"warning": "\x1b[33m", "error": "\x1b[31m", "critical": "\x1b[31m"}
-_COMPONENT_COLOURS: Final = ("\x1b[34m", "\x1b[35m", "\x1b[32m", "\x1b[36m")
+_BLUE, _MAGENTA, _GREEN, _CYAN = "\x1b[34m", "\x1b[35m", "\x1b[32m", "\x1b[36m"
+_COMPONENT_COLOURS: Final = {
+    **dict.fromkeys(("api", "client", "gateway", "server", "wire"), _GREEN),
+    **dict.fromkeys(("config", "messages", "node", "pubsub", "store", "subscriptions", "telemetry"), _MAGENTA),
+    "cluster": _CYAN,
+}
+"""A colour for each theme: green for the API, magenta for the system, cyan for the cluster; the rest, programs and
+libraries, is blue."""
 
 _QUIET: Final = ("uvicorn", "uvicorn.error", "uvicorn.access", "litestar", "asyncio")
 """Loggers of libraries, of which only what went wrong is news."""
@@ -56,8 +63,7 @@ class TextFormatter(logging.Formatter):
         level, component = record.levelname.lower(), component_of(record)
         if self._colour:
             level = f"{_LEVEL_COLOURS.get(level, '')}{level}{_RESET}"
-            shade = _COMPONENT_COLOURS[sum(component.encode()) % len(_COMPONENT_COLOURS)]
-            component = f"{shade}{component}{_RESET}"
+            component = f"{_COMPONENT_COLOURS.get(component, _BLUE)}{component}{_RESET}"
         words = [_timestamp(record), level, f"[{component}]", _one_line(record.getMessage())]
         words += [f"{name}={_value_text(value)}" for name, value in record_fields(record).items()]
         if record.exc_info:

@@ -93,3 +93,23 @@ def test_terminal_gets_colours_and_a_file_does_not() -> None:
         logging.getLogger("gater.node").warning("look")
     assert "\x1b[33mwarning\x1b[0m" in terminal.getvalue()
     assert "\x1b" not in file.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("logger", "colour"),
+    [
+        ("gater.gateway.gateway", "\x1b[32m"),
+        ("gater.server.rpc", "\x1b[32m"),
+        ("gater.node", "\x1b[35m"),
+        ("gater.store.local_log", "\x1b[35m"),
+        ("gater.cluster.monitor", "\x1b[36m"),
+        ("gater.cli.serve", "\x1b[34m"),
+        ("uvicorn.error", "\x1b[34m"),
+    ],
+)
+def test_component_has_the_colour_of_its_theme(logger: str, colour: str) -> None:
+    terminal = Terminal()
+    configure_logging("info", "text", terminal)
+    logging.getLogger(logger).warning("look")
+    component = logger.split(".")[1] if logger.startswith("gater.") else "uvicorn"
+    assert f"[{colour}{component}\x1b[0m]" in terminal.getvalue()

@@ -1,0 +1,185 @@
+"""The calls of a node's API: how many, how long they took, and which errors they met, by operation."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from typing import Any, Final, TypeAlias
+
+from gater.model import errors
+from gater.model.errors import GaterError
+from gater.telemetry.histogram import Histogram
+from gater.telemetry.tally import OTHER, Tally
+
+SLOW_CALL_SECONDS: Final = 5.0
+"""A call that took longer is worth an alert."""
+MOST_OPERATIONS: Final = 200
+"""Operations that are told apart; the names come from the catalogue of the API, which is smaller."""
+
+
+def _codes(*branches: type[GaterError]) -> frozenset[str]:
+    """The codes of these errors and of all below them; the branches that are never raised have none of their own."""
+    found: set[str] = set()
+    for branch in branches:
+        if "code" in vars(branch):
+            found.add(branch.code)
+        found |= _codes(*branch.__subclasses__())
+    return frozenset(found)
+
+
+REFUSALS: Final = _codes(
+    errors.InvalidRequestError,
+    errors.ConflictError,
+    errors.NotFoundError,
+    errors.AccessError,
+    errors.MessageError,
+)
+"""Codes of errors that are the right answer to a call. Every other code is a failure, and speaks against the node."""
+
+
+class OperationCalls:
+    """The calls of one operation. Numbers only grow, except those of what is under way."""
+
+    __slots__ = ("current", "durations", "errors", "operation", "started", "streams_open", "streams_opened")
+
+    def __init__(self, operation: str) -> None:
+        self.operation = operation
+        self.started = 0
+        self.current = 0
+        """Calls under way."""
+        self.durations = Histogram()
+        """Of the calls that were answered, with an error or without."""
+        self.errors = Tally()
+        """By code; of calls and of streams."""
+        self.streams_opened = 0
+        self.streams_open = 0
+
+    @property
+    def failures(self) -> int:
+        """Errors that were not the right answer."""
+        return sum(count for code, count in self.errors.as_dict().items() if code not in REFUSALS)
+
+    def clear(self) -> None:
+        """Begin again; what is under way still is."""
+        self.started = self.streams_opened = 0
+        self.durations.clear()
+        self.errors.clear()
+
+
+Call: TypeAlias = tuple[OperationCalls, float]
+"""A call under way: whose it is, and when it was started."""
+Answered: TypeAlias = Callable[[Any, GaterError | None], None]
+"""Takes the answer of a call or its error."""
+Trouble: TypeAlias = Callable[[str, float, str | None], None]
+"""Told of a call that was slow or failed: its operation, its seconds (0 for a stream), the code of its failure."""
+
+
+class Calls:
+    """Counts every call. It belongs to the event loop and is on the way of each one, so it does no more than count."""
+
+    def __init__(self, trouble: Trouble, clock: Callable[[], float] = time.perf_counter) -> None:
+        """`clock` gives seconds from any beginning."""
+        self._trouble = trouble
+        self._clock = clock
+        self._operations: dict[str, OperationCalls] = {}
+
+    def __iter__(self) -> Iterator[OperationCalls]:
+        """The operations that were ever called, in the order of their first calls."""
+        return iter(tuple(self._operations.values()))
+
+    def begin(self, operation: str) -> Call:
+        """A call is started; what is returned is given to `end`."""
+        calls = self._operations.get(operation) or self._first(operation)
+        calls.started += 1
+        calls.current += 1
+        return calls, self._clock()
+
+    def end(self, call: Call, code: str | None = None) -> None:
+        """A call was answered, with the error of this code if there is one."""
+        calls, began = call
+        seconds = self._clock() - began
+        if calls.current:
+            calls.current -= 1
+        calls.durations.observe(seconds)
+        if code is not None or seconds > SLOW_CALL_SECONDS:
+            self._note_trouble(calls, seconds, code)
+
+    def counted(self, operation: str, answered: Answered) -> Answered:
+        """Begin a call, and wrap who takes its answer so that the call ends with it."""
+        call = self.begin(operation)
+
+        def end_and_answer(answer: Any, error: GaterError | None) -> None:
+            self.end(call, None if error is None else error.code)
+            answered(answer, error)
+
+        return end_and_answer
+
+    def open_stream(self, operation: str) -> OperationCalls:
+        """A stream is opened; what is returned is given to `close_stream`. How long it lives is nobody's fault."""
+        calls = self._operations.get(operation) or self._first(operation)
+        calls.streams_opened += 1
+        calls.streams_open += 1
+        return calls
+
+    def close_stream(self, calls: OperationCalls, code: str | None = None) -> None:
+        """A stream has ended, with the error of this code if there is one."""
+        if calls.streams_open:
+            calls.streams_open -= 1
+        if code is not None:
+            self._note_trouble(calls, 0.0, code)
+
+    def clear(self) -> None:
+        """Begin to count again; the calls and streams under way still are."""
+        for calls in self._operations.values():
+            calls.clear()
+
+    def _first(self, operation: str) -> OperationCalls:
+        if len(self._operations) >= MOST_OPERATIONS:
+            operation = OTHER
+        return self._operations.setdefault(operation, OperationCalls(operation))
+
+    def _note_trouble(self, calls: OperationCalls, seconds: float, code: str | None) -> None:
+        if code is not None:
+            calls.errors.add(code)
+        failure = None if code in REFUSALS else code
+        if failure is not None or seconds > SLOW_CALL_SECONDS:
+            self._trouble(calls.operation, seconds, failure)
+
+    # --- all operations together ---
+
+    @property
+    def answered(self) -> int:
+        """Calls that were answered."""
+        return sum(calls.durations.count for calls in self._operations.values())
+
+    @property
+    def failures(self) -> int:
+        """Calls and streams that ended in an error which was not the right answer."""
+        return sum(calls.failures for calls in self._operations.values())
+
+    @property
+    def mean_seconds(self) -> float:
+        """How long a call took, on average; 0 when there was none."""
+        answered = self.answered
+        return sum(calls.durations.seconds for calls in self._operations.values()) / answered if answered else 0.0
+
+    def figures(self) -> dict[str, Any]:
+        """The numbers as a map, as `get_metrics` shows them."""
+        by_code = Tally()
+        for calls in self._operations.values():
+            for code, count in calls.errors.as_dict().items():
+                by_code.add(code, count)
+        return {
+            "total": self.answered,
+            "errors": by_code.total,
+            "failures": self.failures,
+            "avg_duration_us": self.mean_seconds * 1e6,
+            "current_calls": sum(calls.current for calls in self._operations.values()),
+            "by_function": {
+                calls.operation: calls.started + calls.streams_opened
+                for calls in self._operations.values()
+                if calls.started or calls.streams_opened
+            },
+            "errors_by_code": by_code.as_dict(),
+            "open_streams": sum(calls.streams_open for calls in self._operations.values()),
+        }

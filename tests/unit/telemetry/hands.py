@@ -1,0 +1,34 @@
+"""A clock that is moved by hand, and ears that keep what they are told."""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+class Clock:
+    """Seconds, and milliseconds since 1970, that only pass when they are told to."""
+
+    def __init__(self) -> None:
+        self.seconds = 100.0
+
+    def __call__(self) -> float:
+        return self.seconds
+
+    def now(self) -> int:
+        return round(self.seconds * 1_000)
+
+    def move(self, seconds: float) -> None:
+        self.seconds += seconds
+
+
+class Ears:
+    """Keeps each topic and body."""
+
+    def __init__(self) -> None:
+        self.heard: list[tuple[str, dict[str, Any]]] = []
+
+    def __call__(self, topic: str, body: dict[str, Any]) -> None:
+        self.heard.append((topic, body))
+
+    def on(self, topic: str) -> list[dict[str, Any]]:
+        return [body for heard, body in self.heard if heard == topic]
