@@ -77,7 +77,98 @@ class Compact(Command, frozen=True, array_like=True, tag="compact", gc=False):
     limit: int
 
 
-AnyCommand = Append | ImportEvents | DeleteStream | TruncateStream | RecordSnapshot | DeleteSnapshot | Compact
+class SaveSubscription(Command, frozen=True, array_like=True, tag="save_subscription", gc=False):
+    """Make a durable subscription, or change one of the same selector.
+
+    Changing `start_from` moves the checkpoint there; the same `start_from` again leaves it alone.
+    """
+
+    name: str
+    selector: bytes
+    """JSON, in its canonical form."""
+    one_stream: bool
+    """Whether it follows one stream, so that `start_from` is a version."""
+    start_from: int
+    settings: bytes
+    """JSON."""
+    epoch: int
+
+
+class RemoveSubscription(Command, frozen=True, array_like=True, tag="remove_subscription", gc=False):
+    """Forget a subscription with all that is parked of it; nothing happens when there is none."""
+
+    name: str
+
+
+class AdvanceCheckpoint(Command, frozen=True, array_like=True, tag="advance_checkpoint", gc=False):
+    """Note how far a subscription has come; what is older than what is noted, or was read before a rewind, is not."""
+
+    name: str
+    generation: int
+    """How often the subscription had been rewound when this was read."""
+    position: int
+    ahead: bytes
+    """What is known of later events: msgpack of model.subscriptions.Ahead."""
+
+
+class ParkedEntry(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """An event that is set aside, and why."""
+
+    position: int
+    reason: str
+    attempts: int
+
+
+class ParkEvents(Command, frozen=True, array_like=True, tag="park", gc=False):
+    """Set events of a subscription aside."""
+
+    name: str
+    entries: tuple[ParkedEntry, ...]
+    epoch: int
+
+
+class ReplayParked(Command, frozen=True, array_like=True, tag="replay_parked", gc=False):
+    """Mark parked events (None: up to `limit` of all) as being delivered again; answers their positions."""
+
+    name: str
+    positions: tuple[int, ...] | None
+    limit: int
+
+
+class DiscardParked(Command, frozen=True, array_like=True, tag="discard_parked", gc=False):
+    """Forget parked events (None: up to `limit` of all); answers their positions."""
+
+    name: str
+    positions: tuple[int, ...] | None
+    limit: int
+
+
+class RewindSubscription(Command, frozen=True, array_like=True, tag="rewind_subscription", gc=False):
+    """Let a subscription begin again behind a position; answers its new generation."""
+
+    name: str
+    after: int
+
+
+SubscriptionCommand = (
+    SaveSubscription
+    | RemoveSubscription
+    | AdvanceCheckpoint
+    | ParkEvents
+    | ReplayParked
+    | DiscardParked
+    | RewindSubscription
+)
+AnyCommand = (
+    Append
+    | ImportEvents
+    | DeleteStream
+    | TruncateStream
+    | RecordSnapshot
+    | DeleteSnapshot
+    | Compact
+    | SubscriptionCommand
+)
 
 
 class WriteResult(msgspec.Struct, frozen=True, array_like=True, gc=False):

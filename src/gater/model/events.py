@@ -110,6 +110,30 @@ class Event(msgspec.Struct, frozen=True, array_like=True, gc=False):
             "created_epoch": self.created_epoch,
         }
 
+    def to_plain(self) -> dict[str, Any]:
+        """The event as plain values, its data and metadata decoded; binary data stays bytes."""
+        return {
+            "stream_id": self.stream_id,
+            "version": self.version,
+            "position": self.position,
+            "event_id": str(self.event_id),
+            "event_type": self.event_type,
+            "data": self.data,
+            "content_type": self.content_type,
+            "metadata": self.metadata,
+            "created": self.created.isoformat(),
+            "created_epoch": self.created_epoch,
+        }
+
+
+def epoch_of(time: datetime | int) -> int:
+    """A time as microseconds since 1970, which it may be already; a datetime without a zone is UTC."""
+    if isinstance(time, datetime):
+        return ((time if time.tzinfo else time.replace(tzinfo=UTC)) - _EPOCH) // timedelta(microseconds=1)
+    if type(time) is not int or not 0 <= time <= LATEST_EPOCH:
+        raise InvalidArgumentError("time", f"a datetime, or microseconds since 1970, not {time!r}")
+    return time
+
 
 class ImportedEvent(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """An event moved from another store, with the version and the time it had there."""

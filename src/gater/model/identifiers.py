@@ -8,19 +8,21 @@ from typing import Any, Final
 from gater.model.errors import InvalidArgumentError
 
 MAX_ID_BYTES: Final = 255
+MAX_TOPIC_BYTES: Final = 1_024
+"""Topics hold names, such as `event_stream:{stream_id}`, and so may be longer than they."""
 
 _NAME: Final = re.compile(r"[^\x00-\x1f\x7f-\x9f\ud800-\udfff]+").fullmatch
 _STORE_ID: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}").fullmatch
 
 
-def check_name(value: Any, argument: str) -> str:
-    """The value, if it is 1 to 255 bytes of UTF-8 without control characters; else InvalidArgumentError."""
+def check_name(value: Any, argument: str, most: int = MAX_ID_BYTES) -> str:
+    """The value, if it is 1 to `most` bytes of UTF-8 without control characters; else InvalidArgumentError."""
     if not isinstance(value, str):
         raise InvalidArgumentError(argument, f"text, not {type(value).__name__}")
     if not _NAME(value):
-        raise InvalidArgumentError(argument, "1 to 255 bytes of UTF-8 without control characters")
-    if len(value) > 63 and len(value.encode()) > MAX_ID_BYTES:
-        raise InvalidArgumentError(argument, f"at most {MAX_ID_BYTES} bytes of UTF-8")
+        raise InvalidArgumentError(argument, f"1 to {most} bytes of UTF-8 without control characters")
+    if len(value) > 63 and len(value.encode()) > most:
+        raise InvalidArgumentError(argument, f"at most {most} bytes of UTF-8")
     # What only derives from str (an enumeration of event types, say) would not travel.
     return value if type(value) is str else str.__str__(value)
 

@@ -47,6 +47,15 @@ def open_file(path: Path, *, create: bool = False, read_only: bool = False, cach
     if create:
         flags |= apsw.SQLITE_OPEN_CREATE
     connection = apsw.Connection(str(path), flags=flags, vfs=CHECKSUM_VFS, statementcachesize=200)
+    try:
+        _configure(connection, create=create, read_only=read_only, cache_kib=cache_kib)
+    except BaseException:
+        connection.close()  # at once: the error would keep the file open as long as somebody keeps the error
+        raise
+    return connection
+
+
+def _configure(connection: apsw.Connection, *, create: bool, read_only: bool, cache_kib: int) -> None:
     connection.set_busy_timeout(BUSY_MS)
     if create:
         connection.reserve_bytes("main", CHECKSUM_BYTES)
@@ -56,7 +65,6 @@ def open_file(path: Path, *, create: bool = False, read_only: bool = False, cach
         connection.pragma("synchronous", "full")
         connection.pragma("wal_autocheckpoint", 0)
     connection.pragma("temp_store", "memory")
-    return connection
 
 
 def open_memory() -> apsw.Connection:

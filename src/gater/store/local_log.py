@@ -23,6 +23,7 @@ from gater.store.backlog import Backlog
 from gater.store.checkpointing import Checkpointer
 from gater.store.connection import translate
 from gater.store.log import Committed, Done
+from gater.store.log_stats import LogStats
 from gater.store.machine import Applied, EventRow, Machine
 from gater.store.watermark import Watermark
 
@@ -73,6 +74,7 @@ class LocalLog:
         self._watermark = watermark
         self._checkpointer = checkpointer
         self._backlog = Backlog(limits)
+        self.stats = LogStats()
         self._committed = committed
         self._waiting: deque[Entry] = deque()
         self._scheduled = False
@@ -268,6 +270,7 @@ class LocalLog:
 
     def _write(self, applied: Applied) -> Applied:
         """Put what was planned on the disk; what the callers are to be told."""
+        started = time.perf_counter()
         try:
             self._machine.write()
         except apsw.Error as error:
@@ -277,6 +280,7 @@ class LocalLog:
             return _defect(len(applied.outcomes), error)
         self._settled = self._machine.position
         self._watermark.write(self._machine.extent)
+        self.stats.committed(len(applied.outcomes), time.perf_counter() - started)
         return applied
 
 

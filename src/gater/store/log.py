@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 from gater.model.commands import AnyCommand
 from gater.model.errors import GaterError
+from gater.store.log_stats import LogStats
 from gater.store.machine import EventRow
 
 Done = Callable[[Any, GaterError | None], None]
@@ -41,6 +42,7 @@ class CommitLog(Protocol):
     """
 
     durability: str
+    stats: LogStats
 
     @property
     def trouble(self) -> GaterError | None:

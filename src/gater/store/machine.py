@@ -8,13 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any, Final, NamedTuple
-from uuid import UUID
 
 import apsw
 
 from gater.model import commands as c
 from gater.model.errors import (
-    DuplicateEventError,
     GaterError,
     StreamDeletedError,
     WrongExpectedVersionError,
@@ -24,9 +22,10 @@ from gater.model.expected_version import ANY, accepts
 from gater.store import queries
 from gater.store.heads import DELETED, LIVE, TOMBSTONED, Head, Heads, Types
 from gater.store.importing import plan_import
-from gater.store.places import Places, Run
+from gater.store.places import Places, Run, refuse_partial
 from gater.store.rows import insert_rows, select_in
 from gater.store.stream_index import StreamIndex
+from gater.store.subscription_records import CHOSEN, SubscriptionRecords
 
 BLOCK_SHIFT: Final = 8
 """A block of positions, the unit of the index by type, is position >> BLOCK_SHIFT."""
@@ -59,6 +58,7 @@ class Machine:
         self._index = StreamIndex(self.connection, self.position)
         self._heads = Heads(self.connection, self._index)
         self._types = Types(self.connection)
+        self._subscriptions = SubscriptionRecords(self.connection)
         self._block = self.position >> BLOCK_SHIFT
         in_block = self.connection.execute(queries.BLOCK_TYPES, (self._block << BLOCK_SHIFT,))
         self._block_types: set[int] = {row[0] for row in in_block}
@@ -72,6 +72,8 @@ class Machine:
         self._new_type_blocks: list[int] = []
         self._statements: list[tuple[str, tuple[Any, ...]]] = []
         """What the batch writes besides new rows, in order."""
+        self._asking: dict[int, int] = {}
+        """Statements whose rows are the outcome of a command, with its place among the outcomes."""
         self._compactions: list[tuple[int, int]] = []
         """Place among the outcomes, and limit, of each compaction."""
         self._planned = Applied([], [])
@@ -128,8 +130,10 @@ class Machine:
     def _write_rows(self) -> None:
         if self._new_streams:
             insert_rows(self.connection, queries.INSERT_STREAMS, 4, self._new_streams)
-        for statement, parameters in self._statements:
-            self.connection.execute(statement, parameters)
+        for number, (statement, parameters) in enumerate(self._statements):
+            rows = self.connection.execute(statement, parameters)
+            if number in self._asking:
+                self._planned.outcomes[self._asking[number]] = sorted([row[0] for row in rows])
         if self._types.added:
             insert_rows(self.connection, queries.INSERT_TYPES, 2, self._types.added)
             self._types.added = []
@@ -201,6 +205,8 @@ class Machine:
                     return self._delete_snapshot(command)
                 case c.Compact():
                     return self._compact(command)
+                case _:
+                    return self._change_subscription(command)
         except GaterError as refusal:
             return refusal
 
@@ -211,7 +217,7 @@ class Machine:
         heads = [self._heads.get(write.stream_id) for write in writes]
         runs = [self._places.run(head, write) for head, write in zip(heads, writes, strict=True)]
         if any(runs):
-            _refuse_partial(writes, runs)
+            refuse_partial(writes, runs)
             return [self._first_answer(*parts) for parts in zip(heads, writes, runs, strict=True)]
         for head, write in zip(heads, writes, strict=True):
             self._check(head, write.stream_id, write.expected_version)
@@ -308,6 +314,13 @@ class Machine:
         self._statements.append((queries.DELETE_SNAPSHOT, key))
         return self._result(command.version)
 
+    def _change_subscription(self, command: c.SubscriptionCommand) -> Any:
+        change = self._subscriptions.change(command, self.position)
+        self._statements += change.statements
+        if change.answer is CHOSEN:
+            self._asking[len(self._statements) - 1] = len(self._planned.outcomes)
+        return change.answer
+
     def _compact(self, command: c.Compact) -> int:
         # What is removed is hidden already: nobody can tell when in the batch it goes, so it goes last.
         self._compactions.append((len(self._planned.outcomes), command.limit))
@@ -377,10 +390,3 @@ class Machine:
         self._planned.events.append(
             (stream_id, version, position, event_id, event_type, content_type, data, metadata, created)
         )
-
-
-def _refuse_partial(writes: Sequence[c.StreamWrite], runs: Sequence[Run | None]) -> None:
-    """DuplicateEventError when a part of an append is here already, and another is new."""
-    if any(run is None and write.events for write, run in zip(writes, runs, strict=True)):
-        here = next(write for write, run in zip(writes, runs, strict=True) if run is not None)
-        raise DuplicateEventError(here.stream_id, str(UUID(bytes=here.events[0].event_id)))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 
 from gater.model.commands import AnyCommand
 from gater.model.errors import GaterError, InternalError, StoreUnavailableError
@@ -11,6 +12,7 @@ from gater.model.limits import Limits
 from gater.store.backlog import Backlog
 from gater.store.local_log import Entry, answer_all
 from gater.store.log import Committed, Done
+from gater.store.log_stats import LogStats
 from gater.store.machine import Applied, Machine
 
 log = logging.getLogger(__name__)
@@ -26,6 +28,7 @@ class MemoryLog:
         self._store = store
         self._machine = machine
         self._backlog = Backlog(limits)
+        self.stats = LogStats()
         self._committed = committed
         self._batch: list[Entry] = []
         self._closed = False
@@ -49,8 +52,10 @@ class MemoryLog:
         batch, self._batch = self._batch, []
         if not batch:
             return
+        started = time.perf_counter()
         try:
             applied = self._machine.apply([command for command, _, _ in batch])
+            self.stats.committed(len(batch), time.perf_counter() - started)
         except Exception as error:
             # A defect: the transaction was rolled back, so the store is as it was.
             log.exception("a batch failed", extra={"store": self._store})

@@ -28,8 +28,14 @@ from gater.store.connection import CHECKSUM_BYTES, WRITER_CACHE_KIB, open_file, 
 from gater.store.watermark import Watermark
 
 APPLICATION_ID: Final = 0x47415445
-SCHEMA_VERSION: Final = 1
-MIGRATIONS: Final[dict[int, Callable[[apsw.Connection], None]]] = {}
+SCHEMA_VERSION: Final = 2
+
+
+def _add_subscriptions(connection: apsw.Connection) -> None:
+    connection.execute(queries.SUBSCRIPTIONS_SCHEMA)
+
+
+MIGRATIONS: Final[dict[int, Callable[[apsw.Connection], None]]] = {1: _add_subscriptions}
 """By the schema version they start from: the step to the next; each runs in one transaction."""
 
 _HEADER_BYTES: Final = 100

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from typing import NamedTuple
 from uuid import UUID
 
@@ -65,6 +66,13 @@ class Places:
             here = next(event.event_id for event in events if self.find(event.event_id, head.sid) is not None)
             raise DuplicateEventError(write.stream_id, _text(here))
         return Run(first[0], last[0], last[1])
+
+
+def refuse_partial(writes: Sequence[StreamWrite], runs: Sequence[Run | None]) -> None:
+    """DuplicateEventError when a part of an append is here already, and another is new."""
+    if any(run is None and write.events for write, run in zip(writes, runs, strict=True)):
+        here = next(write for write, run in zip(writes, runs, strict=True) if run is not None)
+        raise DuplicateEventError(here.stream_id, _text(here.events[0].event_id))
 
 
 def _twice(ids: list[bytes]) -> str:

@@ -7,7 +7,9 @@ from typing import Any, Final
 
 import apsw
 
-SCHEMA: Final = resources.files("gater.store").joinpath("schema.sql").read_text()
+_SQL: Final = resources.files("gater.store")
+SUBSCRIPTIONS_SCHEMA: Final = _SQL.joinpath("subscriptions.sql").read_text()
+SCHEMA: Final = _SQL.joinpath("schema.sql").read_text() + SUBSCRIPTIONS_SCHEMA
 
 # --- meta ---
 
@@ -70,6 +72,45 @@ DELETE FROM runs WHERE (sid, version) IN (
 PUT_SNAPSHOT: Final = "INSERT OR REPLACE INTO snapshots VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
 DELETE_SNAPSHOT: Final = "DELETE FROM snapshots WHERE source = ? AND stream = ? AND version = ?"
 
+# --- subscriptions ---
+
+SUBSCRIPTION_STATES: Final = "SELECT name, selector, start_from, generation, checkpoint FROM subscriptions"
+PUT_SUBSCRIPTION: Final = "INSERT INTO subscriptions VALUES (?, ?, ?, ?, ?, ?, ?, 0, ?, x'')"
+UPDATE_SUBSCRIPTION: Final = "UPDATE subscriptions SET settings = ?, updated = ? WHERE name = ?"
+# Begin elsewhere: what was known of later events counts no more.
+MOVE_SUBSCRIPTION: Final = """
+UPDATE subscriptions SET start_from = ?2, first_version = ?3, generation = ?4, checkpoint = ?5, ahead = x''
+WHERE name = ?1"""
+DELETE_SUBSCRIPTION: Final = "DELETE FROM subscriptions WHERE name = ?"
+DELETE_PARKED_OF: Final = "DELETE FROM parked WHERE subscription = ?"
+SET_CHECKPOINT: Final = "UPDATE subscriptions SET checkpoint = ?, ahead = ? WHERE name = ?"
+# An event that is parked a second time keeps its place.
+PARK: Final = """
+INSERT INTO parked VALUES (?, ?, ?, ?, ?, 0)
+ON CONFLICT DO UPDATE SET reason = excluded.reason, attempts = excluded.attempts, parked = excluded.parked,
+                          replaying = 0"""
+# Named positions as a JSON list, or NULL for all.
+_CHOSEN: Final = """(subscription, position) IN (
+    SELECT subscription, position FROM parked
+    WHERE subscription = ?1 AND (?2 IS NULL OR position IN (SELECT value FROM json_each(?2)))
+    ORDER BY position LIMIT ?3)"""
+REPLAY_PARKED: Final = f"UPDATE parked SET replaying = 1 WHERE {_CHOSEN} RETURNING position"
+DISCARD_PARKED: Final = f"DELETE FROM parked WHERE {_CHOSEN} RETURNING position"
+
+SUBSCRIPTION: Final = """
+SELECT name, selector, start_from, first_version, settings, created, updated, generation, checkpoint, ahead
+FROM subscriptions"""
+ONE_SUBSCRIPTION: Final = f"{SUBSCRIPTION} WHERE name = ?"
+ALL_SUBSCRIPTIONS: Final = f"{SUBSCRIPTION} ORDER BY name"
+COUNT_PARKED: Final = "SELECT count(*) FROM parked WHERE subscription = ?"
+PARKED: Final = """
+SELECT position, reason, attempts, parked, replaying FROM parked
+WHERE subscription = ? AND position > ? ORDER BY position LIMIT ?"""
+# Which streams have parked events of a subscription, one at each position.
+PARKED_STREAMS: Final = """
+SELECT s.name, p.position, p.replaying FROM parked p CROSS JOIN events e ON e.position = p.position
+CROSS JOIN streams s ON s.sid = e.sid WHERE p.subscription = ? ORDER BY p.position"""
+
 # --- readers: events come in the field order of model.events.Event ---
 
 _EVENT: Final = """
@@ -113,6 +154,20 @@ ALL_BACKWARD: Final = f"""{_EVENT}
 FROM events e CROSS JOIN streams s ON s.sid = e.sid CROSS JOIN event_types t ON t.tid = e.tid
 WHERE e.position < ? AND e.position >= ? AND e.version >= s.first
 ORDER BY e.position DESC LIMIT ?"""
+
+# The numbers of event types, as far as they exist.
+TYPE_NUMBERS: Final = "SELECT tid FROM event_types WHERE name IN (?)"
+# The blocks of positions that hold events of a type, from a block on.
+TYPE_BLOCKS: Final = "SELECT block FROM type_blocks WHERE tid = ? AND block >= ? ORDER BY block LIMIT ?"
+TYPE_BLOCKS_BACKWARD: Final = "SELECT block FROM type_blocks WHERE tid = ? AND block <= ? ORDER BY block DESC LIMIT ?"
+# Events of some types (a JSON list of their numbers) in a span of positions, both ends included.
+TYPED: Final = f"""{_EVENT}
+FROM events e CROSS JOIN streams s ON s.sid = e.sid CROSS JOIN event_types t ON t.tid = e.tid
+WHERE e.position >= ?1 AND e.position <= ?2 AND e.tid IN (SELECT value FROM json_each(?3)) AND e.version >= s.first
+ORDER BY e.position LIMIT ?4"""
+TYPED_BACKWARD: Final = TYPED.replace("ORDER BY e.position", "ORDER BY e.position DESC")
+# The first event at or behind a position, and the first whose position is known to be later than a time.
+CREATED_FROM: Final = "SELECT position, created FROM events WHERE position >= ? ORDER BY position LIMIT 1"
 
 STREAM_NAMES: Final = """
 SELECT name FROM streams WHERE name > ? AND name >= ? AND name < ? AND state = 0 ORDER BY name LIMIT ?"""

@@ -5,7 +5,7 @@ They run on the event loop: a page is a fraction of a millisecond, less than han
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Any, Final, NamedTuple
 
@@ -17,6 +17,7 @@ from gater.store import queries
 from gater.store.machine import EventRow
 from gater.store.recent import RecentPositions
 from gater.store.rows import select_in
+from gater.store.typed_reader import TypedSpans
 
 POSITIONS: Final = 256
 """Events that one query fetches at known positions."""
@@ -66,9 +67,9 @@ class Reader:
         self._connection = connection
         self._recent = recent
 
-    def read_stream(self, stream_id: str, start: int, count: int, backward: bool) -> Page:
+    def read_stream(self, stream_id: str, start: int, count: int, backward: bool, limit: int = PAGE_EVENTS) -> Page:
         """The visible events of the window of `count` versions from `start` on, as far as a page goes."""
-        filling = _Filling(min(count, PAGE_EVENTS))
+        filling = _Filling(min(count, limit, PAGE_EVENTS))
         if backward:
             end = start - count
             self._fill_backward(filling, stream_id, start, end)
@@ -122,6 +123,68 @@ class Reader:
         self._fill(filling, queries.ALL_BACKWARD, (before, end, filling.room))
         reached = filling.events[-1][2] if filling.full else end
         return Page(filling.events, reached if reached > 1 else None)
+
+    def read_types(self, types: Collection[str], after: int, count: int, head: int) -> Page:
+        """Up to `count` visible events of these types behind `after`, up to `head`, from some spans of positions."""
+        spans = TypedSpans(self._connection, types)
+        filling = _Filling(min(count, PAGE_EVENTS))
+        for low, high in spans.forward(after + 1, head):
+            if low > high:
+                return Page(filling.events, high if high < head else None)
+            self._fill(filling, queries.TYPED, (low, high, spans.numbers_json, filling.room))
+            if filling.full:
+                break
+        reached = filling.events[-1][2]
+        return Page(filling.events, reached if reached < head else None)
+
+    def read_types_backward(self, types: Collection[str], before: int, count: int) -> Page:
+        """Up to `count` visible events of these types below `before`, newest first, from some spans of positions."""
+        spans = TypedSpans(self._connection, types)
+        filling = _Filling(min(count, PAGE_EVENTS))
+        for low, high in spans.backward(before - 1):
+            if low > high:
+                return Page(filling.events, low if low > 1 else None)
+            self._fill(filling, queries.TYPED_BACKWARD, (low, high, spans.numbers_json, filling.room))
+            if filling.full:
+                break
+        reached = filling.events[-1][2]
+        return Page(filling.events, reached if reached > 1 else None)
+
+    def at_positions(self, positions: Sequence[int]) -> list[EventRow]:
+        """The visible events at these positions, in order; some may be gone."""
+        found: list[Any] = []
+        for start in range(0, len(positions), POSITIONS):
+            found += select_in(self._connection, queries.AT_POSITIONS, positions[start : start + POSITIONS])
+        return found
+
+    def first_since(self, epoch: int, head: int) -> int:
+        """The position of the first event written at or after a time (microseconds since 1970); head + 1 for none.
+
+        Found by halving, as positions and times go up together; where they do not (imported events, a clock that was
+        set back) it is one of the places where the time is passed.
+        """
+        low, high = 1, head + 1
+        while low < high:
+            middle = (low + high) // 2
+            row = self._connection.execute(queries.CREATED_FROM, (middle,)).fetchone()
+            if row is None or row[1] >= epoch:
+                high = middle
+            else:
+                low = row[0] + 1
+        return min(low, head + 1)
+
+    def version_after(self, stream_id: str, position: int) -> int:
+        """The version of the stream's first event behind `position`; the one that comes next when there is none."""
+        low, high = 0, self.version(stream_id) + 1
+        while low < high:
+            middle = (low + high) // 2
+            filling = _Filling(1)
+            self._fill_forward(filling, stream_id, middle, high)
+            if not filling.events or filling.events[0][2] > position:
+                high = middle
+            else:
+                low = filling.events[0][1] + 1
+        return low
 
     def version(self, stream_id: str) -> int:
         """The stream's version; -1 when it was never written to."""

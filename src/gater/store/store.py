@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
@@ -23,11 +23,13 @@ from gater.store.checkpointing import Checkpointer
 from gater.store.connection import READER_CACHE_KIB, open_file, open_memory, translate, translated
 from gater.store.local_log import LocalLog
 from gater.store.log import CommitLog, Done, settle
+from gater.store.log_stats import LogStats
 from gater.store.machine import EventRow, Machine
 from gater.store.memory_log import MemoryLog
 from gater.store.opening import StoreFiles
 from gater.store.reader import Reader
 from gater.store.recent import LAG, RecentPositions
+from gater.store.subscription_reader import SubscriptionReader
 from gater.store.tail import Tail
 from gater.store.watermark import Watermark
 
@@ -53,6 +55,7 @@ class Store:
         self._connection = connection
         self._log = log
         self.reader = Reader(connection, feed.recent)
+        self.subscriptions = SubscriptionReader(connection)
         self.subscribers = 0
         self._damage: GaterError | None = None
 
@@ -60,6 +63,11 @@ class Store:
     def durability(self) -> str:
         """The level that an answered write has reached."""
         return self._log.durability
+
+    @property
+    def log_stats(self) -> LogStats:
+        """What its log has done since the store was opened."""
+        return self._log.stats
 
     def submit(self, command: AnyCommand, size: int, done: Done) -> None:
         """Have a command ordered and applied (see CommitLog.submit)."""
@@ -79,6 +87,20 @@ class Store:
         if isinstance(meaning, StoreCorruptError):
             self._damage = meaning
         return meaning
+
+    @contextlib.contextmanager
+    def reading(self) -> Iterator[None]:
+        """Let SQLite's errors of a read leave as what they mean to its caller (see `read_error`)."""
+        try:
+            yield
+        except apsw.Error as error:
+            raise self.read_error(error) from error
+
+    @property
+    def trouble(self) -> str:
+        """Why it is not running; empty when it is."""
+        trouble = self._damage or self._log.trouble
+        return "" if trouble is None else str(trouble)
 
     def status(self) -> StoreStatus:
         """How the store is doing."""
@@ -134,7 +156,7 @@ class Store:
 
     async def close(self, *, remove: bool = False) -> None:
         """Answer what was accepted and close the files; with `remove` delete them."""
-        self.tail.wakeups.close()
+        self.tail.watches.close()
         if self._files is not None:
             self.reader.close()  # first: the writer, who may write, must be the last, for SQLite tidies up then
         await self._log.close()

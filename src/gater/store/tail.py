@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from itertools import islice
 from typing import Final
 
 from gater.model.limits import PAGE_BYTES
 from gater.store.machine import EventRow
-from gater.store.wakeups import Wakeups
+from gater.store.watches import Watches
 
 MOST_EVENTS: Final = 10_000
 MOST_BYTES: Final = 16 << 20
@@ -21,7 +21,9 @@ class Tail:
     def __init__(self, position: int) -> None:
         self.position = position
         """Position of the newest committed event."""
-        self.wakeups = Wakeups()
+        self.watches = Watches()
+        self.observers: list[Callable[[Sequence[EventRow]], None]] = []
+        """Told of the events of each batch; must not fail."""
         self._events: deque[EventRow] = deque()
         self._batches: deque[tuple[int, int]] = deque()
         """Events and payload bytes of each batch."""
@@ -44,13 +46,19 @@ class Tail:
             self._bytes = 0
         while len(self._events) > MOST_EVENTS or (self._bytes > MOST_BYTES and len(self._batches) > 1):
             self._forget_oldest()
-        self.wakeups.wake(events)
+        self.watches.feed(events, hides)
+        for observer in self.observers:
+            observer(events)
 
     def _forget_oldest(self) -> None:
         count, size = self._batches.popleft()
         self._bytes -= size
         for _ in range(count):
             self._events.popleft()
+
+    def holds(self, position: int) -> bool:
+        """Whether every event behind `position` is here."""
+        return self.position - position <= len(self._events)
 
     def after(self, position: int, limit: int) -> list[EventRow] | None:
         """Up to `limit` events behind `position`, or a page's bytes; None when some of them are no longer here."""
