@@ -1,8 +1,10 @@
 """Gater: event streams with optimistic concurrency, subscriptions and snapshots, in process or served."""
 
 from gater.api.arguments import LIVE, StreamAppend
-from gater.api.blocking import BlockingGaterApi
+from gater.api.blocking import BlockingDelivery, BlockingGaterApi
+from gater.api.consuming import Delivery
 from gater.api.gater_api import GaterApi
+from gater.api.notices import CAUGHT_UP, FELL_BEHIND, Notice
 from gater.client.connecting import connect
 from gater.client.connecting import connect_blocking as connect_sync
 from gater.gateway.opening import open_api as open
@@ -19,10 +21,17 @@ from gater.model.errors import (
     InternalError,
     InvalidArgumentError,
     InvalidCountError,
+    InvalidFormatError,
     InvalidRequestError,
+    InvalidSignatureError,
     InvalidStartVersionError,
+    MessageError,
+    MessageExpiredError,
+    MessageReplayedError,
     MisconfiguredError,
     MissingExtraError,
+    NoSecretConfiguredError,
+    NoSecretError,
     NotFoundError,
     NoWorkersError,
     OverloadedError,
@@ -35,48 +44,84 @@ from gater.model.errors import (
     StoreNotFoundError,
     StoreUnavailableError,
     StreamDeletedError,
+    SubscriptionNotFoundError,
     TransientError,
     UnauthenticatedError,
+    UnknownInstanceError,
+    UnsecuredMessageError,
     ValidationError,
     WrongExpectedVersionError,
 )
 from gater.model.events import Event, NewEvent
 from gater.model.expected_version import ANY, NO_STREAM, STREAM_EXISTS
 from gater.model.limits import Limits
+from gater.model.selectors import (
+    Selector,
+    all_of,
+    any_of,
+    by_event_pattern,
+    by_event_payload,
+    by_event_type,
+    by_stream,
+    stream_prefix,
+)
 from gater.model.snapshots import Snapshot
 from gater.model.stores import StoreConfig, StoreInfo, StoreStatus, VerifyReport
+from gater.model.subscriptions import (
+    GroupSettings,
+    ParkedEvent,
+    SubscriptionConfig,
+    SubscriptionHealth,
+    SubscriptionInfo,
+)
+from gater.model.version import __version__ as __version__
 
 __all__ = [
     "ANY",
+    "CAUGHT_UP",
+    "FELL_BEHIND",
     "LIVE",
     "NO_STREAM",
     "STREAM_EXISTS",
     "AccessError",
     "AlreadyExistsError",
+    "BlockingDelivery",
     "BlockingGaterApi",
     "ConflictError",
+    "Delivery",
     "DuplicateEventError",
     "Event",
     "EventTooLargeError",
     "GaterApi",
     "GaterError",
+    "GroupSettings",
     "IntegrityError",
     "InternalError",
     "InvalidArgumentError",
     "InvalidCountError",
+    "InvalidFormatError",
     "InvalidRequestError",
+    "InvalidSignatureError",
     "InvalidStartVersionError",
     "Limits",
+    "MessageError",
+    "MessageExpiredError",
+    "MessageReplayedError",
     "MisconfiguredError",
     "MissingExtraError",
     "NewEvent",
+    "NoSecretConfiguredError",
+    "NoSecretError",
     "NoWorkersError",
     "NotFoundError",
+    "Notice",
     "OverloadedError",
+    "ParkedEvent",
     "PermissionDeniedError",
     "ReplicaDivergedError",
     "RequestTimeoutError",
     "RequestTooLargeError",
+    "Selector",
     "SetupError",
     "Snapshot",
     "StoreConfig",
@@ -88,16 +133,27 @@ __all__ = [
     "StreamAppend",
     "StreamDeletedError",
     "StreamGuard",
+    "SubscriptionConfig",
+    "SubscriptionHealth",
+    "SubscriptionInfo",
+    "SubscriptionNotFoundError",
     "TransientError",
     "UnauthenticatedError",
+    "UnknownInstanceError",
+    "UnsecuredMessageError",
     "ValidationError",
     "VerifyReport",
     "WriteResult",
     "WrongExpectedVersionError",
+    "all_of",
+    "any_of",
+    "by_event_pattern",
+    "by_event_payload",
+    "by_event_type",
+    "by_stream",
     "connect",
     "connect_sync",
     "open",
     "open_sync",
+    "stream_prefix",
 ]
-
-__version__ = "0.1.0"

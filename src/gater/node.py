@@ -10,11 +10,15 @@ import socket
 import sys
 from collections.abc import Generator
 from contextlib import AsyncExitStack, contextmanager
+from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Final, Self
 
 from gater.config.settings import Settings
+from gater.gateway.announcements import Announcements
 from gater.gateway.gateway import Gateway
+from gater.messages.signing import Keyring
+from gater.telemetry.log_forwarding import LogForwarder
 from gater.telemetry.logs import configure_logging
 
 if TYPE_CHECKING:
@@ -91,9 +95,16 @@ class Node:
     async def _start(self, running: AsyncExitStack) -> None:
         """Start part by part; each is stopped in reverse, also when a later one does not start."""
         running.enter_context(_tuned_process())
-        gateway = Gateway(self.settings.data_dir, limits=self.settings.limits, node=f"gater@{socket.gethostname()}")
+        settings = self.settings
+        gateway = Gateway(
+            settings.data_dir,
+            limits=settings.limits,
+            node=f"gater@{socket.gethostname()}",
+            keyring=Keyring(settings.secret_key_base, settings.previous_secret_keys),
+        )
         await gateway.start()
         running.push_async_callback(gateway.close)
+        running.enter_context(_logs_forwarded(gateway.announcements))
         await gateway.ensure_stores(self.settings.stores)
         service, listener = self._server(gateway)
         self.url = await listener.start()
@@ -122,7 +133,8 @@ class Node:
             session_limits=SessionLimits(max_calls=settings.max_in_flight, max_streams=settings.max_streams),
             max_connections=settings.max_connections,
             authenticate=known.authenticate,
-            authorise=authorise,
+            authorise=partial(authorise, selector_of=gateway.selector_of),
+            witness=gateway.witness,
         )
         return service, Listener(settings, build_app(service), endpoint.protocol_class)
 
@@ -134,6 +146,18 @@ async def run_node(settings: Settings) -> None:
     with node.stopped_by_signals():
         async with node:
             await node.serve()
+
+
+@contextmanager
+def _logs_forwarded(announcements: Announcements) -> Generator[None, None, None]:
+    """While it lasts, log lines of some importance are announced, too."""
+    forwarder = LogForwarder(announcements.logged, asyncio.get_running_loop().call_soon_threadsafe)
+    logger = logging.getLogger("gater")
+    logger.addHandler(forwarder)
+    try:
+        yield
+    finally:
+        logger.removeHandler(forwarder)
 
 
 @contextmanager

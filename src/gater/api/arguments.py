@@ -69,14 +69,6 @@ def check_filter(value: Any, argument: str) -> str | None:
     return None if value is None or value == "" else check_name(value, argument)
 
 
-def by_stream_selector(kind: Any, selector: Any) -> str | None:
-    """The stream id that a `by_stream` selector names (`$id` or `id`); None for `$all`."""
-    if kind != "by_stream":
-        raise InvalidArgumentError("type", f"by_stream, not {kind!r}")
-    name = check_name(selector, "selector")
-    return None if name == "$all" else check_name(name.removeprefix("$"), "selector")
-
-
 def encode_writes(appends: Iterable[StreamAppend]) -> tuple[StreamWrite, ...]:
     """What a command carries for these appends; a stream may be named once."""
     writes = tuple(

@@ -11,9 +11,12 @@ from collections.abc import AsyncGenerator, Callable, Coroutine, Iterator
 from concurrent.futures import CancelledError, Future
 from functools import wraps
 from types import TracebackType
-from typing import Any, Final, Generic, Self, TypeVar
+from typing import Any, Final, Generic, Self, TypeVar, cast
 
+from gater.api.consuming import Delivery
 from gater.api.gater_api import GaterApi
+from gater.api.pubsub_api import Listening, PubSubChannel
+from gater.api.pubsub_operations import PubSubMessage
 from gater.model.errors import GaterError, StoreUnavailableError
 
 Item = TypeVar("Item")
@@ -168,9 +171,11 @@ class BlockingIterator(Generic[Item]):
     def __next__(self) -> Item:
         while True:
             try:
-                return self._taken.popleft()
+                item = self._taken.popleft()
             except IndexError:
                 self._take()
+            else:
+                return cast("Item", _blocking(self._thread, item))
 
     def _take(self) -> None:
         channel = self._channel
@@ -210,6 +215,25 @@ class BlockingIterator(Generic[Item]):
         self.close()
 
 
+class BlockingDelivery:
+    """A Delivery whose settling methods block, until what they say is on its way."""
+
+    def __init__(self, thread: LoopThread, delivery: Delivery) -> None:
+        self.event = delivery.event
+        self.attempt = delivery.attempt
+        self.receipt = delivery.receipt
+        self._thread = thread
+        self._delivery = delivery
+
+    def ack(self) -> None:
+        """The event was processed."""
+        self._thread.run(self._delivery.ack())
+
+    def nack(self, action: str | int = "retry", *, delay: float | None = None, reason: str | None = None) -> None:
+        """The event was not processed (see Delivery.nack)."""
+        self._thread.run(self._delivery.nack(action, delay=delay, reason=reason))
+
+
 class BlockingGaterApi:
     """Every method of GaterApi, blocking; async iterators become iterators with a `close`.
 
@@ -239,6 +263,10 @@ class BlockingGaterApi:
             finally:
                 self._thread.stop()
 
+    def pubsub(self, instance: str) -> BlockingPubSubChannel:
+        """One of the ten instances of pub/sub, by its short or full name."""
+        return BlockingPubSubChannel(self._thread, self._api.pubsub(instance))
+
     def __enter__(self) -> Self:
         return self
 
@@ -246,10 +274,44 @@ class BlockingGaterApi:
         self.close()
 
 
+class BlockingPubSubChannel:
+    """A PubSubChannel whose methods block."""
+
+    def __init__(self, thread: LoopThread, channel: PubSubChannel) -> None:
+        self.instance = channel.instance
+        self._thread = thread
+        self._channel = channel
+
+    def subscribe(self, topic: str = "*") -> BlockingIterator[PubSubMessage]:
+        """The messages of a topic (see PubSubChannel.subscribe) as an iterator; listening has begun on return."""
+        listening = self._channel.subscribe(topic)
+        self._thread.run(listening.__aenter__())
+        return BlockingIterator(self._thread, _messages(listening))
+
+    def broadcast(self, topic: str, message: Any) -> int:
+        """Give a message to all who listen to the topic; returns how many they are on the node."""
+        return self._thread.run(self._channel.broadcast(topic, message))
+
+
+async def _messages(listening: Listening) -> AsyncGenerator[PubSubMessage, None]:
+    async with contextlib.aclosing(listening):
+        async for message in listening:
+            yield message
+
+
+def _blocking(thread: LoopThread, answer: Any) -> Any:
+    """The answer, with deliveries that settle as this API does."""
+    if isinstance(answer, Delivery):
+        return BlockingDelivery(thread, answer)
+    if isinstance(answer, list) and answer and isinstance(answer[0], Delivery):
+        return [BlockingDelivery(thread, delivery) for delivery in answer]
+    return answer
+
+
 def _blocking_call(method: Callable[..., Coroutine[Any, Any, Any]]) -> Callable[..., Any]:
     @wraps(method)
     def call(self: BlockingGaterApi, *arguments: Any, **named: Any) -> Any:
-        return self._thread.run(method(self._api, *arguments, **named))
+        return _blocking(self._thread, self._thread.run(method(self._api, *arguments, **named)))
 
     return call
 
@@ -262,7 +324,7 @@ def _blocking_iterator(method: Callable[..., AsyncGenerator[Any, None]]) -> Call
     return iterate
 
 
-for _name, _method in vars(GaterApi).items():
+for _name, _method in inspect.getmembers(GaterApi, inspect.isfunction):
     if not _name.startswith("_") and _name not in vars(BlockingGaterApi):
         if inspect.isasyncgenfunction(_method):
             setattr(BlockingGaterApi, _name, _blocking_iterator(_method))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator
 from typing import Protocol, TypeVar
 
-from gater.api.operations import Operation, StreamingOperation
+from gater.api.operation import Operation, StreamingOperation
 
 Answer = TypeVar("Answer")
 

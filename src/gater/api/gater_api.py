@@ -11,9 +11,7 @@ from typing import Any, Self
 
 from gater.api import operations as op
 from gater.api.arguments import (
-    LIVE,
     StreamAppend,
-    by_stream_selector,
     check_count,
     check_direction,
     check_filter,
@@ -25,19 +23,21 @@ from gater.api.arguments import (
 )
 from gater.api.caller import Caller
 from gater.api.files import write_chunks
-from gater.api.resuming import persistently, resumed
+from gater.api.pubsub_api import PubSubApi
+from gater.api.resuming import resumed
+from gater.api.subscription_api import Kind, SubscriptionApi
+from gater.api.telemetry_api import TelemetryApi
 from gater.model.commands import StreamGuard, StreamWrite, WriteResult
 from gater.model.events import Event, EventLike, encode_events
 from gater.model.expected_version import ANY, parse_expected_version
 from gater.model.identifiers import check_name, check_store_id, check_stream_id
 from gater.model.limits import PAGE_EVENTS
+from gater.model.selectors import parse_selector
 from gater.model.snapshots import Snapshot, check_snapshot_version, new_snapshot
 from gater.model.stores import StoreConfig, StoreInfo, StoreStatus, VerifyReport
 
-__all__ = ["LIVE", "GaterApi"]
 
-
-class GaterApi:
+class GaterApi(SubscriptionApi, PubSubApi, TelemetryApi):
     """Event streams, snapshots, subscriptions and stores.
 
     Every failure is a GaterError. Versions count from 0 in each stream, positions from 1 in each store.
@@ -211,18 +211,22 @@ class GaterApi:
         count: int = 100,
         direction: str = "forward",
         *,
+        selector: Kind | None = None,
         after_position: int = 0,
     ) -> list[Event]:
         """Up to `count` events of a whole store in commit order, those whose position is after `after`.
 
-        Backward: the events below position `after`, newest first (None: from the end).
+        Backward: the events below position `after`, newest first (None: from the end). With a `selector` (see
+        `subscribe`) only what matches it.
         """
-        backward = check_direction(direction)
+        backward, wanted = check_direction(direction), None if selector is None else parse_selector(selector)
         left, store = check_count(count), check_store_id(store)
         begin = after if after is None and backward else check_position(after, "after")
         events: list[Event] = []
         while True:
-            page = await self._caller.call(op.ReadAll(store, begin, left, backward, check_position(after_position)))
+            page = await self._caller.call(
+                op.ReadAll(store, begin, left, backward, check_position(after_position), wanted)
+            )
             events += page.events
             left -= len(page.events)
             if page.next is None or left < 1:
@@ -230,15 +234,22 @@ class GaterApi:
             begin = page.next
 
     async def stream_all(
-        self, store: str, after: int | None = 0, direction: str = "forward", *, after_position: int = 0
+        self,
+        store: str,
+        after: int | None = 0,
+        direction: str = "forward",
+        *,
+        selector: Kind | None = None,
+        after_position: int = 0,
     ) -> AsyncGenerator[Event, None]:
-        """The events of a whole store in commit order, fetched as they are asked for."""
-        backward = check_direction(direction)
+        """The events of a whole store in commit order, or those that match, fetched as they are asked for."""
+        backward, wanted = check_direction(direction), None if selector is None else parse_selector(selector)
         store = check_store_id(store)
         begin = after if after is None and backward else check_position(after, "after")
 
         def rest(last: Event | None) -> op.ScanAll:
-            return op.ScanAll(store, last.position if last else begin, backward, check_position(after_position))
+            after = last.position if last else begin
+            return op.ScanAll(store, after, backward, check_position(after_position), wanted)
 
         async with aclosing(resumed(self._caller, rest)) as pages:
             async for page in pages:
@@ -354,35 +365,6 @@ class GaterApi:
                 return found
             last = page.snapshots[-1]
             after = (last.source_uuid, last.stream_uuid, last.version)
-
-    # --- subscriptions ---
-
-    async def subscribe(
-        self, store: str, type: str = "by_stream", selector: str = "$all", start_from: int = 0
-    ) -> AsyncGenerator[Event, None]:
-        """Every event from `start_from` on, then the new ones as they are committed: no gap, no repeat.
-
-        `selector` is `$all`, or a stream id (with or without a leading `$`). `start_from` is a position for
-        `$all`, a version for one stream, or LIVE for what is committed from now on. A slow reader holds nothing
-        up: it goes on from the store's file. After a lost connection it resumes behind the last event yielded.
-        """
-        stream_id = by_stream_selector(type, selector)
-        is_live = isinstance(start_from, int) and start_from == LIVE
-        store, begin = check_store_id(store), LIVE if is_live else check_start_version(start_from)
-        if is_live and self._caller.resumes:
-            # Where it begins must be known when the connection is lost before the first event.
-            begin = await persistently(self._caller, op.LiveStart(store, type, selector))
-
-        def rest(last: Event | None) -> op.SubscribeOperation:
-            if last is None:
-                return op.SubscribeOperation(store, type, selector, begin)
-            reached = last.position if stream_id is None else last.version
-            return op.SubscribeOperation(store, type, selector, reached + 1)
-
-        async with aclosing(resumed(self._caller, rest, endless=True)) as pages:
-            async for page in pages:
-                for event in page:
-                    yield event
 
     # --- consistency ---
 

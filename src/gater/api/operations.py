@@ -1,22 +1,16 @@
-"""Every operation of the API as a value: what it takes, what it answers, and how it may be repeated.
-
-Whoever carries operations (in process, over RPC) needs no more than this module: `OPERATIONS` finds an operation by
-its name, `answer` is the type of its result or of one item of its stream.
-"""
+"""The operations on stores, streams and snapshots as values: what each takes, what it answers."""
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Final, Generic, TypeVar
-
 import msgspec
 
+from gater.api.operation import Operation, StreamingOperation
 from gater.model.commands import StreamGuard, StreamWrite, WriteResult
 from gater.model.events import Event, ImportedEvent
 from gater.model.expected_version import ANY
+from gater.model.selectors import Selector
 from gater.model.snapshots import Snapshot
 from gater.model.stores import StoreConfig, StoreInfo, StoreStatus, VerifyReport
-
-Answer = TypeVar("Answer")
 
 
 class EventPage(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -31,25 +25,6 @@ class SnapshotPage(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
     snapshots: list[Snapshot]
     more: bool
-
-
-class Operation(msgspec.Struct, Generic[Answer], frozen=True, array_like=True, gc=False):
-    """A call that is answered once."""
-
-    name: ClassVar[str]
-    answer: ClassVar[Any]
-    streaming: ClassVar[bool] = False
-    repeatable: ClassVar[bool] = True
-    """Whether it may be sent again when its outcome is unknown."""
-    timeout: ClassVar[float | None] = 5.0
-    """Seconds to wait for the answer; None: as long as the connection lives."""
-
-
-class StreamingOperation(Operation[Answer], frozen=True, array_like=True, gc=False):
-    """A call that is answered by a stream of items."""
-
-    streaming = True
-    timeout = None
 
 
 class ListStores(Operation[list[StoreInfo]], frozen=True, array_like=True):
@@ -144,6 +119,8 @@ class ReadAll(Operation[EventPage], frozen=True, array_like=True):
     count: int = 100
     backward: bool = False
     after_position: int = 0
+    selector: Selector | None = None
+    """Only what it matches."""
 
 
 class ScanStream(StreamingOperation[list[Event]], frozen=True, array_like=True):
@@ -169,6 +146,7 @@ class ScanAll(StreamingOperation[list[Event]], frozen=True, array_like=True):
     after: int | None = 0
     backward: bool = False
     after_position: int = 0
+    selector: Selector | None = None
 
 
 class GetVersion(Operation[int], frozen=True, array_like=True):
@@ -265,30 +243,6 @@ class ListSnapshots(Operation[SnapshotPage], frozen=True, array_like=True):
     limit: int = 100
 
 
-class LiveStart(Operation[int], frozen=True, array_like=True):
-    """The `start_from` of a subscription that is to begin with what is committed from now on."""
-
-    name = "live_start"
-    answer = int
-    store: str
-    kind: str
-    selector: str
-
-
-class SubscribeOperation(StreamingOperation[list[Event]], frozen=True, array_like=True):
-    """Events from `start_from` on, then the new ones as they are committed (an empty page: caught up).
-
-    `start_from` is a version for one stream, a position for `$all`, or LIVE.
-    """
-
-    name = "subscribe"
-    answer = list[Event]
-    store: str
-    kind: str
-    selector: str
-    start_from: int = 0
-
-
 class VerifyStore(Operation[VerifyReport], frozen=True, array_like=True):
     """Check a whole store: pages, indexes, positions, versions."""
 
@@ -304,11 +258,3 @@ class BackupStore(StreamingOperation[bytes], frozen=True, array_like=True):
     name = "backup"
     answer = bytes
     store: str
-
-
-def _all_operations(cls: type[Operation[Any]]) -> list[type[Operation[Any]]]:
-    return [leaf for sub in cls.__subclasses__() for leaf in ([sub] if "name" in vars(sub) else _all_operations(sub))]
-
-
-OPERATIONS: Final[dict[str, type[Operation[Any]]]] = {op.name: op for op in _all_operations(Operation)}
-"""Every operation by its name on the wire."""

@@ -5,14 +5,15 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import AsyncGenerator, Callable
-from typing import Final, TypeVar
+from typing import Final
+
+import msgspec
 
 from gater.api.caller import Caller
-from gater.api.operations import Operation, StreamingOperation
+from gater.api.operation import StreamingOperation
+from gater.api.subscription_operations import SubscribeOperation, SubscriptionPage
 from gater.model.errors import TransientError
 from gater.model.events import Event
-
-Answer = TypeVar("Answer")
 
 FIRST_DELAY: Final = 0.1
 LONGEST_DELAY: Final = 5.0
@@ -21,15 +22,11 @@ MOST_TRIES: Final = 10
 
 
 async def resumed(
-    caller: Caller,
-    rest: Callable[[Event | None], StreamingOperation[list[Event]] | None],
-    *,
-    endless: bool = False,
+    caller: Caller, rest: Callable[[Event | None], StreamingOperation[list[Event]] | None]
 ) -> AsyncGenerator[list[Event], None]:
     """The pages of `rest(None)`; when the stream breaks, those of `rest(last event yielded)`, with backoff.
 
-    Raises the TransientError when the caller does not resume, or after MOST_TRIES failures in a row unless
-    `endless`.
+    Raises the TransientError when the caller does not resume, or after MOST_TRIES failures in a row.
     """
     last: Event | None = None
     failures = 0
@@ -44,26 +41,33 @@ async def resumed(
             return
         except TransientError:
             failures += 1
-            if not caller.resumes or (failures >= MOST_TRIES and not endless):
+            if not caller.resumes or failures >= MOST_TRIES:
                 raise
         finally:
             await stream.aclose()
         await asyncio.sleep(backoff(failures))
 
 
-async def persistently(caller: Caller, operation: Operation[Answer]) -> Answer:
-    """The answer of an operation, asked for again, with backoff, as often as it does not get through.
+async def followed(caller: Caller, operation: SubscribeOperation) -> AsyncGenerator[SubscriptionPage, None]:
+    """The pages of a subscription; when it breaks, those that come behind the last one, with backoff, for ever.
 
     Raises the TransientError when the caller does not resume.
     """
     failures = 0
     while True:
+        stream = caller.stream(operation)
         try:
-            return await caller.call(operation)
+            async for page in stream:
+                failures = 0
+                operation = msgspec.structs.replace(operation, start_from=page.next)
+                yield page
+            return
         except TransientError:
             failures += 1
             if not caller.resumes:
                 raise
+        finally:
+            await stream.aclose()
         await asyncio.sleep(backoff(failures))
 
 

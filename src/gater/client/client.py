@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncGenerator
 from typing import Any, Final, TypeVar
 
-from gater.api.operations import Operation, StreamingOperation
+from gater.api.operation import Operation, StreamingOperation
 from gater.client.link import Link
 from gater.client.retry import may_send_again
 from gater.client.transport import ConnectionLostError

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from gater.api.operations import AppendStreams, ImportPage, Operation
+from gater.api.operation import Operation
+from gater.api.operations import AppendStreams, ImportPage
 from gater.model.errors import EventTooLargeError
 from gater.model.limits import Limits
 

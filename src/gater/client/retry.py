@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from gater.api.operations import Operation
+from gater.api.operation import Operation
 from gater.model.errors import GaterError, OverloadedError, TransientError
 
 

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from picows import WSCloseCode, WSMsgType, WSTransport
 
-from gater.api.operations import Operation, StreamingOperation
+from gater.api.operation import Operation, StreamingOperation
 from gater.client.oversize import oversized_event
 from gater.client.pending import END, PendingCall, PendingStream
 from gater.model.errors import RequestTooLargeError

@@ -108,6 +108,24 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             must="be a boolean",
         ),
     ] = None
+    secret_key_base: Annotated[
+        str | None,
+        _about(
+            "Key that signs system messages, the same on all nodes; a node that others reach needs one.",
+            aliases=("SECRET_KEY_BASE",),
+        ),
+    ] = None
+    previous_secret_keys: Annotated[
+        tuple[str, ...], _about("Keys that are still accepted, for as long as nodes are given a new one.")
+    ] = ()
+    allow_unsigned: Annotated[
+        bool | None,
+        _about(
+            "Whether system messages may go unsigned when there is no key. Not set: yes on a loopback address, "
+            "otherwise no.",
+            must="be a boolean",
+        ),
+    ] = None
     tls_cert: Annotated[Path | None, _about("Certificate chain (PEM); turns TLS on.")] = None
     tls_key: Annotated[Path | None, _about("Private key of the certificate (PEM).")] = None
     tls_client_ca: Annotated[
@@ -130,6 +148,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         self._check_tls()
         if self.max_event_bytes > self.max_request_bytes:
             raise MisconfiguredError("max_event_bytes", "must not be larger than max_request_bytes")
+        if self.secret_key_base == "":
+            msgspec.structs.force_setattr(self, "secret_key_base", None)
+        if self.secret_key_base is None and not self.unsigned:
+            raise MisconfiguredError("secret_key_base", self._why_a_key_is_needed())
         if not (self.tokens or self.anonymous):
             raise MisconfiguredError("tokens", self._why_tokens_are_needed())
 
@@ -137,6 +159,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     def anonymous(self) -> bool:
         """Whether callers without a token may do everything."""
         return self.loopback and not self.tokens if self.allow_anonymous is None else self.allow_anonymous
+
+    @property
+    def unsigned(self) -> bool:
+        """Whether system messages may go unsigned when there is no key."""
+        return self.loopback if self.allow_unsigned is None else self.allow_unsigned
 
     @property
     def loopback(self) -> bool:
@@ -155,6 +182,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         if self.allow_anonymous is False:
             return "nobody could call: allow_anonymous is false and there are no tokens"
         return f"{self.host} can be reached from elsewhere: give tokens, or allow_anonymous = true"
+
+    def _why_a_key_is_needed(self) -> str:
+        if self.allow_unsigned is False:
+            return "is needed: allow_unsigned is false"
+        return f"is needed: {self.host} can be reached from elsewhere; give a key, or allow_unsigned = true"
 
     def _check_stores(self) -> None:
         for store in self.stores:

@@ -42,6 +42,11 @@ def load_settings(
     return Settings(**merged)
 
 
+def environment_with(variables: Mapping[str, str]) -> dict[str, str]:
+    """The environment of a command that this process runs: its own, and some variables more."""
+    return {**os.environ, **variables}
+
+
 def _from_arguments(explicit: Mapping[str, Any]) -> dict[str, Any]:
     given = {name: value for name, value in explicit.items() if value is not None}
     _refuse_unknown(given, "given as an argument")

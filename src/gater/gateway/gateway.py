@@ -16,10 +16,21 @@ from typing import Any, Final
 import apsw
 
 from gater.api import operations as op
+from gater.api import subscription_operations as sub
+from gater.api import telemetry_operations as tel
 from gater.api.arguments import check_start_version
-from gater.gateway import reads, scans
+from gater.api.operation import Operation, StreamingOperation
+from gater.api.pubsub_operations import GetPubSub, Listen, Publish
+from gater.gateway import reads, scans, speaking
 from gater.gateway.admission import admit_append, admit_import, admit_snapshot
+from gater.gateway.announcements import Announcements
 from gater.gateway.stores import Stores
+from gater.gateway.subscribing import Subscribing
+from gater.gateway.watchman import Watchman, tell_trouble
+from gater.gateway.witness import Witness
+from gater.messages.broadcast import Messenger
+from gater.messages.origin import Source, current_source, use
+from gater.messages.signing import Keyring
 from gater.model import commands as c
 from gater.model.errors import (
     GaterError,
@@ -31,11 +42,21 @@ from gater.model.errors import (
 from gater.model.expected_version import parse_expected_version
 from gater.model.identifiers import check_stream_id
 from gater.model.limits import Limits
+from gater.model.selectors import Selector
 from gater.model.snapshots import check_snapshot_version
 from gater.model.stores import StoreInfo, StoreStatus, VerifyReport
+from gater.model.version import __version__
+from gater.pubsub.instances import Instance
+from gater.pubsub.system import PubSub, acquire, release
 from gater.store.log import Done
 from gater.store.store import Store
+from gater.subscriptions.catch_up import reached
+from gater.subscriptions.channels import Channels
+from gater.telemetry.metrics import Metrics
+from gater.telemetry.sources import Sources
 
+SPOKEN_ON: Final = (Instance.EVENTS, Instance.HEALTH, Instance.METRICS)
+"""Where stores tell what happens in them, in the order of Channels."""
 COMPACT_STEP: Final = 1_000
 """Hidden events that one compaction command removes."""
 
@@ -46,11 +67,26 @@ class Gateway:
     """The stores of this node behind the operations of the API; all methods are called on the event loop."""
 
     def __init__(
-        self, data_dir: Path, *, limits: Limits | None = None, node: str = "gater@localhost", memory: bool = False
+        self,
+        data_dir: Path,
+        *,
+        limits: Limits | None = None,
+        node: str = "gater@localhost",
+        memory: bool = False,
+        keyring: Keyring | None = None,
     ) -> None:
+        """`keyring`: what signs its announcements."""
         self.limits = limits or Limits()
         self.node = node
         self._stores = Stores(data_dir, self.limits, memory=memory)
+        self._subscribing = Subscribing(self._stores)
+        self._pubsub: PubSub | None = None
+        self._keyring = keyring
+        self._announcements: Announcements | None = None
+        self._source_before: Source | None = None
+        self.witness = Witness(lambda: self.announcements)
+        self.metrics = Metrics(node, self._sources(), tell=self._tell)
+        self._watchman: Watchman | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._closed = True
         self._handlers: dict[type, Callable[[Any, Done], None]] = {
@@ -64,7 +100,6 @@ class Gateway:
             op.ReadAll: self._reading(reads.read_all),
             op.GetVersion: self._reading(reads.get_version),
             op.GetStreams: self._reading(reads.get_streams),
-            op.LiveStart: self._reading(reads.live_start),
             op.ReadSnapshot: self._reading(reads.read_snapshot),
             op.ListSnapshots: self._reading(reads.list_snapshots),
             op.GetStoreStatus: lambda operation, done: done(self._status(operation.store), None),
@@ -74,20 +109,73 @@ class Gateway:
             op.RemoveStore: self._in_task(self._remove_store),
             op.VerifyStore: self._in_task(self._verify),
             op.CompactStore: self._in_task(self._compact),
+            Publish: lambda operation, done: speaking.publish(self.pubsub, operation, done),
+            GetPubSub: lambda _, done: done(speaking.stats(self.pubsub), None),
+            tel.GetMetrics: lambda _, done: done(self.metrics.get_metrics(), None),
+            tel.ResetMetrics: self._reset_metrics,
+            tel.GetHealth: lambda _, done: done(self.metrics.get_health(), None),
+            tel.GetWorkerPoolStatus: lambda _, done: done(self.metrics.get_worker_pool_status(), None),
+            sub.Settle: self._subscribing.settle,
+            sub.GetSubscription: self._subscribing.get,
+            sub.GetSubscriptionHealth: self._subscribing.health,
+            sub.GetSubscriptions: self._in_task(self._subscribing.list),
+            sub.SaveSubscriptionOperation: self._in_task(self._subscribing.save),
+            sub.RemoveSubscriptionOperation: self._in_task(self._subscribing.remove),
+            sub.Pull: self._in_task(self._subscribing.pull),
+            sub.ListParked: self._subscribing.list_parked,
+            sub.ReplayParkedOperation: self._in_task(self._subscribing.replay),
+            sub.DiscardParkedOperation: self._in_task(self._subscribing.discard),
+            sub.RewindSubscriptionOperation: self._in_task(self._subscribing.rewind),
         }
 
     async def start(self) -> None:
         """Open every store of the data folder; raises what makes one of them impossible to open."""
+        self._pubsub = acquire()
+        self._stores.channels = Channels(*map(self.pubsub.instance, SPOKEN_ON))
+        messenger = Messenger(self.pubsub.broadcast, self._keyring, node=self.node)
+        self._announcements = Announcements(self.pubsub, messenger, __version__)
+        self._source_before = use(messenger)
+        self._tell_trouble = tell_trouble(self._announcements)
+        self.pubsub.overflow_hooks.append(self._announcements.slow_listener)
+        self._announcements.node_is("starting")
         await self._stores.open_all()
         self._closed = False
+        folder = None if self._stores.memory else self._stores.folder
+        self._watchman = Watchman(self._announcements, self.metrics, self._stores.troubles, folder)
+        self._announcements.node_is("started")
 
     async def close(self) -> None:
         """Answer everything accepted, then close the stores."""
+        if not self._closed:
+            self.announcements.node_is("stopping")
+        if self._watchman is not None:
+            self._watchman.close()
         self._closed = True
         self._stores.stop_following()
         if self._tasks:
             await asyncio.wait(self._tasks)
         await self._stores.close()
+        if self._pubsub is not None:
+            self.announcements.node_is("stopped")
+            self.pubsub.overflow_hooks.remove(self.announcements.slow_listener)
+            if self._source_before is not None and current_source() is self.announcements.messenger:
+                use(self._source_before)
+            self._pubsub = None
+            release()
+
+    @property
+    def announcements(self) -> Announcements:
+        """What the node says of itself; only after it was started."""
+        if self._announcements is None:
+            raise StoreUnavailableError(reason="the node has not started")
+        return self._announcements
+
+    @property
+    def pubsub(self) -> PubSub:
+        """The pub/sub system that this gateway shares with all others of its process."""
+        if self._pubsub is None:
+            raise StoreUnavailableError(reason="the node is stopping")
+        return self._pubsub
 
     async def ensure_stores(self, names: Sequence[str]) -> None:
         """Make those of these stores that are missing."""
@@ -103,32 +191,84 @@ class Gateway:
             return self._stores.get(store).status()
         return StoreStatus(store, "corrupt", "", 0, 0, 0, 0, 0, 0, 0, str(damage))
 
-    def dispatch(self, operation: op.Operation[Any], done: Done) -> None:
+    def selector_of(self, store: str, subscription: str) -> Selector:
+        """What a durable subscription selects; StoreNotFoundError or SubscriptionNotFoundError when there is none."""
+        return self._stores.durables(store).config(subscription).selector
+
+    def dispatch(self, operation: Operation[Any], done: Done) -> None:
         """Carry out an operation; `done(answer, error)` is called once, on the loop, maybe before this returns.
 
         The answer encodes as `operation.answer`; events are rows in the field order of Event.
         """
+        done = self.metrics.calls.counted(operation.name, done)
         try:
             if self._closed:
                 raise StoreUnavailableError(reason="the node is stopping")
             self._handlers[type(operation)](operation, done)
         except GaterError as error:
             done(None, error)
+        except Exception as defect:
+            log.exception("an operation failed", extra={"operation": operation.name})
+            done(None, InternalError(message=f"{type(defect).__name__}: {defect}"))
 
-    def stream(self, operation: op.StreamingOperation[Any]) -> AsyncGenerator[Any, None]:
+    def stream(self, operation: StreamingOperation[Any]) -> AsyncGenerator[Any, None]:
         """The items of a streaming operation; they encode as `operation.answer`."""
         if self._closed:
             raise StoreUnavailableError(reason="the node is stopping")
+        return self._counted(operation.name, self._stream(operation))
+
+    async def _counted(self, operation: str, items: AsyncGenerator[Any, None]) -> AsyncGenerator[Any, None]:
+        """The items of a stream, which is counted as long as it is open."""
+        calls, code = self.metrics.calls.open_stream(operation), None
+        try:
+            async for item in items:
+                yield item
+        except GaterError as error:
+            code = error.code
+            raise
+        finally:
+            self.metrics.calls.close_stream(calls, code)
+            await items.aclose()
+
+    def _stream(self, operation: StreamingOperation[Any]) -> AsyncGenerator[Any, None]:
         match operation:
             case op.ScanStream():
                 return scans.scan_stream(self._stores.get(operation.store), operation)
             case op.ScanAll():
                 return scans.scan_all(self._stores.get(operation.store), operation)
-            case op.SubscribeOperation():
-                return scans.subscribe(self._stores.get(operation.store), operation)
+            case sub.SubscribeOperation():
+                return self._subscribing.subscribe(operation)
+            case Listen():
+                return speaking.listen(self.pubsub, operation)
+            case sub.Consume():
+                return self._subscribing.consume(operation)
             case op.BackupStore():
                 return scans.backup(self._stores.get(operation.store), self._stores.folder)
         raise InvalidArgumentError("operation", f"{operation.name} is not a stream")
+
+    # --- telemetry ---
+
+    def _sources(self) -> Sources:
+        """Where the metrics look when they are asked."""
+        stores = self._stores
+        return Sources(
+            stores=self.statuses,
+            logs=lambda: {store.id: store.log_stats for store in stores.open()},
+            instances=lambda: [] if self._pubsub is None else speaking.stats(self._pubsub),
+            subscriptions=lambda: {store.id: stores.durables(store.id).at_work() for store in stores.open()},
+            workers=lambda: {store.id: 1 for store in stores.open()},
+        )
+
+    def _reset_metrics(self, _: tel.ResetMetrics, done: Done) -> None:
+        self.metrics.reset_metrics()
+        done(None, None)
+
+    def _tell(self, topic: str, body: dict[str, Any]) -> None:
+        """Pass on what the metrics have to tell."""
+        if self._pubsub is not None:
+            if self.pubsub.instance(Instance.METRICS).is_heard:
+                self.pubsub.broadcast(Instance.METRICS, topic, [body["type"], body])
+            self._tell_trouble(topic, body)
 
     # --- writes ---
 
@@ -179,7 +319,7 @@ class Gateway:
     async def _read_later(self, read: Callable[[Store, Any], Any], store: Store, operation: Any) -> Any:
         try:
             async with asyncio.timeout(operation.timeout):
-                await reads.reached(store, operation.after_position)
+                await reached(store, operation.after_position)
         except TimeoutError:
             raise RequestTimeoutError(operation.name, operation.timeout) from None
         return _read(read, store, operation)

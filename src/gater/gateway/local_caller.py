@@ -5,16 +5,25 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
+
+import msgspec
 
 from gater.api import operations as op
+from gater.api import subscription_operations as sub
+from gater.api.operation import Operation, StreamingOperation
 from gater.gateway.gateway import Gateway
 from gater.model.errors import RequestTimeoutError
 from gater.model.events import Event
 from gater.model.snapshots import Snapshot
-from gater.store.log import settle
+from gater.model.subscriptions import Delivered, ParkedEvent
+from gater.store.log import Done, settle
 
 Answer = TypeVar("Answer")
+
+
+IN_PROCESS: Final = "in-process"
+"""Who calls when nobody else can."""
 
 
 class LocalCaller:
@@ -26,13 +35,16 @@ class LocalCaller:
         self._gateway = gateway
         self._owns_gateway = owns_gateway
 
-    async def call(self, operation: op.Operation[Answer], timeout: float | None = None) -> Any:
+    async def call(self, operation: Operation[Answer], timeout: float | None = None) -> Any:
         """The answer of one operation.
 
         Only waiting for a position is bounded by the operation's own timeout: nothing else can be lost on the way.
         """
         future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-        self._gateway.dispatch(operation, partial(settle, future))
+        done: Done = partial(settle, future)
+        if self._owns_gateway:
+            done = self._gateway.witness.watching(IN_PROCESS, operation, None, done)
+        self._gateway.dispatch(operation, done)
         if future.done():
             await asyncio.sleep(0)  # a read is answered at once: who reads in a loop must leave others their turn
         if timeout is None and not getattr(operation, "after_position", 0):
@@ -44,12 +56,12 @@ class LocalCaller:
         except TimeoutError:
             raise RequestTimeoutError(operation.name, seconds) from None
 
-    async def stream(self, operation: op.StreamingOperation[Answer]) -> AsyncGenerator[Answer, None]:
+    async def stream(self, operation: StreamingOperation[Answer]) -> AsyncGenerator[Answer, None]:
         """The items of a streaming operation."""
         items = self._gateway.stream(operation)
         try:
             async for item in items:
-                yield item if operation.answer is bytes else [Event(*row) for row in item]  # type: ignore[misc]
+                yield _typed(operation, item)
         finally:
             await items.aclose()
 
@@ -59,8 +71,16 @@ class LocalCaller:
             await self._gateway.close()
 
 
-def _typed(operation: op.Operation[Any], answer: Any) -> Any:
+def _typed(operation: Operation[Any], answer: Any) -> Any:
     """The answer with its rows as the values they stand for."""
+    if operation.answer == list[Event]:
+        return [Event(*row) for row in answer]
+    if operation.answer is sub.SubscriptionPage:
+        return sub.SubscriptionPage([Event(*row) for row in answer.events], answer.live, answer.next)
+    if operation.answer == list[Delivered]:
+        return [Delivered(Event(*row), attempt, receipt) for row, attempt, receipt in answer]
+    if operation.answer == list[ParkedEvent]:
+        return [msgspec.structs.replace(p, event=None if p.event is None else Event(*p.event)) for p in answer]
     if operation.answer is op.EventPage:
         return op.EventPage([Event(*row) for row in answer.events], answer.next)
     if operation.answer is Snapshot:

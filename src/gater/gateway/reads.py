@@ -5,11 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 from gater.api import operations as op
-from gater.api.arguments import by_stream_selector, check_count, check_position, check_start_version
+from gater.api.arguments import check_count, check_position, check_start_version
 from gater.model.errors import NotFoundError
+from gater.model.limits import PAGE_EVENTS
+from gater.model.selectors import Selector, parse_selector
 from gater.model.snapshots import check_snapshot_version
+from gater.store.reader import Page
 from gater.store.store import Store
-from gater.subscriptions.catch_up import next_event
+from gater.subscriptions.matching import Matcher, compile_selector
 
 
 def read_stream(store: Store, operation: op.ReadStream) -> Any:
@@ -19,13 +22,38 @@ def read_stream(store: Store, operation: op.ReadStream) -> Any:
 
 
 def read_all(store: Store, operation: op.ReadAll) -> Any:
-    """A page of a whole store."""
-    count = check_count(operation.count)
+    """A page of a whole store, or of what matches."""
+    count, matcher = check_count(operation.count), matcher_of(operation.selector)
     head = store.tail.position
     if operation.backward:
-        before = head + 1 if operation.after is None else min(check_position(operation.after, "after"), head + 1)
-        return store.reader.read_all_backward(before, count)
-    return store.reader.read_all(check_position(operation.after, "after"), count, head)
+        cursor = head + 1 if operation.after is None else min(check_position(operation.after, "after"), head + 1)
+    else:
+        cursor = check_position(operation.after, "after")
+    return read_all_page(store, cursor, head, count, operation.backward, matcher)
+
+
+def matcher_of(selector: Selector | None) -> Matcher | None:
+    """What decides whether an event matches; None when every event does."""
+    matcher = None if selector is None else compile_selector(parse_selector(selector))
+    return None if matcher is None or matcher.everything else matcher
+
+
+def read_all_page(store: Store, cursor: int, head: int, count: int, backward: bool, matcher: Matcher | None) -> Page:
+    """Up to `count` matching events behind a position (backward: below it); of few that match, perhaps none."""
+    reader = store.reader
+    if matcher is None:
+        return reader.read_all_backward(cursor, count) if backward else reader.read_all(cursor, count, head)
+    if matcher.types is None:
+        looked = PAGE_EVENTS  # most do not match, and a page that is cut behind the last wanted one can be read on
+        page = reader.read_all_backward(cursor, looked) if backward else reader.read_all(cursor, looked, head)
+    elif backward:
+        page = reader.read_types_backward(matcher.types, cursor, count)
+    else:
+        page = reader.read_types(matcher.types, cursor, count, head)
+    matching = [event for event in page.events if matcher.accepts(event)]
+    if len(matching) > count:
+        return Page(matching[:count], matching[count - 1][2])
+    return Page(matching, page.next)
 
 
 def get_version(store: Store, operation: op.GetVersion) -> int:
@@ -55,15 +83,3 @@ def list_snapshots(store: Store, operation: op.ListSnapshots) -> Any:
     if operation.after is not None:
         check_snapshot_version(operation.after[2])
     return store.reader.snapshots(operation.source_uuid, operation.stream_uuid, operation.after, limit)
-
-
-def live_start(store: Store, operation: op.LiveStart) -> int:
-    """The position, or the version of one stream, that comes next."""
-    stream_id = by_stream_selector(operation.kind, operation.selector)
-    return (store.tail.position if stream_id is None else store.reader.version(stream_id)) + 1
-
-
-async def reached(store: Store, position: int) -> None:
-    """Return once this replica has the position; cancelled by who no longer waits."""
-    while store.tail.position < position:
-        await next_event(store, None)

@@ -11,16 +11,17 @@ from typing import BinaryIO, Final
 import apsw
 
 from gater.api import operations as op
-from gater.api.arguments import LIVE, by_stream_selector, check_count, check_position, check_start_version
+from gater.api.arguments import check_count, check_position, check_start_version
 from gater.api.files import to_the_end
-from gater.gateway.reads import reached
+from gater.gateway.reads import matcher_of, read_all_page
 from gater.gateway.stores import BACKUP_FOLDER
 from gater.model.errors import StoreUnavailableError
 from gater.model.limits import PAGE_EVENTS
 from gater.store.machine import EventRow
 from gater.store.reader import Page
 from gater.store.store import Store
-from gater.subscriptions.catch_up import follow_all, follow_stream
+from gater.subscriptions.catch_up import reached
+from gater.subscriptions.matching import Matcher
 
 CHUNK_BYTES: Final = 1 << 20
 
@@ -69,38 +70,20 @@ async def scan_all(store: Store, operation: op.ScanAll) -> AsyncGenerator[list[E
         cursor = head + 1 if operation.after is None else min(check_position(operation.after), head + 1)
     else:
         cursor = check_position(operation.after)
+    matcher = matcher_of(operation.selector)
     while cursor is not None:
-        page = _read_all(store, cursor, head, operation.backward)
+        page = _read_all(store, cursor, head, operation.backward, matcher)
         cursor = page.next
         if page.events:
             yield page.events
         await asyncio.sleep(0)
 
 
-def _read_all(store: Store, cursor: int, head: int, backward: bool) -> Page:
+def _read_all(store: Store, cursor: int, head: int, backward: bool, matcher: Matcher | None) -> Page:
     try:
-        if backward:
-            return store.reader.read_all_backward(cursor, PAGE_EVENTS)
-        return store.reader.read_all(cursor, PAGE_EVENTS, head)
+        return read_all_page(store, cursor, head, PAGE_EVENTS, backward, matcher)
     except apsw.Error as error:
         raise store.read_error(error) from error
-
-
-async def subscribe(store: Store, operation: op.SubscribeOperation) -> AsyncGenerator[list[EventRow], None]:
-    """Events from a point on, for ever."""
-    stream_id = by_stream_selector(operation.kind, operation.selector)
-    start = None if operation.start_from == LIVE else check_start_version(operation.start_from)
-    if stream_id is None:
-        pages = follow_all(store, None if start is None else max(start - 1, 0))
-    else:
-        pages = follow_stream(store, stream_id, start)
-    store.subscribers += 1
-    try:
-        async for page in pages:
-            yield page
-    finally:
-        store.subscribers -= 1
-        await pages.aclose()
 
 
 async def backup(store: Store, folder: Path) -> AsyncGenerator[bytes, None]:

@@ -15,6 +15,9 @@ from gater.model.limits import Limits
 from gater.model.stores import StoreConfig
 from gater.store.opening import StoreFiles, stores_in
 from gater.store.store import Store, new_config, open_file_store, open_memory_store
+from gater.subscriptions.channels import NOWHERE, Channels
+from gater.subscriptions.durables import Durables
+from gater.subscriptions.emitters import Announcer
 
 BACKUP_FOLDER: Final = ".backup-"
 """What the names of folders begin with that hold a backup while it is sent."""
@@ -25,11 +28,15 @@ log = logging.getLogger(__name__)
 class Stores:
     """Opens, makes and removes stores; each file store is a file of the data folder."""
 
-    def __init__(self, folder: Path, limits: Limits, *, memory: bool = False) -> None:
+    def __init__(self, folder: Path, limits: Limits, channels: Channels = NOWHERE, *, memory: bool = False) -> None:
+        """What happens in the stores is told on the `channels`, those that are set when a store is opened."""
         self.folder = folder
+        self.channels = channels
         self._limits = limits
-        self._memory = memory
+        self.memory = memory
+        """Whether all stores live in memory."""
         self._open: dict[str, Store] = {}
+        self._durables: dict[str, Durables] = {}
         self._damaged: dict[str, StoreCorruptError] = {}
         self._reserved: set[str] = set()
 
@@ -47,10 +54,19 @@ class Stores:
             return StoreConfig(store, str(self.folder), status="corrupt")
         return self.get(store).config
 
+    def open(self) -> list[Store]:
+        """The stores that are open, in order."""
+        return [self._open[name] for name in sorted(self._open)]
+
+    def troubles(self) -> dict[str, str]:
+        """Why each store is not running; empty for those that are."""
+        damaged = {name: str(damage) for name, damage in self._damaged.items()}
+        return {**damaged, **{name: store.trouble for name, store in self._open.items()}}
+
     def stop_following(self) -> None:
         """End everything that waits for events to come."""
         for store in self._open.values():
-            store.tail.wakeups.close()
+            store.tail.watches.close()
 
     def get(self, store: str) -> Store:
         """The open store of that name; StoreNotFoundError, or StoreCorruptError when its file is damaged."""
@@ -61,9 +77,24 @@ class Stores:
             raise self._damaged[store].again()
         raise StoreNotFoundError(store)
 
+    def durables(self, store: str) -> Durables:
+        """The saved subscriptions of the open store of that name; raises as `get` does."""
+        self.get(store)
+        return self._durables[store]
+
+    def _serve(self, store: Store) -> None:
+        """Have an open store used."""
+        self._durables[store.id] = Durables(store, self.channels)
+        store.tail.observers.append(Announcer(self.channels.events).announce)
+        self._open[store.id] = store
+
+    async def _close(self, store: Store, *, remove: bool = False) -> None:
+        await self._durables.pop(store.id).close()
+        await store.close(remove=remove)
+
     async def open_all(self) -> None:
         """Open every store of the data folder; a damaged one is kept aside and refuses every call."""
-        if self._memory:
+        if self.memory:
             return
         try:
             await asyncio.to_thread(self.folder.mkdir, parents=True, exist_ok=True)
@@ -72,7 +103,7 @@ class Stores:
         await asyncio.to_thread(_remove_unfinished_backups, self.folder)
         for name in stores_in(self.folder):
             try:
-                self._open[name] = await open_file_store(self.folder, name, self._limits)
+                self._serve(await open_file_store(self.folder, name, self._limits))
             except StoreNotFoundError:
                 log.warning("a store whose making was cut short is passed over", extra={"store": name})
             except StoreCorruptError as damage:
@@ -87,7 +118,7 @@ class Stores:
         check_store_id(store)
         if store in self._open or store in self._damaged or store in self._reserved:
             raise AlreadyExistsError("store", store)
-        memory = in_memory or self._memory
+        memory = in_memory or self.memory
         config = new_config(store, self.folder, memory=memory, description=description, tags=tags)
         if memory:
             made = open_memory_store(config, self._limits)
@@ -97,7 +128,7 @@ class Stores:
                 made = await open_file_store(self.folder, store, self._limits, config)
             finally:
                 self._reserved.discard(store)
-        self._open[store] = made
+        self._serve(made)
         return made
 
     async def ensure(self, names: tuple[str, ...]) -> None:
@@ -113,12 +144,12 @@ class Stores:
             return
         found = self.get(store)
         del self._open[store]
-        await found.close(remove=True)
+        await self._close(found, remove=True)
 
     async def close(self) -> None:
         """Close all stores, each after what it has accepted is done."""
         for store in list(self._open.values()):
-            await store.close()
+            await self._close(store)
         self._open.clear()
 
 

@@ -1,90 +1,93 @@
-"""Following a stream or a whole store from any point on: from the file, then from the tail, without gap or repeat."""
+"""Following a stream or a whole store from any point on: what is stored, then what comes, without gap or repeat.
+
+Nothing is queued without bound for a slow follower: it falls behind, and goes on from the file.
+"""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator
-
-import apsw
+from contextlib import closing
+from typing import Final, NamedTuple
 
 from gater.model.errors import StoreUnavailableError
-from gater.model.expected_version import LARGEST_VERSION
 from gater.model.limits import PAGE_EVENTS
 from gater.store.machine import EventRow
-from gater.store.reader import Page
 from gater.store.store import Store
+from gater.store.watches import Watch
+from gater.subscriptions.cursors import Cursor, cursor_of
+from gater.subscriptions.matching import Matcher
+
+QUIET_PAGES: Final = 400
+"""Pages without a match after which a follower is told how far it has come."""
 
 
-async def follow_all(store: Store, after: int | None) -> AsyncGenerator[list[EventRow], None]:
-    """Pages of events behind position `after` (None: from now on), for ever; an empty page says: caught up.
+class FollowedPage(NamedTuple):
+    """Some matching events, whether the follower has caught up with the writers, and where it would go on."""
 
-    A reader that is slower than the writers goes on from the file; nothing is kept for it in memory.
+    events: list[EventRow]
+    live: bool
+    next: int
+
+
+async def follow(store: Store, matcher: Matcher, start: int | None) -> AsyncGenerator[FollowedPage, None]:
+    """Pages from `start` on (a version for one stream, otherwise a position; None: from now on), for ever.
+
+    A page without events says that the follower has caught up, or how far it has come. Raises StoreUnavailableError
+    when the store is closed.
     """
-    cursor = store.tail.position if after is None else after
-    told = False
+    cursor = cursor_of(store, matcher, start)
     while True:
-        events = store.tail.after(cursor, PAGE_EVENTS)
-        if events is None:
-            page = read_page(store, cursor)
-            events, cursor = page.events, page.next or max(cursor, store.tail.position)
-            told = False
-            if not events:
-                await asyncio.sleep(0)
-                continue
-        elif events:
-            cursor = events[-1][2]
-        elif not told:
-            told = True
-        else:
-            await next_event(store, None)
-            continue
-        yield events
-        await asyncio.sleep(0)
+        quiet = 0
+        while (events := cursor.page(PAGE_EVENTS)) is not None:
+            quiet = 0 if events else quiet + 1
+            if events or quiet % QUIET_PAGES == 0:
+                yield FollowedPage(events, False, cursor.next)
+            await asyncio.sleep(0)
+        with closing(watch(store, matcher)) as place:
+            yield FollowedPage([], True, cursor.next)
+            while not has_fallen_behind(store, place, cursor):
+                events = newest(store, place, cursor)
+                if events:
+                    yield FollowedPage(events, True, cursor.next)
+                    await asyncio.sleep(0)
+                else:
+                    await happened(store, place)
 
 
-async def next_event(store: Store, stream_id: str | None) -> None:
-    """Return after the next event of the stream (None: of the store); StoreUnavailableError when none will come."""
-    await store.tail.wakeups.wait(stream_id)
-    if store.tail.wakeups.closed:
+def watch(store: Store, matcher: Matcher) -> Watch:
+    """A place among those who wait for what matches."""
+    return store.tail.watches.watch(streams=matcher.streams, types=matcher.types, payload=matcher.payload)
+
+
+def has_fallen_behind(store: Store, place: Watch, cursor: Cursor) -> bool:
+    """Whether a follower that had caught up must read from the file again."""
+    return place.behind or not (place.indexed or store.tail.holds(cursor.next - 1))
+
+
+def newest(store: Store, place: Watch, cursor: Cursor) -> list[EventRow]:
+    """The matching events that were committed since the last look; only for who has not fallen behind."""
+    given = place.take()
+    if place.indexed:
+        events = cursor.pass_by(given)
+        cursor.pass_all()
+        return events
+    while (page := cursor.page(PAGE_EVENTS)) is not None:
+        if page:
+            return page
+    return []
+
+
+async def happened(store: Store, place: Watch) -> None:
+    """Return when there may be something new; StoreUnavailableError when nothing will come."""
+    if store.tail.watches.closed:
         raise StoreUnavailableError(store.id, "the store was closed")
+    await place.wait()
 
 
-def read_page(store: Store, after: int) -> Page:
-    """A page of a whole store from its file."""
-    try:
-        return store.reader.read_all(after, PAGE_EVENTS, store.tail.position)
-    except apsw.Error as error:
-        raise store.read_error(error) from error
-
-
-async def follow_stream(store: Store, stream_id: str, start: int | None) -> AsyncGenerator[list[EventRow], None]:
-    """Pages of events of one stream from version `start` on (None: from now on), for ever; an empty page: caught up."""
-    cursor = _version(store, stream_id) + 1 if start is None else start
-    told = False
-    while True:
-        events = _read_stream(store, stream_id, cursor)
-        if events:
-            cursor = events[-1][1] + 1
-            told = False
-        elif told:
-            await next_event(store, stream_id)
-            continue
-        else:
-            told = True
-        yield events
-        await asyncio.sleep(0)
-
-
-def _version(store: Store, stream_id: str) -> int:
-    try:
-        return store.reader.version(stream_id)
-    except apsw.Error as error:
-        raise store.read_error(error) from error
-
-
-def _read_stream(store: Store, stream_id: str, start: int) -> list[EventRow]:
-    try:
-        # A page of events, however many versions were truncated before them.
-        return store.reader.read_stream(stream_id, start, LARGEST_VERSION, False).events
-    except apsw.Error as error:
-        raise store.read_error(error) from error
+async def reached(store: Store, position: int) -> None:
+    """Return once this replica has the position; cancelled by who no longer waits."""
+    with closing(store.tail.watches.watch()) as place:
+        while store.tail.position < position:
+            place.take()
+            await happened(store, place)

@@ -1,0 +1,28 @@
+"""What an operation of the API is: a value with a name, the type of its answer, and how it may be repeated."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, Generic, TypeVar
+
+import msgspec
+
+Answer = TypeVar("Answer")
+
+
+class Operation(msgspec.Struct, Generic[Answer], frozen=True, array_like=True, gc=False):
+    """A call that is answered once."""
+
+    name: ClassVar[str]
+    answer: ClassVar[Any]
+    streaming: ClassVar[bool] = False
+    repeatable: ClassVar[bool] = True
+    """Whether it may be sent again when its outcome is unknown."""
+    timeout: ClassVar[float | None] = 5.0
+    """Seconds to wait for the answer; None: as long as the connection lives."""
+
+
+class StreamingOperation(Operation[Answer], frozen=True, array_like=True, gc=False):
+    """A call that is answered by a stream of items."""
+
+    streaming = True
+    timeout = None

@@ -1,0 +1,118 @@
+"""The part of the API that is about pub/sub: ten instances, each with topics to listen to and to publish under."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator
+from types import TracebackType
+from typing import Any, Self
+
+import msgspec
+
+from gater.api.caller import Caller
+from gater.api.pubsub_operations import GetPubSub, InstanceStatus, Listen, Publish, PubSubMessage
+from gater.api.resuming import backoff
+from gater.model.errors import TransientError, ValidationError
+from gater.pubsub.instances import Instance, parse_instance
+from gater.pubsub.topics import check_pattern, check_topic
+
+_encode = msgspec.msgpack.Encoder().encode
+
+
+class PubSubApi:
+    """Pub/sub of the node."""
+
+    _caller: Caller
+
+    def pubsub(self, instance: str) -> PubSubChannel:
+        """One of the ten instances, by its short or full name (`health`, `ex_esdb_health`)."""
+        return PubSubChannel(self._caller, parse_instance(instance))
+
+    async def get_pubsub(self) -> list[InstanceStatus]:
+        """How each instance stands: what was published and dropped, who listens, what waits."""
+        return await self._caller.call(GetPubSub())
+
+
+class PubSubChannel:
+    """One instance: messages live as long as they are on their way; who does not listen does not get them."""
+
+    def __init__(self, caller: Caller, instance: Instance) -> None:
+        self.instance = instance
+        self._caller = caller
+
+    def subscribe(self, topic: str = "*") -> Listening:
+        """Listen to a topic, or with a `*` at its end to all that begin so.
+
+            async with api.pubsub("health").subscribe("node_health*") as messages:
+                async for message in messages:
+                    print(message.topic, message.body)
+
+        Entering the block waits until listening has begun; iterating without a block begins it, too. A listener that
+        is too slow loses the oldest messages; on security, audit and alerts it is disconnected with OverloadedError
+        before it loses any.
+        """
+        return Listening(self._caller, Listen(self.instance.value, check_pattern(topic)))
+
+    async def broadcast(self, topic: str, message: Any) -> int:
+        """Give a message to all who listen to the topic; returns how many they are on the node.
+
+        `message` is plain data: what JSON can say, and bytes. Nobody is waited for.
+        """
+        return await self._caller.call(Publish(self.instance.value, check_topic(topic), check_body(message)))
+
+
+class Listening:
+    """Messages of one pattern, as an async iterator; after a lost connection it listens again to what comes then."""
+
+    def __init__(self, caller: Caller, operation: Listen) -> None:
+        self._caller = caller
+        self._pages = self._listen(operation)
+        self._ready: list[PubSubMessage] = []
+
+    async def _listen(self, operation: Listen) -> AsyncGenerator[list[PubSubMessage], None]:
+        failures = 0
+        while True:
+            stream = self._caller.stream(operation)
+            try:
+                async for page in stream:
+                    failures = 0
+                    yield page
+                return
+            except TransientError as error:
+                # An overloaded listener is told: it has lost messages that must not be lost in silence.
+                if not self._caller.resumes or error.code == "overloaded":
+                    raise
+                failures += 1
+            finally:
+                await stream.aclose()
+            await asyncio.sleep(backoff(failures))
+
+    async def __aenter__(self) -> Self:
+        self._ready = await anext(self._pages)
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.aclose()
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> PubSubMessage:
+        while not self._ready:
+            self._ready = (await anext(self._pages))[::-1]
+        return self._ready.pop()
+
+    async def aclose(self) -> None:
+        """Listen no longer."""
+        await self._pages.aclose()
+
+
+def check_body(body: Any) -> Any:
+    """A message, if it is plain data that can travel; else ValidationError."""
+    try:
+        _encode(body)
+    except (TypeError, ValueError, OverflowError, RecursionError) as error:
+        raise ValidationError("message", f"plain data: {error}") from None
+    return body

@@ -1,0 +1,265 @@
+"""The part of the API that is about subscriptions."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Iterable, Mapping
+from contextlib import aclosing
+from datetime import datetime
+from typing import Any, Final
+
+from gater.api import subscription_operations as op
+from gater.api.arguments import LIVE, check_count, check_position, check_start_version
+from gater.api.caller import Caller
+from gater.api.consuming import Delivery, DirectSettling, consumed, settle
+from gater.api.notices import CAUGHT_UP, FELL_BEHIND
+from gater.api.resuming import followed
+from gater.model.errors import InvalidArgumentError
+from gater.model.events import Event, epoch_of
+from gater.model.identifiers import check_name, check_store_id
+from gater.model.selectors import Selector, parse_selector
+from gater.model.subscriptions import (
+    TRANSIENT,
+    ParkedEvent,
+    SubscriptionConfig,
+    SubscriptionHealth,
+    SubscriptionInfo,
+    check_nack,
+    new_settings,
+)
+
+PAGE: Final = 500
+"""Entries of a listing that are asked for at once."""
+
+Kind = str | Selector | Mapping[str, Any]
+"""A selector, or the kind of one whose value is the next argument."""
+Settled = Delivery | Event | int
+"""What names a delivery: itself; or the event, or its position, whichever delivery of it is in flight."""
+
+
+class SubscriptionApi:
+    """Following events, and consuming them in groups."""
+
+    _caller: Caller
+
+    async def subscribe(
+        self,
+        store: str,
+        type: Kind = "by_stream",
+        selector: Any = None,
+        start_from: int = 0,
+        *,
+        notices: bool = False,
+    ) -> AsyncGenerator[Event, None]:
+        """Every matching event from `start_from` on, then the new ones as they are committed: no gap, no repeat.
+
+        `type` and `selector` say what matches: `by_stream` with `$all` (the default) or a stream id, `by_event_type`
+        with a type, `by_event_pattern` with a map over the event's fields, `by_event_payload` with a map over its
+        data, `stream_prefix` with the beginning of stream ids, `all_of` and `any_of` with a list of selectors; or
+        `type` is a selector as `gater.by_event_type("OrderPlaced") & gater.stream_prefix("order-")` makes it.
+        `start_from` is a version when one stream is followed, otherwise a position, or LIVE for what is committed
+        from now on. With `notices` it also yields CAUGHT_UP when there is nothing stored left to read, and
+        FELL_BEHIND when it must read from the file again. A slow reader holds nothing up. After a lost connection it
+        resumes behind the last event.
+        """
+        wanted = parse_kind(type, selector)
+        begin = LIVE if _is_live(start_from) else check_start_version(start_from)
+        operation = op.SubscribeOperation(check_store_id(store), wanted, begin)
+        live = False
+        async with aclosing(followed(self._caller, operation)) as pages:
+            async for page in pages:
+                for event in page.events if page.live else ():
+                    yield event
+                if notices and page.live != live:
+                    yield CAUGHT_UP if page.live else FELL_BEHIND  # type: ignore[misc]
+                live = page.live
+                for event in () if page.live else page.events:
+                    yield event
+
+    async def save_subscription(
+        self,
+        store: str,
+        type: Kind = "by_stream",
+        selector: Any = None,
+        name: str = TRANSIENT,
+        start_from: int = 0,
+        **settings: Any,
+    ) -> SubscriptionConfig:
+        """Make a durable subscription under a name of its own, or change it.
+
+        Saving it again changes its settings; another `start_from` than before also moves its checkpoint there. The
+        name with another selector raises AlreadyExistsError. While nobody consumes it, its new events are broadcast
+        on its delivery topic. The name `transient` makes one that only broadcasts, as long as this connection lasts.
+        Settings are those of GroupSettings: `ack_timeout`, `max_retries`, `backoff`, `max_in_flight`,
+        `checkpoint_every`, `checkpoint_interval`, `ordering`, `max_consumers`, `after_park`.
+        """
+        wanted = parse_kind(type, selector)
+        begin = LIVE if _is_live(start_from) else check_start_version(start_from)
+        return await self._caller.call(
+            op.SaveSubscriptionOperation(
+                check_store_id(store), wanted, check_name(name, "name"), begin, new_settings(**settings)
+            )
+        )
+
+    async def remove_subscription(
+        self, store: str, type: Kind = "by_stream", selector: Any = None, name: str = TRANSIENT
+    ) -> None:
+        """Forget a subscription with its checkpoint and what is parked; its consumers end with an error.
+
+        Nothing happens when there is none of that name and selector.
+        """
+        wanted = parse_kind(type, selector)
+        await self._caller.call(op.RemoveSubscriptionOperation(check_store_id(store), wanted, check_name(name, "name")))
+
+    async def get_subscriptions(self, store: str) -> list[SubscriptionInfo]:
+        """Every durable subscription, ordered by name, and how each is doing."""
+        store, found = check_store_id(store), list[SubscriptionInfo]()
+        while True:
+            page = await self._caller.call(op.GetSubscriptions(store, found[-1].name if found else "", PAGE))
+            found += page
+            if len(page) < PAGE:
+                return found
+
+    async def get_subscription(self, store: str, name: str) -> SubscriptionInfo:
+        """One durable subscription and how it is doing; SubscriptionNotFoundError when there is none."""
+        return await self._caller.call(op.GetSubscription(check_store_id(store), check_name(name, "name")))
+
+    async def get_subscription_health(self, store: str, name: str) -> SubscriptionHealth:
+        """What has happened to a durable subscription since the node began, and how it is judged by that.
+
+        Raises NotFoundError for one that nothing has happened to.
+        """
+        return await self._caller.call(op.GetSubscriptionHealth(check_store_id(store), check_name(name, "name")))
+
+    async def consume(self, store: str, name: str, *, prefetch: int = 100) -> AsyncGenerator[Delivery, None]:
+        """Deliveries of a durable subscription, to be settled one by one; several consumers share its events.
+
+        Each event comes at least once, to one consumer at a time; unless the subscription says otherwise, in order
+        within each stream. At most `prefetch` unsettled events are held here. What a consumer holds when it ends, or
+        when its connection is lost, goes to the others. Raises SubscriptionNotFoundError, also when the subscription
+        is removed meanwhile, and OverloadedError when it has too many consumers.
+        """
+        operation = op.Consume(check_store_id(store), check_name(name, "name"), check_count(prefetch))
+        async with aclosing(consumed(self._caller, operation)) as deliveries:
+            async for delivery in deliveries:
+                yield delivery
+
+    async def pull_events(self, store: str, name: str, count: int = 100, *, wait: float = 0.0) -> list[Delivery]:
+        """Up to `count` deliveries of a durable subscription, for the first of which up to `wait` seconds are waited.
+
+        They are held for nobody in particular: whoever has their receipt settles them (`ack_event`, `nack_event`)
+        before the ack timeout.
+        """
+        store, name = check_store_id(store), check_name(name, "name")
+        pulled = await self._caller.call(op.Pull(store, name, check_count(count), check_wait(wait)))
+        settling = DirectSettling(self._caller, store, name)
+        return [Delivery(delivered, settling) for delivered in pulled]
+
+    async def ack_event(self, store: str, name: str, event: Settled) -> None:
+        """Acknowledge an event, and wait until that is noted; acknowledging twice is acknowledging once.
+
+        Raises NotFoundError when the event is not in flight: it was never delivered, or it was taken back and
+        delivered again since.
+        """
+        await settle(self._caller, check_store_id(store), check_name(name, "name"), acks=(op.Ack(*_named(event)),))
+
+    async def nack_event(
+        self,
+        store: str,
+        name: str,
+        event: Settled,
+        action: str | int = "retry",
+        *,
+        delay: float | None = None,
+        reason: str | None = None,
+    ) -> None:
+        """Say that an event was not processed (see Delivery.nack), and wait until that is noted.
+
+        Raises NotFoundError when the event is not in flight.
+        """
+        position, receipt = _named(event)
+        nack = op.Nack(position, receipt, *check_nack(action, delay, reason))
+        await settle(self._caller, check_store_id(store), check_name(name, "name"), nacks=(nack,))
+
+    async def list_parked(self, store: str, name: str, after: int = 0, limit: int | None = None) -> list[ParkedEvent]:
+        """The events that a durable subscription has set aside, in order, those behind position `after`."""
+        store, name = check_store_id(store), check_name(name, "name")
+        left, cursor = None if limit is None else check_count(limit), check_position(after, "after")
+        found: list[ParkedEvent] = []
+        while True:
+            wanted = PAGE if left is None else min(left - len(found), PAGE)
+            page = await self._caller.call(op.ListParked(store, name, cursor, wanted))
+            found += page
+            if len(page) < wanted or len(found) == left:
+                return found
+            cursor = page[-1].position
+
+    async def replay_parked(self, store: str, name: str, positions: Iterable[int] | int | None = None) -> int:
+        """Deliver parked events again, all or those at some positions; returns how many.
+
+        They stay parked until they are settled. Raises NotFoundError for a position that is not parked.
+        """
+        return await self._caller.call(
+            op.ReplayParkedOperation(check_store_id(store), check_name(name, "name"), _positions(positions))
+        )
+
+    async def discard_parked(self, store: str, name: str, positions: Iterable[int] | int | None = None) -> int:
+        """Forget parked events, all or those at some positions, for good; returns how many."""
+        return await self._caller.call(
+            op.DiscardParkedOperation(check_store_id(store), check_name(name, "name"), _positions(positions))
+        )
+
+    async def rewind_subscription(
+        self, store: str, name: str, position: int | None = None, *, time: datetime | int | None = None
+    ) -> int:
+        """Let a durable subscription begin again at a position, or at the first event since a time; returns where.
+
+        `time` is a datetime (UTC when it has no zone) or microseconds since 1970. What is in flight is taken back.
+        It may also lead forward. Parked events stay parked.
+        """
+        if (position is None) == (time is None):
+            raise InvalidArgumentError("position", "either a position or a time")
+        epoch = None if time is None else epoch_of(time)
+        begin = None if position is None else check_position(position, "position")
+        return await self._caller.call(
+            op.RewindSubscriptionOperation(check_store_id(store), check_name(name, "name"), begin, epoch)
+        )
+
+
+def parse_kind(type: Any, selector: Any) -> Selector:
+    """The selector that the two arguments `type` and `selector` name; `by_stream` alone is the whole store."""
+    if selector is None:
+        return parse_selector("by_stream", "$all") if type == "by_stream" else parse_selector(type)
+    return parse_selector(type, selector)
+
+
+def check_wait(value: Any) -> float:
+    """Seconds to wait: 0 to 60."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= op.LONGEST_WAIT:
+        raise InvalidArgumentError("wait", f"0 to {op.LONGEST_WAIT:g} seconds, not {value!r}")
+    return float(value)
+
+
+def _is_live(start_from: Any) -> bool:
+    return type(start_from) is int and start_from == LIVE
+
+
+def _named(event: Any) -> tuple[int, int]:
+    """The position and the receipt that name a delivery; receipt 0: whichever it is."""
+    if isinstance(event, Event):
+        return event.position, 0
+    if type(event) is int:
+        return check_position(event, "event"), 0
+    try:
+        return event.event.position, event.receipt
+    except AttributeError:
+        raise InvalidArgumentError("event", f"a delivery, an event or a position, not {event!r}") from None
+
+
+def _positions(positions: Any) -> tuple[int, ...] | None:
+    if positions is None:
+        return None
+    if type(positions) is int:
+        positions = (positions,)
+    if isinstance(positions, str | bytes | Mapping) or not isinstance(positions, Iterable):
+        raise InvalidArgumentError("positions", f"positions, not {positions!r}")
+    return tuple([check_position(position, "positions") for position in positions])

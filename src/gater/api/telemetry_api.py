@@ -1,0 +1,30 @@
+"""The part of the API that is about the node's own figures."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from gater.api.caller import Caller
+from gater.api.telemetry_operations import GetHealth, GetMetrics, GetWorkerPoolStatus, ResetMetrics
+
+
+class TelemetryApi:
+    """What the node counts, and what follows from it."""
+
+    _caller: Caller
+
+    async def get_metrics(self) -> dict[str, Any]:
+        """What the node has counted since it began: calls, workers, messages, memory. Times are in milliseconds."""
+        return await self._caller.call(GetMetrics())
+
+    async def reset_metrics(self) -> None:
+        """Begin to count again; what is under way is not forgotten."""
+        await self._caller.call(ResetMetrics())
+
+    async def get_health(self) -> dict[str, Any]:
+        """How the node is doing: `status` is healthy, degraded or unhealthy; and the parts that it follows from."""
+        return await self._caller.call(GetHealth())
+
+    async def get_worker_pool_status(self) -> dict[str, Any]:
+        """How many workers serve stores here, and how well they were to be had."""
+        return await self._caller.call(GetWorkerPoolStatus())

@@ -1,0 +1,55 @@
+"""Operations on the pub/sub of this process."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator
+from typing import Final
+
+from gater.api.pubsub_api import check_body
+from gater.api.pubsub_operations import InstanceStatus, Listen, Publish, PubSubMessage
+from gater.pubsub.instances import POLICIES
+from gater.pubsub.system import PubSub
+from gater.store.log import Done
+
+PAGE_MESSAGES: Final = 500
+"""Messages that travel together at the most."""
+
+
+async def listen(pubsub: PubSub, operation: Listen) -> AsyncGenerator[list[PubSubMessage], None]:
+    """What is published under topics that fit a pattern, from now on, after an empty page."""
+    with pubsub.subscribe(operation.instance, operation.pattern) as subscription:
+        yield []
+        while await subscription.wait():
+            messages = subscription.take()
+            for begin in range(0, len(messages), PAGE_MESSAGES):
+                yield [PubSubMessage(m.topic, m.body) for m in messages[begin : begin + PAGE_MESSAGES]]
+            await asyncio.sleep(0)
+
+
+def publish(pubsub: PubSub, operation: Publish, done: Done) -> None:
+    """Give a message to those who listen."""
+    done(pubsub.broadcast(operation.instance, operation.topic, check_body(operation.body)), None)
+
+
+def stats(pubsub: PubSub) -> list[InstanceStatus]:
+    """How the instances stand."""
+    found = []
+    for instance, stats in pubsub.stats().items():
+        policy = POLICIES[instance]
+        found.append(
+            InstanceStatus(
+                instance.value,
+                policy.purpose,
+                policy.overflow.value,
+                policy.bound,
+                stats.published,
+                stats.delivered,
+                stats.dropped,
+                stats.failed_callbacks + stats.disconnected,
+                stats.subscribers,
+                stats.depth,
+                stats.max_lag,
+            )
+        )
+    return found

@@ -1,0 +1,141 @@
+"""Operations on the subscriptions of this node's stores."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator
+from typing import Any, Final
+
+from gater.api import subscription_operations as op
+from gater.api.arguments import LIVE, check_count, check_position, check_start_version
+from gater.api.subscription_api import check_wait
+from gater.gateway.stores import Stores
+from gater.model.errors import SubscriptionNotFoundError
+from gater.model.identifiers import check_name
+from gater.model.selectors import parse_selector
+from gater.model.subscriptions import check_nack, check_settings
+from gater.store.log import Done
+from gater.store.store import Store
+from gater.subscriptions.catch_up import FollowedPage, follow
+from gater.subscriptions.durable import Delivery
+from gater.subscriptions.durables import Durables
+from gater.subscriptions.group import Outcome
+from gater.subscriptions.matching import compile_selector
+
+MOST_LISTED: Final = 1_000
+
+REFUSED: Final = {Outcome.STALE: "stale", Outcome.UNKNOWN: "unknown"}
+
+
+class Subscribing:
+    """What the gateway does about subscriptions."""
+
+    def __init__(self, stores: Stores) -> None:
+        self._stores = stores
+
+    # --- following ---
+
+    def subscribe(self, operation: op.SubscribeOperation) -> AsyncGenerator[FollowedPage, None]:
+        """Matching events from a point on, for ever."""
+        return _following(self._stores.get(operation.store), operation)
+
+    def consume(self, operation: op.Consume) -> AsyncGenerator[list[Delivery], None]:
+        """Deliveries to one consumer, for ever."""
+        prefetch = check_count(operation.prefetch)
+        return self._durables(operation.store).get(operation.subscription).consume(prefetch)
+
+    # --- at once ---
+
+    def settle(self, operation: op.Settle, done: Done) -> None:
+        """Settle deliveries in their order; those that cannot be are answered."""
+        durable = self._durables(operation.store).get(operation.subscription)
+        failed: list[op.Unsettled] = []
+        for ack in operation.acks:
+            outcome = durable.ack(ack.position, ack.receipt or None)
+            if outcome in REFUSED:
+                failed.append(op.Unsettled(ack.position, REFUSED[outcome]))
+        for nack in operation.nacks:
+            action, delay, reason = check_nack(nack.action, nack.delay, nack.reason)
+            outcome = durable.nack(nack.position, nack.receipt or None, action, delay, reason)
+            if outcome in REFUSED:
+                failed.append(op.Unsettled(nack.position, REFUSED[outcome]))
+        durable.after_settling()
+        done(failed, None)
+
+    def get(self, operation: op.GetSubscription, done: Done) -> None:
+        """How one is doing."""
+        store = self._stores.get(operation.store)
+        with store.reading():
+            info = self._durables(operation.store).info(operation.subscription)
+        done(info, None)
+
+    def health(self, operation: op.GetSubscriptionHealth, done: Done) -> None:
+        """What has happened to one lately."""
+        done(self._durables(operation.store).health(operation.subscription), None)
+
+    def list_parked(self, operation: op.ListParked, done: Done) -> None:
+        """A page of what is parked."""
+        after, limit = check_position(operation.after, "after"), min(check_count(operation.limit), MOST_LISTED)
+        durables = self._durables(operation.store)
+        with self._stores.get(operation.store).reading():
+            found = durables.parked(operation.subscription, after, limit)
+        done(found, None)
+
+    # --- in tasks ---
+
+    async def list(self, operation: op.GetSubscriptions) -> Any:
+        """How each is doing; others have their turn between two."""
+        durables, limit = self._durables(operation.store), min(check_count(operation.limit), MOST_LISTED)
+        found: list[Any] = []
+        for name in [name for name in durables.names() if name > operation.after][:limit]:
+            try:
+                found.append(durables.info(name))
+            except SubscriptionNotFoundError:
+                continue  # it was removed a moment ago
+            await asyncio.sleep(0)
+        return found
+
+    async def save(self, operation: op.SaveSubscriptionOperation) -> Any:
+        """Make or change one."""
+        selector = parse_selector(operation.selector)
+        begin = operation.start_from if operation.start_from == LIVE else check_start_version(operation.start_from)
+        name = check_name(operation.subscription, "name")
+        return await self._durables(operation.store).save(selector, name, begin, check_settings(operation.settings))
+
+    async def remove(self, operation: op.RemoveSubscriptionOperation) -> None:
+        """Forget one."""
+        selector = parse_selector(operation.selector)
+        await self._durables(operation.store).remove(selector, check_name(operation.subscription, "name"))
+
+    async def pull(self, operation: op.Pull) -> Any:
+        """Deliveries for whoever has their receipt."""
+        durable = self._durables(operation.store).get(operation.subscription)
+        return await durable.pull(check_count(operation.count), check_wait(operation.wait))
+
+    async def rewind(self, operation: op.RewindSubscriptionOperation) -> int:
+        """Begin again elsewhere."""
+        return await self._durables(operation.store).rewind(operation.subscription, operation.position, operation.epoch)
+
+    async def replay(self, operation: op.ReplayParkedOperation) -> int:
+        """Deliver parked events again."""
+        return await self._durables(operation.store).replay(operation.subscription, operation.positions)
+
+    async def discard(self, operation: op.DiscardParkedOperation) -> int:
+        """Forget parked events."""
+        return await self._durables(operation.store).discard(operation.subscription, operation.positions)
+
+    def _durables(self, store: str) -> Durables:
+        return self._stores.durables(store)
+
+
+async def _following(store: Store, operation: op.SubscribeOperation) -> AsyncGenerator[FollowedPage, None]:
+    matcher = compile_selector(parse_selector(operation.selector))
+    start = None if operation.start_from == LIVE else check_start_version(operation.start_from)
+    pages = follow(store, matcher, start)
+    store.subscribers += 1
+    try:
+        async for page in pages:
+            yield page
+    finally:
+        store.subscribers -= 1
+        await pages.aclose()

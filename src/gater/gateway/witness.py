@@ -1,0 +1,92 @@
+"""Administrative acts and refusals, told to those who audit the node."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Awaitable, Callable
+from contextvars import ContextVar
+from typing import Any, Final, TypeVar
+
+from gater.api.operation import Operation
+from gater.gateway.announcements import Announcements
+from gater.model.errors import AccessError, GaterError
+from gater.store.log import Done
+
+Answer = TypeVar("Answer")
+
+ADMINISTRATIVE: Final = frozenset(
+    {
+        "backup",
+        "compact_store",
+        "create_store",
+        "delete_stream",
+        "discard_parked",
+        "import_events",
+        "remove_store",
+        "remove_subscription",
+        "replay_parked",
+        "rewind_subscription",
+        "save_subscription",
+        "truncate_stream",
+        "verify",
+    }
+)
+"""Operations that change how the node works, or what it holds, other than by appending."""
+
+source: Final[ContextVar[str | None]] = ContextVar("gater_source", default=None)
+"""The address that a call came from; None within this process."""
+
+
+class Witness:
+    """Sees what is asked of a node, and tells of what somebody may want to know later."""
+
+    def __init__(self, announcements: Callable[[], Announcements]) -> None:
+        self._announcements = announcements
+
+    def watching(self, who: str, operation: Operation[Any], came_from: str | None, done: Done) -> Done:
+        """What is to be told the outcome of an operation; an administrative one is noted with it."""
+        if operation.name not in ADMINISTRATIVE:
+            return done
+        begun = time.perf_counter()
+
+        def noted(answer: Any, error: GaterError | None) -> None:
+            self.administered(who, operation, came_from, error, time.perf_counter() - begun)
+            done(answer, error)
+
+        return noted
+
+    async def seen(self, who: str, operation: Operation[Answer], call: Awaitable[Answer]) -> Answer:
+        """The answer of a call; an administrative one is noted."""
+        if operation.name not in ADMINISTRATIVE:
+            return await call
+        begun, failure = time.perf_counter(), None
+        try:
+            return await call
+        except GaterError as error:
+            failure = error
+            raise
+        finally:
+            self.administered(who, operation, source.get(), failure, time.perf_counter() - begun)
+
+    def administered(
+        self, who: str, operation: Operation[Any], came_from: str | None, error: GaterError | None, seconds: float
+    ) -> None:
+        """An administrative act was done, or has failed."""
+        outcome = "ok" if error is None else error.code
+        self._announcements().administered(who, operation.name, _resource(operation), outcome, seconds, came_from)
+        if error is None:
+            self._announcements().configured(_resource(operation), {"operation": operation.name}, who)
+
+    def refused(self, who: str, operation: Operation[Any] | None, error: AccessError, came_from: str | None) -> None:
+        """Somebody is not known, or may not do what they asked for."""
+        if operation is None:
+            self._announcements().not_known(error.message, came_from)
+        else:
+            self._announcements().not_allowed(who, operation.name, _resource(operation), came_from)
+
+
+def _resource(operation: Any) -> str:
+    """What an operation is about, as a path."""
+    names = ("store", "stream_id", "subscription")
+    found = [str(getattr(operation, name)) for name in names if getattr(operation, name, None)]
+    return "/".join(found) or operation.name

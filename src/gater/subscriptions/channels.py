@@ -1,0 +1,38 @@
+"""The pub/sub instances that subscriptions speak on, as far as they need to know them."""
+
+from __future__ import annotations
+
+from typing import Any, Final, NamedTuple, Protocol
+
+
+class Bus(Protocol):
+    """One instance."""
+
+    def broadcast(self, topic: str, body: Any) -> object:
+        """Give a message to those who listen to the topic; their trouble is not the caller's."""
+        ...
+
+    @property
+    def is_heard(self) -> bool:
+        """Whether anybody listens to any topic."""
+        ...
+
+
+class Silence:
+    """An instance that nobody listens to."""
+
+    is_heard = False
+
+    def broadcast(self, topic: str, body: Any) -> object:
+        """Nothing happens."""
+
+
+class Channels(NamedTuple):
+    """Events go out on the first, what is told of subscriptions on the others."""
+
+    events: Bus
+    health: Bus
+    metrics: Bus
+
+
+NOWHERE: Final = Channels(Silence(), Silence(), Silence())

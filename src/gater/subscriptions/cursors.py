@@ -1,0 +1,122 @@
+"""Where a follower stands in a stream or in a store, and the matching events that come next there."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final, Protocol, TypeVar
+
+from gater.model.expected_version import LARGEST_VERSION
+from gater.model.limits import PAGE_EVENTS
+from gater.store.machine import EventRow
+from gater.store.store import Store
+from gater.subscriptions.matching import Matcher
+
+Answer = TypeVar("Answer")
+
+LOOKED_THROUGH: Final = 250
+"""Stored events that are looked through at once when no index helps: others, such as appends, have their turn."""
+
+
+class Cursor(Protocol):
+    """A place in a store; it moves only forward."""
+
+    next: int
+    """The version, or the position, that is looked at next: as `start_from`, it goes on here."""
+
+    def page(self, limit: int) -> list[EventRow] | None:
+        """Up to `limit` matching events, perhaps none among those looked at; None: there is nothing more to look at."""
+        ...
+
+    def pass_by(self, events: list[EventRow]) -> list[EventRow]:
+        """Those that match of events which were committed since `page` gave None; the cursor moves behind them."""
+        ...
+
+    def pass_all(self) -> None:
+        """Everything that is committed has been looked at."""
+        ...
+
+
+class StreamCursor:
+    """A place in one stream: `next` is a version."""
+
+    def __init__(self, store: Store, stream_id: str, matcher: Matcher, start: int) -> None:
+        self.next = start
+        self._store = store
+        self._stream_id = stream_id
+        self._matcher = matcher
+
+    def page(self, limit: int) -> list[EventRow] | None:
+        """Matching events of the next versions, however many were truncated before them."""
+        reader = self._store.reader
+        page = _read(self._store, lambda: reader.read_stream(self._stream_id, self.next, LARGEST_VERSION, False, limit))
+        return self.pass_by(page.events) if page.events else None
+
+    def pass_by(self, events: list[EventRow]) -> list[EventRow]:
+        """Those that match, and were not looked at before."""
+        events = [event for event in events if event[1] >= self.next]
+        if events:
+            self.next = events[-1][1] + 1
+        return _matching(self._matcher, events)
+
+    def pass_all(self) -> None:
+        """Nothing: the next version is the next, whatever happens in other streams."""
+
+
+class StoreCursor:
+    """A place in the commit order of a store: `next` is a position."""
+
+    def __init__(self, store: Store, matcher: Matcher, start: int) -> None:
+        self.next = max(start, 1)
+        self._store = store
+        self._matcher = matcher
+
+    def page(self, limit: int) -> list[EventRow] | None:
+        """Matching events from the tail, which has the newest, or from the file."""
+        tail = self._store.tail
+        if self.next > tail.position:
+            return None
+        events = tail.after(self.next - 1, PAGE_EVENTS)
+        if events is not None:
+            return self.pass_by(events[:limit])
+        return self._from_file(limit)
+
+    def _from_file(self, limit: int) -> list[EventRow]:
+        head, reader, types = self._store.tail.position, self._store.reader, self._matcher.types
+        after = self.next - 1
+        if types is None:
+            count = limit if self._matcher.everything else min(limit, LOOKED_THROUGH)
+            page = _read(self._store, lambda: reader.read_all(after, count, head))
+        else:
+            page = _read(self._store, lambda: reader.read_types(types, after, limit, head))
+        self.next = (head if page.next is None else page.next) + 1
+        return _matching(self._matcher, page.events)
+
+    def pass_by(self, events: list[EventRow]) -> list[EventRow]:
+        """Those that match, and were not looked at before."""
+        events = [event for event in events if event[2] >= self.next]
+        if events:
+            self.next = events[-1][2] + 1
+        return _matching(self._matcher, events)
+
+    def pass_all(self) -> None:
+        """The cursor moves behind the newest event."""
+        self.next = self._store.tail.position + 1
+
+
+def cursor_of(store: Store, matcher: Matcher, start: int | None) -> Cursor:
+    """The place of a follower that begins at `start` (None: behind all that is committed)."""
+    stream_id = matcher.selector.stream_id
+    if stream_id is None:
+        return StoreCursor(store, matcher, store.tail.position + 1 if start is None else start)
+    if start is None:
+        start = _read(store, lambda: store.reader.version(stream_id)) + 1
+    return StreamCursor(store, stream_id, matcher, start)
+
+
+def _matching(matcher: Matcher, events: list[EventRow]) -> list[EventRow]:
+    return events if matcher.everything else [event for event in events if matcher.accepts(event)]
+
+
+def _read(store: Store, read: Callable[[], Answer]) -> Answer:
+    with store.reading():
+        return read()

@@ -1,0 +1,382 @@
+"""A durable subscription at work: reads for its consumer group, gives to consumers, keeps what must not be lost.
+
+The group decides; this moves. It has no task of its own: it is driven by what consumers ask for, by new events, and by
+one timer, all on the event loop. While nobody consumes it reads nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import time
+from collections.abc import AsyncGenerator, Callable, Sequence
+from typing import Final, Protocol
+
+from gater.model.errors import GaterError, InternalError, StoreUnavailableError, SubscriptionNotFoundError
+from gater.model.limits import PAGE_BYTES
+from gater.model.subscriptions import NackAction, SubscriptionConfig, SubscriptionInfo
+from gater.store.machine import EventRow
+from gater.store.store import Store
+from gater.store.subscription_reader import SavedSubscription
+from gater.subscriptions.consumer import Consumer
+from gater.subscriptions.feeder import Feeder
+from gater.subscriptions.group import Group, Outcome
+from gater.subscriptions.keeper import Keeper
+
+PAGE_DELIVERIES: Final = 500
+"""Deliveries that one page holds at the most."""
+SMALL_TAKE: Final = 32
+"""Deliveries that are taken at once, until a page is full by its bytes."""
+Delivery = tuple[EventRow, int, int]
+"""An event, its attempt and its receipt: model.subscriptions.Delivered in its field order."""
+Clock = Callable[[], float]
+FAILED_BY: Final = frozenset({"retry", "park", "unknown"})
+"""What is said of an event whose processing failed."""
+
+log = logging.getLogger(__name__)
+
+
+class Observer(Protocol):
+    """Is told what happens to a subscription."""
+
+    def consumers_changed(self, durable: DurableSubscription) -> None:
+        """Somebody was attached or has left."""
+        ...
+
+    def delivery_failed(self, durable: DurableSubscription, reason: str) -> None:
+        """A delivery was not acknowledged."""
+        ...
+
+    def delivery_succeeded(self, durable: DurableSubscription) -> None:
+        """A delivery was acknowledged, for the first time since one failed."""
+        ...
+
+    def crashed(self, durable: DurableSubscription, error: GaterError) -> None:
+        """It cannot go on for now."""
+        ...
+
+
+class DurableSubscription:
+    """One durable subscription of a store that is open on this node."""
+
+    def __init__(
+        self,
+        store: Store,
+        saved: SavedSubscription,
+        observer: Observer,
+        *,
+        clock: Clock = time.monotonic,
+    ) -> None:
+        self.config = saved.config
+        self._store = store
+        self._observer = observer
+        self._failing = False
+        """Whether deliveries have failed since one was acknowledged."""
+        self._clock = clock
+        self._loop = asyncio.get_running_loop()
+        self._consumers: list[Consumer] = []
+        self._puller: Consumer | None = None
+        """Stands for all who pull."""
+        self._failure: GaterError | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._timer_at = 0.0
+        self._working = False
+        self._closed = False
+        self._oldest_receipt = 0
+        self._begin(saved, receipts_from=0)
+
+    def _begin(self, saved: SavedSubscription, receipts_from: int) -> None:
+        """Begin where the file says."""
+        store, config = self._store, saved.config
+        self.generation = saved.generation
+        parked = store.subscriptions.parked_streams(config.name)
+        self._last_receipt = max(time.time_ns() // 1_000, receipts_from)
+        self._group = Group(
+            config.settings,
+            checkpoint=saved.checkpoint,
+            ahead=saved.ahead,
+            blocked=[(stream, position) for stream, position, _ in parked],
+            first_receipt=self._last_receipt,
+        )
+        self._keeper = Keeper(store, saved, self._group, changed=self._work_soon, forgotten=self.discarded)
+        self._feeder = Feeder(store, saved, self._group, self._work_soon)
+        self._feeder.replay(position for _, position, replaying in parked if replaying)
+
+    # --- consumers ---
+
+    @property
+    def consumers(self) -> int:
+        """How many consumers are attached."""
+        return len(self._consumers)
+
+    async def consume(self, prefetch: int) -> AsyncGenerator[list[Delivery], None]:
+        """Pages of deliveries to one consumer, which may hold `prefetch` unsettled events, for ever.
+
+        Ends when the consumer says `stop`. Raises OverloadedError when there are too many consumers,
+        SubscriptionNotFoundError when the subscription is removed, StoreUnavailableError when the store is closed.
+        """
+        consumer = Consumer(prefetch)
+        self.attach(consumer)
+        try:
+            while not consumer.ended:
+                page = self.take(consumer, PAGE_DELIVERIES)
+                if page:
+                    yield page
+                else:
+                    await consumer.wait()
+            if consumer.error is not None:
+                raise consumer.error.again()
+        finally:
+            self.detach(consumer)
+
+    async def pull(self, count: int, wait: float) -> list[Delivery]:
+        """Up to `count` deliveries, for the first of which `wait` seconds are waited; held until they are settled."""
+        if self._puller is None or self._puller.ended:
+            puller = Consumer(self.config.settings.max_in_flight)
+            self.attach(puller)
+            self._puller = puller
+        puller = self._puller
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(wait):
+                while not (page := self.take(puller, count)) and not puller.ended:
+                    await puller.wait()
+        if puller.error is not None:
+            raise puller.error.again()
+        self._work_soon()
+        return page
+
+    def _let_puller_go(self) -> None:
+        """Those who pull are a consumer only as long as they wait, or hold something."""
+        puller = self._puller
+        if puller is not None and not puller.is_waited_for and not self._group.in_flight_of(puller):
+            self._puller = None
+            self.detach(puller)
+
+    def attach(self, consumer: Consumer) -> None:
+        """Let a consumer have events; raises OverloadedError when there are too many."""
+        if self._closed:
+            raise StoreUnavailableError(self._store.id, "the store is closed")
+        self._group.attach(consumer, consumer.prefetch)
+        self._consumers.append(consumer)
+        self._observer.consumers_changed(self)
+        self._failure = None
+        self._work()
+
+    def detach(self, consumer: Consumer) -> None:
+        """Take back what a consumer holds; detaching twice is detaching once."""
+        if consumer in self._consumers:
+            self._consumers.remove(consumer)
+            self._observer.consumers_changed(self)
+            self._group.detach(consumer, self._clock())
+            if not self._consumers:
+                self._feeder.leave()
+            self._work_soon()
+
+    def take(self, consumer: Consumer, limit: int) -> list[Delivery]:
+        """What a consumer is to have now, up to `limit` deliveries and a page's bytes."""
+        page: list[Delivery] = []
+        size, now = 0, self._clock()
+        while size < PAGE_BYTES and len(page) < limit:
+            some = self._group.take(consumer, now, min(SMALL_TAKE, limit - len(page)))
+            if not some:
+                break
+            page += some
+            size += sum([len(delivery[0][6]) for delivery in some])
+        if page:
+            self._last_receipt = page[-1][2]
+            self._keeper.delivered(page[-1][2], now)
+            self._work_soon()
+        return page
+
+    # --- settling ---
+
+    def ack(self, position: int, receipt: int | None) -> Outcome:
+        """An event was processed."""
+        if self._is_outdated(receipt):
+            return Outcome.STALE
+        now = self._clock()
+        if receipt is not None:
+            self._keeper.settled(receipt, now)
+        outcome = self._group.ack(position, receipt, now)
+        if self._failing and outcome is Outcome.SETTLED:
+            self._failing = False
+            self._observer.delivery_succeeded(self)
+        return outcome
+
+    def nack(self, position: int, receipt: int | None, action: NackAction, delay: float | None, reason: str) -> Outcome:
+        """An event was not processed."""
+        if self._is_outdated(receipt):
+            return Outcome.STALE
+        outcome = self._group.nack(position, receipt, action, self._clock(), delay, reason)
+        if outcome is Outcome.SETTLED and action in FAILED_BY:
+            self._has_failed(reason or action)
+        return outcome
+
+    def _has_failed(self, reason: str) -> None:
+        self._failing = True
+        self._observer.delivery_failed(self, reason)
+
+    def _is_outdated(self, receipt: int | None) -> bool:
+        """Whether a receipt is of before the subscription was rewound."""
+        return receipt is not None and receipt < self._oldest_receipt
+
+    def after_settling(self) -> None:
+        """To be called when some events were settled."""
+        stopped = set(self._group.stopped())
+        for consumer in self._consumers:
+            if consumer in stopped:
+                consumer.end(None)
+        self._work()
+
+    # --- work ---
+
+    def _work_soon(self) -> None:
+        """Work when this turn of the event loop ends."""
+        if not self._working and not self._closed:
+            self._working = True
+            self._loop.call_soon(self._work)
+
+    def _work(self) -> None:
+        """Read what there is room for, keep what must be kept, wake who can have something, set the timer."""
+        self._working = False
+        if self._closed:
+            return
+        try:
+            self._tick()
+            with self._store.reading():
+                self._keeper.forget(self._feeder.replay_more(self._clock()))
+                if self._consumers and self._feeder.fill():
+                    self._work_soon()
+            self._keeper.keep()
+            self._let_puller_go()
+        except GaterError as error:
+            self._fail(error)
+        except Exception as defect:
+            log.exception("a subscription failed", extra={"store": self._store.id, "subscription": self.config.name})
+            self._fail(InternalError(message=f"{type(defect).__name__}: {defect}"))
+        self._wake_consumers()
+        self._set_timer()
+
+    def _tick(self) -> None:
+        """Take back what was not acknowledged in time, and let go on what has waited long enough."""
+        held = self._group.in_flight
+        self._group.tick(self._clock())
+        if self._group.in_flight < held:
+            self._has_failed("not acknowledged in time")
+
+    def _wake_consumers(self) -> None:
+        if self._group.has_ready and self._consumers:
+            for consumer in self._consumers:
+                consumer.wake()
+            self._consumers.append(self._consumers.pop(0))  # another is the first to take next time
+
+    def _fail(self, error: GaterError) -> None:
+        """Let the consumers know; who comes back may find that it has passed."""
+        self._failure = error
+        self._observer.crashed(self, error)
+        for consumer in self._consumers:
+            consumer.end(error)
+
+    def _set_timer(self) -> None:
+        """Have the work go on when something is due."""
+        now = self._clock()
+        due = [when for when in (self._group.next_due, self._keeper.next_due) if when is not None]
+        if not due:
+            return
+        at = self._loop.time() + max(min(due) - now, 0.0)
+        if self._timer is not None and self._timer_at <= at and not self._timer.cancelled():
+            return
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer_at = at
+        self._timer = self._loop.call_at(at, self._on_timer)
+
+    def _on_timer(self) -> None:
+        self._timer = None
+        self._work()
+
+    # --- changes from outside ---
+
+    def reconfigure(self, config: SubscriptionConfig) -> None:
+        """It was saved again, with other settings."""
+        self.config = config
+        self._group.configure(config.settings, self._clock())
+        self._work_soon()
+
+    def begin_again(self, saved: SavedSubscription) -> None:
+        """It was moved: what is in flight is taken back, and consumers get what comes at the new place."""
+        self._feeder.leave()
+        self.config = saved.config
+        self._begin(saved, receipts_from=self._last_receipt + 1)
+        self._oldest_receipt = self._last_receipt
+        for consumer in self._consumers:
+            self._group.attach(consumer, consumer.prefetch)
+        self._work_soon()
+
+    def replay(self, positions: Sequence[int]) -> None:
+        """These parked events are to be delivered again."""
+        self._feeder.replay(positions)
+        self._work_soon()
+
+    def discarded(self) -> None:
+        """Some parked events are gone: streams without any go on."""
+        if self.config.settings.after_park == "block":
+            blocked = {stream for stream, _, _ in self._store.subscriptions.parked_streams(self.config.name)}
+            for key in self._group.blocked_keys - blocked:
+                self._group.unblock(key)
+            self._work_soon()
+
+    def remove(self) -> None:
+        """It was removed: its consumers are told."""
+        self._stop(SubscriptionNotFoundError(self._store.id, self.config.name))
+
+    async def close(self) -> None:
+        """The store closes: keep how far it has come, and tell the consumers."""
+        if not self._closed:
+            self._stop(StoreUnavailableError(self._store.id, "the store was closed"))
+            await self._keeper.close()
+
+    def _stop(self, error: GaterError) -> None:
+        self._closed = True
+        self._feeder.leave()
+        if self._timer is not None:
+            self._timer.cancel()
+        for consumer in self._consumers:
+            consumer.end(error)
+
+    # --- facts ---
+
+    def info(self) -> SubscriptionInfo:
+        """How it is doing. While nobody consumes, what comes next is looked for, not for long."""
+        group, config = self._group, self.config
+        if not self._consumers and not self._closed:
+            self._feeder.look_ahead()
+        behind = self._feeder.behind
+        if not self._consumers:
+            self._feeder.leave()
+        oldest = group.oldest
+        waits = bool(group.unsettled or behind)
+        return SubscriptionInfo(
+            **{name: getattr(config, name) for name in SubscriptionConfig.__struct_fields__},
+            state=self._state(waits, behind),
+            checkpoint=self._keeper.position,
+            lag=group.unsettled + behind,
+            lag_seconds=0.0 if oldest is None else max(time.time() - oldest[8] / 1e6, 0.0),
+            consumers=len(self._consumers),
+            in_flight=group.in_flight,
+            retrying=group.retrying,
+            parked=self._store.subscriptions.count_parked(config.name),
+            delivered=group.delivered,
+            redelivered=group.redelivered,
+            acked=group.acked,
+            delivery_seconds=self._keeper.delivery_seconds,
+            reason="" if self._failure is None else str(self._failure),
+        )
+
+    def _state(self, waits: bool, behind: int) -> str:
+        if self._failure is not None:
+            return "failed"
+        if not self._consumers:
+            return "stranded" if waits else "idle"
+        return "catching_up" if behind else "live"

@@ -1,0 +1,308 @@
+"""The durable subscriptions of one store, and its emitters: made, changed and removed by name."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Iterator, Sequence
+from typing import Any, Final
+
+import msgspec
+
+from gater.model import commands as c
+from gater.model.errors import GaterError, InvalidArgumentError, NotFoundError, SubscriptionNotFoundError
+from gater.model.selectors import Selector, parse_selector
+from gater.model.subscriptions import (
+    TRANSIENT,
+    GroupSettings,
+    ParkedEvent,
+    SubscriptionConfig,
+    SubscriptionHealth,
+    SubscriptionInfo,
+)
+from gater.store.store import Store
+from gater.store.subscription_reader import ParkedRow, SavedSubscription, selector_json
+from gater.subscriptions.channels import Channels
+from gater.subscriptions.durable import DurableSubscription
+from gater.subscriptions.emitters import Emitter
+from gater.subscriptions.reporting import Reporter
+from gater.subscriptions.topics import ALL_EVENTS, delivery_topic
+
+PARKED_STEP: Final = 1_000
+"""Parked events that one command changes."""
+EVERYTHING: Final = parse_selector("by_stream", "$all")
+
+
+class Durables:
+    """Every subscription that is saved in a store which is open on this node."""
+
+    def __init__(self, store: Store, channels: Channels) -> None:
+        self._store = store
+        self._bus = channels.events
+        self._reporter = Reporter(store.id, channels, self.at_work, self.check)
+        self._running: dict[str, DurableSubscription] = {}
+        self._emitters: dict[str, Emitter] = {}
+        """By topic."""
+        self._users: dict[str, int] = {}
+        """How many connections share a transient emitter, by topic."""
+        self._default_topic = delivery_topic(store.id, EVERYTHING, ALL_EVENTS)
+        self._emit(EVERYTHING, ALL_EVENTS)
+        for saved in store.subscriptions.all():
+            self._emit(saved.config.selector, saved.config.name)
+
+    # --- looking ---
+
+    def config(self, name: str) -> SubscriptionConfig:
+        """A subscription as it was saved; SubscriptionNotFoundError when there is none."""
+        running = self._running.get(name)
+        return self._saved(name).config if running is None else running.config
+
+    def _saved(self, name: str) -> SavedSubscription:
+        with self._store.reading():
+            saved = self._store.subscriptions.get(name)
+        if saved is None:
+            raise SubscriptionNotFoundError(self._store.id, name)
+        return saved
+
+    def get(self, name: str) -> DurableSubscription:
+        """A subscription at work; SubscriptionNotFoundError when there is none."""
+        running = self._running.get(name)
+        if running is None:
+            saved = self._saved(name)
+            with self._store.reading():
+                running = self._running[name] = DurableSubscription(self._store, saved, self)
+            self._reporter.note(name, "proxy_started")
+        return running
+
+    def names(self) -> list[str]:
+        """The names of all, in order."""
+        return [saved.config.name for saved in self._store.subscriptions.all()]
+
+    def info(self, name: str) -> SubscriptionInfo:
+        """How a subscription is doing."""
+        return self.get(name).info()
+
+    def health(self, name: str) -> SubscriptionHealth:
+        """What has happened to a subscription lately; NotFoundError when nothing has."""
+        return self._reporter.tracker.get(name)
+
+    def at_work(self) -> list[SubscriptionInfo]:
+        """How those are doing that somebody has asked for since the store was opened."""
+        return [running.info() for running in self._running.values()]
+
+    def parked(self, name: str, after: int, limit: int) -> list[ParkedEvent]:
+        """Up to `limit` parked events behind position `after`."""
+        self.config(name)
+        rows = self._store.subscriptions.parked(name, after, limit)
+        events: dict[int, Any] = {event[2]: event for event in self._store.reader.at_positions([r[0] for r in rows])}
+        return [ParkedEvent(*row, events.get(row.position)) for row in rows]
+
+    # --- changing ---
+
+    async def save(self, selector: Selector, name: str, start_from: int, settings: GroupSettings) -> SubscriptionConfig:
+        """Make a subscription or change it; one that is named `transient` only emits, until it is released."""
+        now = time.time_ns() // 1_000
+        if name == TRANSIENT:
+            self._share(delivery_topic(self._store.id, selector), selector)
+            return SubscriptionConfig(name, selector, start_from, settings, now, now)
+        saved = await self._write(selector, name, start_from, settings, now)
+        running = self._running.get(name)
+        if running is not None:
+            if saved.generation != running.generation:
+                running.begin_again(saved)
+            else:
+                running.reconfigure(saved.config)
+        self._emit(selector, name)
+        return saved.config
+
+    async def _write(
+        self, selector: Selector, name: str, start_from: int, settings: GroupSettings, now: int
+    ) -> SavedSubscription:
+        """Have a subscription kept, and tell about it."""
+        self._reporter.note(name, "registration_started")
+        begun = time.perf_counter()
+        one_stream, encoded = selector.stream_id is not None, msgspec.json.encode(settings)
+        try:
+            await self._store.run(
+                c.SaveSubscription(name, selector_json(selector), one_stream, start_from, encoded, now)
+            )
+        except GaterError as error:
+            self._reporter.note(name, "registration_failed", {"reason": str(error)})
+            self._attempted(name, error.code, begun)
+            if self._store.subscriptions.get(name) is None:
+                self._reporter.forget(name)
+            raise
+        registered = {
+            "proxy_pid": f"{self._store.id}/{name}",
+            "subscriber_pid": None,
+            "registration_time": now // 1_000,
+        }
+        self._reporter.note(name, "registration_success", registered)
+        self._attempted(name, "success", begun)
+        return self._saved(name)
+
+    def _attempted(self, name: str, result: str, begun: float) -> None:
+        taken = round((time.perf_counter() - begun) * 1_000, 3)
+        facts = {"result": result, "source": "subscription_metrics", "processing_time_ms": taken}
+        self._reporter.measure(name, "registration_attempt", facts)
+
+    def _share(self, topic: str, selector: Selector) -> None:
+        self._users[topic] = self._users.get(topic, 0) + 1
+        self._emit(selector, TRANSIENT)
+
+    def release(self, selector: Selector) -> None:
+        """Somebody who saved a transient subscription is gone; the last one ends it."""
+        topic = delivery_topic(self._store.id, selector)
+        left = self._users.get(topic, 0) - 1
+        if left > 0:
+            self._users[topic] = left
+        elif self._users.pop(topic, None) is not None:
+            self._silence(topic)
+
+    async def remove(self, selector: Selector, name: str) -> bool:
+        """Forget a subscription with all that is parked of it; whether there was one of that selector."""
+        if name == TRANSIENT:
+            found = delivery_topic(self._store.id, selector) in self._users
+            self.release(selector)
+            return found
+        saved = self._store.subscriptions.get(name)
+        if saved is None or saved.config.selector != selector:
+            return False
+        await self._store.run(c.RemoveSubscription(name))
+        running = self._running.pop(name, None)
+        if running is not None:
+            running.remove()
+        self._reporter.note(name, "proxy_stopped")
+        self._reporter.forget(name)
+        self._silence(delivery_topic(self._store.id, selector, name))
+        return True
+
+    async def rewind(self, name: str, position: int | None, epoch: int | None) -> int:
+        """Let a subscription begin again at a position, or at the first event since a time; returns the position."""
+        self.config(name)
+        head = self._store.tail.position
+        if position is None:
+            if epoch is None:
+                raise InvalidArgumentError("position", "a position, or a time")
+            with self._store.reading():
+                position = self._store.reader.first_since(epoch, head)
+        position = max(min(position, head + 1), 1)
+        await self._store.run(c.RewindSubscription(name, position - 1))
+        if (running := self._running.get(name)) is not None:
+            running.begin_again(self._saved(name))
+        return position
+
+    async def replay(self, name: str, positions: tuple[int, ...] | None) -> int:
+        """Deliver parked events again (None: all); returns how many. NotFoundError for one that is not parked."""
+        self._check_parked(name, positions)
+        total = 0
+        for chosen in self._steps(name, positions):
+            replayed = await self._store.run(c.ReplayParked(name, chosen, len(chosen)))
+            self.get(name).replay(replayed)
+            total += len(replayed)
+        return total
+
+    async def discard(self, name: str, positions: tuple[int, ...] | None) -> int:
+        """Forget parked events (None: all); returns how many. NotFoundError for one that is not parked."""
+        self._check_parked(name, positions)
+        total = 0
+        for chosen in self._steps(name, positions):
+            total += len(await self._store.run(c.DiscardParked(name, chosen, len(chosen))))
+            if (running := self._running.get(name)) is not None:
+                running.discarded()
+        return total
+
+    def _steps(self, name: str, positions: Sequence[int] | None) -> Iterator[tuple[int, ...]]:
+        """The positions, or those of all parked events in portions."""
+        if positions is not None:
+            yield tuple(positions)
+            return
+        after = 0
+        while rows := self._parked_behind(name, after):
+            waiting = tuple([row.position for row in rows if not row.replaying])
+            if waiting:
+                yield waiting
+            after = rows[-1].position
+
+    def _parked_behind(self, name: str, after: int) -> list[ParkedRow]:
+        with self._store.reading():
+            return self._store.subscriptions.parked(name, after, PARKED_STEP)
+
+    def _check_parked(self, name: str, positions: Sequence[int] | None) -> None:
+        self.config(name)
+        if positions is not None and len(positions) > PARKED_STEP:
+            raise InvalidArgumentError("positions", f"at most {PARKED_STEP:,} at once, or none for all")
+        for position in positions or ():
+            found = self._store.subscriptions.parked(name, position - 1, 1)
+            if not found or found[0].position != position:
+                raise NotFoundError("parked event", position)
+
+    # --- emitters ---
+
+    def _emit(self, selector: Selector, name: str) -> None:
+        topic = delivery_topic(self._store.id, selector, name)
+        if topic not in self._emitters:
+            self._emitters[topic] = Emitter(self._store, selector, topic, self._bus)
+
+    def _silence(self, topic: str) -> None:
+        if topic != self._default_topic and (emitter := self._emitters.pop(topic, None)) is not None:
+            emitter.close()
+
+    def check(self, *, cleanup: bool = True) -> dict[str, Any]:
+        """Whether emitters and subscriptions fit together; what does not is mended, unless told otherwise."""
+        begun, store = time.perf_counter(), self._store.id
+        saved = {saved.config.name: saved.config for saved in self._store.subscriptions.all()}
+        wanted = {delivery_topic(store, config.selector, name): config for name, config in saved.items()}
+        orphaned = sorted(set(self._emitters) - set(wanted) - set(self._users) - {self._default_topic})
+        missing = sorted(set(wanted) - set(self._emitters))
+        stranded = [info.name for info in self.at_work() if info.state == "stranded"]
+        if cleanup:
+            for topic in orphaned:
+                self._silence(topic)
+            for topic in missing:
+                self._emit(wanted[topic].selector, wanted[topic].name)
+        issues = {"stale_subscriptions": stranded, "orphaned_pools": orphaned, "missing_pools": missing}
+        counts = {name: len(found) for name, found in issues.items()}
+        return {
+            "timestamp": time.time_ns() // 1_000_000,
+            "store_id": store,
+            "is_leader": True,
+            "check_duration_ms": round((time.perf_counter() - begun) * 1_000, 3),
+            "total_subscriptions": len(saved),
+            "total_emitter_pools": len(self._emitters),
+            "issues": issues,
+            "summary": {**counts, "total_issues": sum(counts.values())},
+        }
+
+    # --- what happens to them (durable.Observer) ---
+
+    def consumers_changed(self, durable: DurableSubscription) -> None:
+        """While somebody consumes a subscription, its events are not broadcast."""
+        self._pause(durable)
+
+    def delivery_failed(self, durable: DurableSubscription, reason: str) -> None:
+        """A delivery was not acknowledged."""
+        self._reporter.delivery_failed(durable.config.name, {"reason": reason})
+        self._pause(durable)
+
+    def delivery_succeeded(self, durable: DurableSubscription) -> None:
+        """A delivery was acknowledged, for the first time since one failed."""
+        self._reporter.delivery_succeeded(durable.config.name)
+        self._pause(durable)
+
+    def crashed(self, durable: DurableSubscription, error: GaterError) -> None:
+        """A subscription cannot go on for now."""
+        self._reporter.note(durable.config.name, "proxy_crashed", {"reason": str(error)})
+
+    def _pause(self, durable: DurableSubscription) -> None:
+        config = durable.config
+        emitter = self._emitters.get(delivery_topic(self._store.id, config.selector, config.name))
+        if emitter is not None:
+            emitter.paused = durable.consumers > 0 or self._reporter.is_bad(config.name)
+
+    async def close(self) -> None:
+        """The store closes: keep how far each has come, end the consumers."""
+        self._reporter.close()
+        for emitter in self._emitters.values():
+            emitter.close()
+        await asyncio.gather(*[running.close() for running in self._running.values()])

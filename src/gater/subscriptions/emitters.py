@@ -1,0 +1,93 @@
+"""Broadcasting the events of subscriptions that nobody consumes, for observers to listen to."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from typing import Any, Final
+
+from gater.model.errors import GaterError
+from gater.model.events import Event
+from gater.model.selectors import Selector
+from gater.store.machine import EventRow
+from gater.store.store import Store
+from gater.subscriptions.catch_up import has_fallen_behind, newest, watch
+from gater.subscriptions.channels import Bus
+from gater.subscriptions.cursors import cursor_of
+from gater.subscriptions.matching import compile_selector
+from gater.subscriptions.topics import event_stream_topic
+
+EVENTS_TAG: Final = "events"
+"""What the message of a delivered event begins with."""
+
+log = logging.getLogger(__name__)
+
+
+def events_message(event: EventRow) -> list[Any]:
+    """The message that carries one event, as plain values: a tag and a list of one."""
+    return [EVENTS_TAG, [Event(*event).to_plain()]]
+
+
+class Emitter:
+    """Broadcasts what matches a selector on one topic as it is committed, unless it is paused; keeps nothing."""
+
+    def __init__(self, store: Store, selector: Selector, topic: str, bus: Bus) -> None:
+        self.topic = topic
+        self.paused = False
+        self.emitted = 0
+        self._store = store
+        self._bus = bus
+        self._loop = asyncio.get_running_loop()
+        self._matcher = compile_selector(selector)
+        self._begin()
+
+    def _begin(self) -> None:
+        """Wait for what is committed from now on."""
+        self._cursor = cursor_of(self._store, self._matcher, None)
+        self._place = watch(self._store, self._matcher)
+        self._place.notify = self._emit_soon
+
+    def _emit_soon(self) -> None:
+        self._loop.call_soon(self._emit)
+
+    def _emit(self) -> None:
+        if self._store.tail.watches.closed:
+            return
+        if self.paused or not self._bus.is_heard:
+            self._cursor.pass_by(self._place.take())
+            self._cursor.pass_all()
+            return
+        try:
+            if has_fallen_behind(self._store, self._place, self._cursor):
+                # Whoever listens hears what happens now; what was missed can be read.
+                log.warning("an emitter has passed over events", extra={"store": self._store.id, "topic": self.topic})
+                self._place.close()
+                self._begin()
+                return
+            while events := newest(self._store, self._place, self._cursor):
+                self._emit_all(events)
+        except GaterError as error:
+            log.warning("an emitter cannot read", extra={"topic": self.topic, "reason": str(error)})
+
+    def _emit_all(self, events: Sequence[EventRow]) -> None:
+        for event in events:
+            self._bus.broadcast(self.topic, events_message(event))
+        self.emitted += len(events)
+
+    def close(self) -> None:
+        """Broadcast no more."""
+        self._place.close()
+
+
+class Announcer:
+    """Announces each append on the topic of its stream."""
+
+    def __init__(self, bus: Bus) -> None:
+        self._bus = bus
+
+    def announce(self, events: Sequence[EventRow]) -> None:
+        """Tell of events that were committed."""
+        if self._bus.is_heard:
+            for event in events:
+                self._bus.broadcast(event_stream_topic(event[0]), events_message(event))

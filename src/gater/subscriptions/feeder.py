@@ -1,0 +1,110 @@
+"""Reads what a consumer group has room for: stored events, then new ones, and parked ones that come again."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+from typing import Final
+
+from gater.model.limits import PAGE_EVENTS
+from gater.store.machine import EventRow
+from gater.store.store import Store
+from gater.store.subscription_reader import SavedSubscription
+from gater.store.watches import Watch
+from gater.subscriptions.catch_up import has_fallen_behind, newest, watch
+from gater.subscriptions.cursors import Cursor, StoreCursor, StreamCursor
+from gater.subscriptions.group import Group
+from gater.subscriptions.matching import compile_selector
+
+PAGES_A_TURN: Final = 4
+"""Pages that are read for a group before others have their turn."""
+REPLAYED_AT_ONCE: Final = 500
+"""Parked events that are in the group to be delivered again; further ones wait in the file."""
+
+
+class Feeder:
+    """Where a group stands in its store; while it has caught up, among those who wait for new events."""
+
+    def __init__(self, store: Store, saved: SavedSubscription, group: Group, changed: Callable[[], None]) -> None:
+        """`changed` is called when there may be new events for a group that had caught up."""
+        self._store = store
+        self._group = group
+        self._changed = changed
+        self._matcher = compile_selector(saved.config.selector)
+        self._cursor = self._cursor_behind(saved)
+        self._place: Watch | None = None
+        self._to_replay: deque[int] = deque()
+
+    def _cursor_behind(self, saved: SavedSubscription) -> Cursor:
+        stream_id = saved.config.selector.stream_id
+        if stream_id is None:
+            return StoreCursor(self._store, self._matcher, saved.checkpoint + 1)
+        first = self._store.reader.version_after(stream_id, saved.checkpoint)
+        return StreamCursor(self._store, stream_id, self._matcher, max(first, saved.first_version))
+
+    @property
+    def behind(self) -> int:
+        """Positions that were not looked at yet; 0 for who waits for new events."""
+        return 0 if self._place is not None else max(self._store.tail.position - self._group.reached, 0)
+
+    def fill(self) -> bool:
+        """Read on, as far as the group has room and a turn of the event loop allows; whether there may be more."""
+        group = self._group
+        if group.has_ready and group.room < PAGE_EVENTS:
+            return False
+        for _ in range(PAGES_A_TURN):
+            room = min(group.room, PAGE_EVENTS)
+            if not room or not self._read(room):
+                return False
+        return True
+
+    def look_ahead(self) -> None:
+        """Find the event that comes next, if it is not far."""
+        for _ in range(PAGES_A_TURN):
+            if self._group.unsettled or not self._read(1):
+                return
+
+    def leave(self) -> None:
+        """Wait for new events no longer; what comes is read when it is asked for."""
+        if self._place is not None:
+            self._place.close()
+            self._place = None
+
+    def _read(self, limit: int) -> bool:
+        """Read a page into the group; whether there may be more."""
+        cursor, place = self._cursor, self._place
+        if place is not None and not has_fallen_behind(self._store, place, cursor):
+            events = newest(self._store, place, cursor)
+            self._group.feed(events, self._store.tail.position if not events else self._reached(events))
+            return bool(events)  # the tail may hold more than one page
+        self.leave()
+        page = cursor.page(limit)
+        if page is None:
+            self._place = watch(self._store, self._matcher)
+            self._place.notify = self._changed
+            self._group.feed([], self._store.tail.position)
+            return False
+        self._group.feed(page, self._reached(page))
+        return True
+
+    def _reached(self, page: Sequence[EventRow]) -> int:
+        """The position up to which everything was looked through, after a page."""
+        if isinstance(self._cursor, StoreCursor):
+            return self._cursor.next - 1
+        return page[-1][2] if page else self._group.reached
+
+    # --- parked events ---
+
+    def replay(self, positions: Iterable[int]) -> None:
+        """These parked events are to be delivered again."""
+        self._to_replay.extend(positions)
+
+    def replay_more(self, now: float) -> list[int]:
+        """Put a bounded number of them into the group; the positions of those that are not there any more."""
+        room = REPLAYED_AT_ONCE - self._group.replaying
+        if not self._to_replay or room <= 0:
+            return []
+        chosen = [self._to_replay.popleft() for _ in range(min(len(self._to_replay), room))]
+        events = self._store.reader.at_positions(chosen)
+        self._group.replay(events, now)
+        return sorted(set(chosen) - {event[2] for event in events})

@@ -1,0 +1,186 @@
+"""What a durable subscription must not lose: its checkpoint, its parked events; written as commands of the store."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Sequence
+from typing import Any, Final
+
+import msgspec
+
+from gater.model import commands as c
+from gater.model.errors import GaterError, SubscriptionNotFoundError
+from gater.store.log import Done
+from gater.store.store import Store
+from gater.store.subscription_reader import SavedSubscription
+from gater.subscriptions.group import Group
+
+QUIET_POSITIONS: Final = 10_000
+"""Positions without a match after which the checkpoint moves although nothing was settled."""
+RETRY_SECONDS: Final = 1.0
+"""How long a checkpoint that could not be written waits for another try."""
+CLOSE_SECONDS: Final = 5.0
+SAMPLES: Final = 64
+"""Deliveries whose time to their acknowledgement is being measured."""
+SMOOTHING: Final = 0.1
+"""How much one measured delivery counts in the mean."""
+
+_encode: Final = msgspec.msgpack.Encoder().encode
+
+log = logging.getLogger(__name__)
+
+
+class Keeper:
+    """Writes what a group has decided; one checkpoint at a time, and a park before the events behind it go on."""
+
+    def __init__(
+        self,
+        store: Store,
+        saved: SavedSubscription,
+        group: Group,
+        *,
+        changed: Callable[[], None],
+        forgotten: Callable[[], None],
+    ) -> None:
+        """`changed` is called when something was written that lets the group go on, `forgotten` when parked events
+        are gone.
+        """
+        self.position = saved.checkpoint
+        """The checkpoint that is durable."""
+        self.delivery_seconds = 0.0
+        """Mean time from delivery to acknowledgement, lately."""
+        self._store = store
+        self._name = saved.config.name
+        self._generation = saved.generation
+        self._group = group
+        self._changed = changed
+        self._forgotten = forgotten
+        self._settings = saved.config.settings
+        self._writing = False
+        self._failed = False
+        """Whether the last checkpoint could not be written."""
+        self._due: float | None = None
+        self._samples: dict[int, float] = {}
+        self._idle = asyncio.Event()
+
+    @property
+    def next_due(self) -> float | None:
+        """When the checkpoint is to be written; None while there is nothing to write, or while it is being written."""
+        return None if self._writing else self._due
+
+    def keep(self) -> None:
+        """Write what is to be written now."""
+        if parking := self._group.to_park():
+            self._park(parking)
+        self.forget(self._group.to_forget())
+        self._keep_checkpoint(time.monotonic())
+
+    # --- parked events ---
+
+    def _park(self, parking: Sequence[Any]) -> None:
+        positions = [entry.position for entry in parking]
+
+        def done(_: Any, error: GaterError | None) -> None:
+            if error is None:
+                self._group.parked(positions, time.monotonic())
+            else:
+                self._warn("events cannot be parked", error)
+                self._group.park_failed(positions, time.monotonic())
+            self._changed()
+
+        entries = tuple([c.ParkedEntry(entry.position, entry.reason, entry.attempts) for entry in parking])
+        self._submit(c.ParkEvents(self._name, entries, time.time_ns() // 1_000), done)
+
+    def forget(self, positions: Sequence[int]) -> None:
+        """Parked events were delivered again and settled, or are gone."""
+        if not positions:
+            return
+
+        def done(_: Any, error: GaterError | None) -> None:
+            if error is None:
+                self._forgotten()
+            else:
+                # They stay marked as being delivered again: at the latest the next start tries once more.
+                self._warn("settled events stay parked", error)
+
+        self._submit(c.DiscardParked(self._name, tuple(positions), len(positions)), done)
+
+    # --- the checkpoint ---
+
+    def _keep_checkpoint(self, now: float) -> None:
+        group = self._group
+        if self._writing or not self._is_new():
+            return
+        if group.settled_since_checkpoint >= group.settings.checkpoint_every:
+            self._write_checkpoint()
+        elif self._due is None:
+            self._due = now + group.settings.checkpoint_interval
+        elif now >= self._due:
+            self._write_checkpoint()
+
+    def _is_new(self) -> bool:
+        group = self._group
+        return self._failed or bool(group.settled_since_checkpoint) or group.position - self.position >= QUIET_POSITIONS
+
+    def _write_checkpoint(self) -> None:
+        position, ahead = self._group.position, _encode(self._group.ahead())
+        self._group.checkpoint_taken()
+        self._due = None
+        self._writing = True
+        self._idle.clear()
+
+        def done(_: Any, error: GaterError | None) -> None:
+            self._writing = False
+            self._idle.set()
+            self._failed = error is not None
+            if error is None:
+                self.position = position
+            else:
+                self._warn("a checkpoint cannot be written", error)
+                self._due = time.monotonic() + RETRY_SECONDS
+            self._changed()
+
+        self._submit(c.AdvanceCheckpoint(self._name, self._generation, position, ahead), done)
+
+    async def close(self) -> None:
+        """Write the last checkpoint, and wait for it, not for long."""
+        try:
+            async with asyncio.timeout(CLOSE_SECONDS):
+                if self._writing:
+                    await self._idle.wait()
+                if self._group.position > self.position or self._is_new():
+                    self._write_checkpoint()
+                    await self._idle.wait()
+        except TimeoutError:
+            log.warning("the last checkpoint was not written", extra=self._fields())
+
+    def _submit(self, command: c.AnyCommand, done: Done) -> None:
+        try:
+            self._store.submit(command, 0, done)
+        except GaterError as error:
+            done(None, error)
+
+    def _warn(self, what: str, error: GaterError) -> None:
+        if not isinstance(error, SubscriptionNotFoundError):  # it was removed a moment ago
+            log.warning(what, extra={**self._fields(), "reason": str(error)})
+
+    def _fields(self) -> dict[str, str]:
+        return {"store": self._store.id, "subscription": self._name}
+
+    # --- how long deliveries take ---
+
+    def delivered(self, receipt: int, now: float) -> None:
+        """A delivery was made; some are measured."""
+        if len(self._samples) >= SAMPLES:
+            self._samples.clear()
+        self._samples[receipt] = now
+
+    def settled(self, receipt: int, now: float) -> None:
+        """A delivery was acknowledged."""
+        begun = self._samples.pop(receipt, None) if self._samples else None
+        if begun is not None:
+            taken = now - begun
+            mean = self.delivery_seconds
+            self.delivery_seconds = taken if not mean else mean + SMOOTHING * (taken - mean)

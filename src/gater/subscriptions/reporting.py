@@ -1,0 +1,110 @@
+"""Telling how the subscriptions of a store are: on the health instance and the metrics instance, and in summary."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from gater.model.subscriptions import SubscriptionInfo
+from gater.subscriptions.channels import Channels
+from gater.subscriptions.health import BAD, HealthTracker
+
+SUMMARY_SECONDS: Final = 30.0
+CHECK_SECONDS: Final = 60.0
+QUIET_SECONDS: Final = 1.0
+"""Failed deliveries of one subscription within this time are told as one."""
+
+
+class Reporter:
+    """Follows the subscriptions of one store and tells about them; it sums up every SUMMARY_SECONDS."""
+
+    def __init__(
+        self, store: str, channels: Channels, infos: Callable[[], list[SubscriptionInfo]], check: Callable[[], Any]
+    ) -> None:
+        """`infos` gives the subscriptions at work, `check` looks for what is wrong and mends it."""
+        self.tracker = HealthTracker(store)
+        self._store = store
+        self._channels = channels
+        self._infos = infos
+        self._check = check
+        self._told: dict[str, float] = {}
+        self._loop = asyncio.get_running_loop()
+        self._timers = [
+            self._loop.call_later(SUMMARY_SECONDS, self._sum_up),
+            self._loop.call_later(CHECK_SECONDS, self._look_around),
+        ]
+
+    def note(self, name: str, event: str, metadata: Mapping[str, Any] | None = None) -> None:
+        """Something has happened to a subscription."""
+        body = self.tracker.note(name, event, _now(), metadata)
+        self._channels.health.broadcast(f"subscription_health:{self._store}:{name}", ["subscription_health", body])
+
+    def measure(self, name: str, event: str, metadata: Mapping[str, Any]) -> None:
+        """Something was measured of a subscription."""
+        body = self.tracker.message(name, event, _now(), metadata)
+        self._channels.metrics.broadcast(f"subscription_metrics:{self._store}:{name}", ["subscription_metrics", body])
+
+    def delivery_failed(self, name: str, metadata: Mapping[str, Any]) -> None:
+        """A delivery was not acknowledged."""
+        event, now = self.tracker.delivery_failed(name), self._loop.time()
+        is_news = event != "event_delivery_failed" or now - self._told.get(name, -QUIET_SECONDS) >= QUIET_SECONDS
+        if is_news:
+            self._told[name] = now
+            self.note(name, event, metadata)
+
+    def delivery_succeeded(self, name: str) -> None:
+        """A delivery was acknowledged."""
+        event = self.tracker.delivery_succeeded(name)
+        if event is not None:
+            self.note(name, event)
+
+    def is_bad(self, name: str) -> bool:
+        """Whether nothing is to be broadcast for a subscription."""
+        return self.tracker.status(name) in BAD
+
+    def forget(self, name: str) -> None:
+        """A subscription is gone."""
+        self.tracker.forget(name)
+        self._told.pop(name, None)
+
+    def _sum_up(self) -> None:
+        """Tell the figures of each subscription that is at work, a sign of life of it, and the summary of all."""
+        self._timers[0] = self._loop.call_later(SUMMARY_SECONDS, self._sum_up)
+        for info in self._infos():
+            self.measure(info.name, "subscription_figures", figures(info))
+            if info.state != "failed":
+                self.note(info.name, "periodic_heartbeat", {"state": info.state, "lag": info.lag})
+        self._channels.health.broadcast(f"health_summary:{self._store}", ["health_summary", self.tracker.summary()])
+
+    def _look_around(self) -> None:
+        self._timers[1] = self._loop.call_later(CHECK_SECONDS, self._look_around)
+        self._check()
+
+    def close(self) -> None:
+        """Tell no more."""
+        for timer in self._timers:
+            timer.cancel()
+
+
+def figures(info: SubscriptionInfo) -> dict[str, Any]:
+    """What is measured of a subscription."""
+    names = (
+        "state",
+        "lag",
+        "lag_seconds",
+        "consumers",
+        "in_flight",
+        "retrying",
+        "parked",
+        "delivered",
+        "redelivered",
+        "acked",
+        "delivery_seconds",
+    )
+    return {name: getattr(info, name) for name in names}
+
+
+def _now() -> int:
+    return time.time_ns() // 1_000_000
