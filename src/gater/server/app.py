@@ -10,7 +10,18 @@ from litestar.datastructures import State
 from litestar.enums import ScopeType
 from litestar.types import ASGIApp, Receive, Scope, Send
 
-from gater.server.http import health, reads, snapshots, stores, streams, subscriptions
+from gater.server.http import (
+    durable,
+    health,
+    metrics,
+    parked,
+    reads,
+    settling,
+    snapshots,
+    stores,
+    streams,
+    subscriptions,
+)
 from gater.server.http.failures import FAILURE_HANDLERS
 from gater.server.http.pages import description_routes
 from gater.server.service import Service
@@ -21,7 +32,11 @@ ROUTES: Final = (
     *reads.ROUTES,
     *snapshots.ROUTES,
     *subscriptions.ROUTES,
+    *durable.ROUTES,
+    *settling.ROUTES,
+    *parked.ROUTES,
     *health.ROUTES,
+    *metrics.ROUTES,
 )
 """Every route of the API, in the order of its description."""
 

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import hmac
 import ipaddress
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache
 from typing import Any, Final
 from urllib.parse import urlsplit
 
 import msgspec
 
-from gater.api.operations import Operation
+from gater.api.operation import Operation
 from gater.config.settings import Settings
 from gater.config.tokens import SCOPES, Scope, Token, token_digest
 from gater.model.errors import PermissionDeniedError, UnauthenticatedError
-from gater.server.permissions import PERMISSIONS
+from gater.model.selectors import Selector, reach
+from gater.server.permissions import PERMISSIONS, Permission
+
+SelectorOf = Callable[[str, str], Selector]
 
 
 class Principal(msgspec.Struct, frozen=True):
@@ -87,25 +90,36 @@ def authenticator(settings: Settings) -> Authenticator:
     )
 
 
-def authorise(principal: Principal, operation: Operation[Any]) -> None:
-    """Return if the principal may do this; else raise PermissionDeniedError, which names the missing scope."""
+def authorise(principal: Principal, operation: Operation[Any], selector_of: SelectorOf | None = None) -> None:
+    """Return if the principal may do this; else raise PermissionDeniedError, which names the missing scope.
+
+    `selector_of` finds the selector of a durable subscription by store and name; without it, one that is only named
+    counts as reaching the whole store.
+    """
     if principal is ANONYMOUS:
         return
     permission = PERMISSIONS[operation.name]
-    if permission.scope not in principal.scopes:
-        raise PermissionDeniedError(operation.name, permission.scope)
+    scope = permission.scope if permission.scope_of is None else permission.scope_of(operation)
+    if scope not in principal.scopes:
+        raise PermissionDeniedError(operation.name, scope)
     if principal.stores and getattr(operation, "store", None) not in principal.stores:
         raise PermissionDeniedError(
-            operation.name, permission.scope, message="The token is not for this store", stores=sorted(principal.stores)
+            operation.name, scope, message="The token is not for this store", stores=sorted(principal.stores)
         )
     prefix = principal.stream_prefix
-    if prefix and not all(name.startswith(prefix) for name in permission.reach(operation)):
+    if prefix and not all(name.startswith(prefix) for name in _reach(permission, operation, selector_of)):
         raise PermissionDeniedError(
             operation.name,
-            permission.scope,
+            scope,
             message="The token is only for streams with a certain prefix",
             stream_prefix=prefix,
         )
+
+
+def _reach(permission: Permission, operation: Any, selector_of: SelectorOf | None) -> Iterable[str]:
+    if permission.by_name and selector_of is not None:
+        return reach(selector_of(operation.store, operation.subscription))
+    return permission.reach(operation)
 
 
 def _principal(token: Token, number: int) -> Principal:

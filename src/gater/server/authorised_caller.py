@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from gater.api.caller import Caller
-from gater.api.operations import Operation, StreamingOperation
-from gater.server.auth import Principal, authorise
+from gater.api.operation import Operation, StreamingOperation
+from gater.gateway.witness import Witness, source
+from gater.model.errors import AccessError
+from gater.server.auth import Principal, SelectorOf, authorise
 
 Answer = TypeVar("Answer")
 
@@ -15,20 +17,38 @@ Answer = TypeVar("Answer")
 class AuthorisedCaller:
     """A Caller (see there) on behalf of one principal; PermissionDeniedError for what it may not do."""
 
-    def __init__(self, caller: Caller, principal: Principal) -> None:
+    def __init__(
+        self,
+        caller: Caller,
+        principal: Principal,
+        selector_of: SelectorOf | None = None,
+        witness: Witness | None = None,
+    ) -> None:
         self._caller = caller
         self._principal = principal
+        self._selector_of = selector_of
+        self._witness = witness
         self.resumes = caller.resumes
 
     async def call(self, operation: Operation[Answer], timeout: float | None = None) -> Answer:
         """The answer of one operation."""
-        authorise(self._principal, operation)
-        return await self._caller.call(operation, timeout)
+        self._allow(operation)
+        if self._witness is None:
+            return await self._caller.call(operation, timeout)
+        return await self._witness.seen(self._principal.name, operation, self._caller.call(operation, timeout))
 
     def stream(self, operation: StreamingOperation[Answer]) -> AsyncGenerator[Answer, None]:
         """The items of a streaming operation."""
-        authorise(self._principal, operation)
+        self._allow(operation)
         return self._caller.stream(operation)
+
+    def _allow(self, operation: Operation[Any]) -> None:
+        try:
+            authorise(self._principal, operation, self._selector_of)
+        except AccessError as error:
+            if self._witness is not None:
+                self._witness.refused(self._principal.name, operation, error, source.get())
+            raise
 
     async def close(self) -> None:
         """Nothing: the caller behind it serves other principals too."""

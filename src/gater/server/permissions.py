@@ -8,11 +8,17 @@ from typing import Any, Final
 import msgspec
 
 from gater.api import operations as op
-from gater.api.arguments import by_stream_selector
+from gater.api.pubsub_operations import Listen, Publish
 from gater.config.tokens import Scope
+from gater.model.selectors import parse_selector, reach
+from gater.pubsub.instances import FULL_NAME_PREFIX, Instance
 
 WHOLE_STORE: Final = ("",)
 """The reach of what is not confined to streams: no prefix but the empty one covers it."""
+
+
+CONFIDENTIAL: Final = frozenset({Instance.SECURITY, Instance.AUDIT})
+"""Instances that only an administrator listens to."""
 
 
 class Permission(msgspec.Struct, frozen=True):
@@ -21,6 +27,10 @@ class Permission(msgspec.Struct, frozen=True):
     scope: Scope
     reach: Callable[[Any], Iterable[str]]
     """The stream ids, or their common prefix, that an operation touches."""
+    scope_of: Callable[[Any], Scope] | None = None
+    """The scope of one operation, where that depends on what it is about."""
+    by_name: bool = False
+    """Whether it touches what the selector of a durable subscription does, which is named, not told."""
 
 
 def _whole_store(_: Any) -> Iterable[str]:
@@ -43,8 +53,19 @@ def _listed(operation: op.GetStreams) -> Iterable[str]:
     return (operation.prefix,)
 
 
-def _subscribed(operation: op.SubscribeOperation | op.LiveStart) -> Iterable[str]:
-    return (by_stream_selector(operation.kind, operation.selector) or "",)
+def _selected(operation: Any) -> Iterable[str]:
+    """What the selector of an operation can touch; parsed first, for it comes from outside."""
+    return WHOLE_STORE if operation.selector is None else reach(parse_selector(operation.selector))
+
+
+def _to_listen(operation: Listen) -> Scope:
+    """What is told on some instances is not for everybody."""
+    return "admin" if operation.instance.removeprefix(FULL_NAME_PREFIX) in CONFIDENTIAL else "subscribe"
+
+
+def _to_publish(operation: Publish) -> Scope:
+    """Applications speak on the events instance; the others are the system's."""
+    return "append" if operation.instance.removeprefix(FULL_NAME_PREFIX) == Instance.EVENTS else "admin"
 
 
 def _snapshot(operation: op.RecordSnapshotOperation) -> Iterable[str]:
@@ -65,8 +86,8 @@ PERMISSIONS: Final[dict[str, Permission]] = {
     "import_events": Permission("admin", _imported),
     "read_stream": Permission("read", _one_stream),
     "scan_stream": Permission("read", _one_stream),
-    "read_all": Permission("read", _whole_store),
-    "scan_all": Permission("read", _whole_store),
+    "read_all": Permission("read", _selected),
+    "scan_all": Permission("read", _selected),
     "get_version": Permission("read", _one_stream),
     "get_streams": Permission("read", _listed),
     "delete_stream": Permission("admin", _one_stream),
@@ -76,8 +97,26 @@ PERMISSIONS: Final[dict[str, Permission]] = {
     "read_snapshot": Permission("read", _snapshot_key),
     "delete_snapshot": Permission("append", _snapshot_key),
     "list_snapshots": Permission("read", _snapshot_key),
-    "live_start": Permission("subscribe", _subscribed),
-    "subscribe": Permission("subscribe", _subscribed),
+    "subscribe": Permission("subscribe", _selected),
+    "save_subscription": Permission("subscribe", _selected),
+    "remove_subscription": Permission("admin", _selected),
+    "get_subscriptions": Permission("subscribe", _whole_store),
+    "get_subscription": Permission("subscribe", _whole_store, by_name=True),
+    "get_subscription_health": Permission("subscribe", _whole_store, by_name=True),
+    "consume": Permission("subscribe", _whole_store, by_name=True),
+    "pull": Permission("subscribe", _whole_store, by_name=True),
+    "settle": Permission("subscribe", _whole_store, by_name=True),
+    "list_parked": Permission("subscribe", _whole_store, by_name=True),
+    "replay_parked": Permission("subscribe", _whole_store, by_name=True),
+    "discard_parked": Permission("admin", _whole_store, by_name=True),
+    "rewind_subscription": Permission("admin", _whole_store, by_name=True),
+    "listen": Permission("subscribe", _whole_store, scope_of=_to_listen),
+    "publish": Permission("append", _whole_store, scope_of=_to_publish),
+    "get_pubsub": Permission("read", _whole_store),
+    "get_metrics": Permission("read", _whole_store),
+    "reset_metrics": Permission("admin", _whole_store),
+    "get_health": Permission("read", _whole_store),
+    "get_worker_pool_status": Permission("read", _whole_store),
     "verify": Permission("admin", _whole_store),
     "backup": Permission("admin", _whole_store),
 }

@@ -17,7 +17,8 @@ from picows.picows import WSProtocol  # type: ignore[attr-defined]
 from uvicorn.config import Config
 from uvicorn.server import ServerState
 
-from gater.model.errors import GaterError, InternalError, NotFoundError, OverloadedError
+from gater.gateway.witness import Witness
+from gater.model.errors import AccessError, GaterError, InternalError, NotFoundError, OverloadedError
 from gater.model.limits import Limits
 from gater.server.rpc_connection import RpcConnection
 from gater.server.rpc_ports import Authenticate, Authorise, Dispatcher
@@ -50,6 +51,7 @@ class RpcEndpoint:
         max_connections: int = 1_000,
         authenticate: Authenticate | None = None,
         authorise: Authorise | None = None,
+        witness: Witness | None = None,
     ) -> None:
         """Without `authenticate` everyone may connect, without `authorise` do everything.
 
@@ -60,6 +62,7 @@ class RpcEndpoint:
         self._max_connections = max_connections
         self._authenticate = authenticate
         self._authorise = authorise
+        self._witness = witness
         limits = limits or Limits()
         self._handshake_headers = limit_headers(limits)
         self.max_message_bytes = largest_client_message(limits)
@@ -75,6 +78,8 @@ class RpcEndpoint:
         try:
             connection = self._admitted(server_state, request)
         except GaterError as error:
+            if self._witness is not None and isinstance(error, AccessError):
+                self._witness.refused("unknown", None, error, None)
             return WSUpgradeResponseWithListener(_refusal(error), None)
         except Exception as error:
             log.exception("a handshake failed")
@@ -96,6 +101,7 @@ class RpcEndpoint:
             limits=self._session_limits,
             max_message_bytes=self.max_message_bytes,
             tasks=server_state.tasks,
+            witness=self._witness,
         )
 
 

@@ -15,11 +15,13 @@ from typing import Any, Final, cast
 
 from picows import WSCloseCode, WSMsgType, WSTransport
 
-from gater.api.operations import StreamingOperation
-from gater.model.errors import GaterError, ValidationError
+from gater.api.operation import Operation, StreamingOperation
+from gater.gateway.witness import Witness
+from gater.model.errors import AccessError, GaterError, ValidationError
 from gater.server.rpc_ports import Authorise, Dispatcher
 from gater.server.rpc_requests import STREAMING, decode_operation
 from gater.server.rpc_streams import RpcStreams, internal_error
+from gater.server.rpc_transients import Transients
 from gater.wire.codec import HEADROOM
 from gater.wire.frames import Request
 from gater.wire.message_listener import MessageListener
@@ -52,14 +54,19 @@ class RpcConnection(MessageListener):
         limits: SessionLimits,
         max_message_bytes: int,
         tasks: set[asyncio.Task[None]],
+        witness: Witness | None = None,
     ) -> None:
         """`tasks`: where the tasks of open streams are kept, for whoever stops the server to wait for."""
         super().__init__(max_message_bytes)
         self._dispatch = dispatcher.dispatch
         self._principal = principal
         self._authorise = authorise
+        self._witness = witness
+        self._who = getattr(principal, "name", "anonymous")
+        self._came_from: str | None = None
         self._session = ServerSession(STREAMING, limits)
         self._streams = RpcStreams(dispatcher.stream, self._session, tasks, self._flush_soon)
+        self._transients = Transients(dispatcher.dispatch)
         self._loop = asyncio.get_running_loop()
         self._accepted: deque[Request] = deque()
         self._turn_over = False
@@ -76,6 +83,8 @@ class RpcConnection(MessageListener):
     def on_ws_connected(self, transport: WSTransport) -> None:
         """The handshake is done."""
         self._transport = transport
+        peer = transport.underlying_transport.get_extra_info("peername")
+        self._came_from = peer[0] if isinstance(peer, tuple) else None
         transport.underlying_transport.set_write_buffer_limits(high=PAUSE_BYTES)
 
     def on_close(self, code: int) -> None:
@@ -150,16 +159,29 @@ class RpcConnection(MessageListener):
         try:
             operation = decode_operation(request)
             if self._authorise is not None:
-                self._authorise(self._principal, operation)
+                self._allow(operation)
             if operation.streaming:
                 self._streams.open(request_id, cast("StreamingOperation[Any]", operation))
             else:
-                self._dispatch(operation, partial(self._answer, request_id))
+                done = self._transients.begin(operation, partial(self._answer, request_id))
+                if self._witness is not None:
+                    done = self._witness.watching(self._who, operation, self._came_from, done)
+                self._dispatch(operation, done)
         except GaterError as error:
             self._answer(request_id, None, error)
         except Exception as error:
             log.exception("request failed", extra={"operation": request.operation})
             self._answer(request_id, None, internal_error(error))
+
+    def _allow(self, operation: Operation[Any]) -> None:
+        """Return if the client may do this; otherwise that is told, and raised."""
+        assert self._authorise is not None
+        try:
+            self._authorise(self._principal, operation)
+        except AccessError as error:
+            if self._witness is not None:
+                self._witness.refused(self._who, operation, error, self._came_from)
+            raise
 
     def _answer(self, request_id: int, answer: Any, error: GaterError | None) -> None:
         if self._closing:
@@ -240,3 +262,4 @@ class RpcConnection(MessageListener):
         self._closing = True
         self._accepted.clear()
         self._streams.cancel_all()
+        self._transients.end()

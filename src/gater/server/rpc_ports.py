@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Callable, Mapping
 from typing import Any, Protocol
 
-from gater.api.operations import Operation, StreamingOperation
+from gater.api.operation import Operation, StreamingOperation
 from gater.model.errors import GaterError
 
 

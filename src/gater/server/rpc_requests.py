@@ -7,7 +7,8 @@ from typing import Any, Final
 
 import msgspec
 
-from gater.api.operations import OPERATIONS, Operation
+from gater.api.catalog import OPERATIONS
+from gater.api.operation import Operation
 from gater.model.errors import InvalidArgumentError, ValidationError
 from gater.wire.codec import DECODE_ERRORS
 from gater.wire.frames import Request

@@ -7,7 +7,7 @@ import logging
 from collections.abc import AsyncGenerator, Callable
 from typing import Any
 
-from gater.api.operations import StreamingOperation
+from gater.api.operation import StreamingOperation
 from gater.model.errors import GaterError, InternalError
 from gater.wire.frames import Cancel, ClientFrame
 from gater.wire.server_session import ServerSession

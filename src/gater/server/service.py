@@ -8,11 +8,14 @@ from collections.abc import Mapping
 from gater.api.gater_api import GaterApi
 from gater.gateway.gateway import Gateway
 from gater.gateway.local_caller import LocalCaller
-from gater.model.errors import OverloadedError
+from gater.gateway.witness import source
+from gater.model.errors import AccessError, OverloadedError
 from gater.model.limits import Limits
 from gater.model.stores import StoreStatus
+from gater.model.version import __version__
 from gater.server.auth import Authenticator, Principal
 from gater.server.authorised_caller import AuthorisedCaller
+from gater.telemetry.prometheus import MetricsPage
 
 
 class Access:
@@ -32,17 +35,28 @@ class Service:
         self.stopping = asyncio.Event()
         """Set when what would never end by itself has to end."""
         self._gateway = gateway
+        self._metrics_page = MetricsPage(gateway.metrics, __version__)
         self._authenticator = authenticator
         self._caller = LocalCaller(gateway, owns_gateway=False)
         self._access: dict[Principal, Access] = {}
 
     def access(self, headers: Mapping[str, str]) -> Access:
         """What the sender of these headers can use; raises UnauthenticatedError or PermissionDeniedError."""
-        principal = self._authenticator.authenticate(headers)
+        try:
+            principal = self._authenticator.authenticate(headers)
+        except AccessError as error:
+            self._gateway.witness.refused("unknown", None, error, source.get())
+            raise
         found = self._access.get(principal)
         if found is None:
-            found = self._access[principal] = Access(AuthorisedCaller(self._caller, principal))
+            found = self._access[principal] = Access(
+                AuthorisedCaller(self._caller, principal, self._gateway.selector_of, self._gateway.witness)
+            )
         return found
+
+    def metrics_page(self) -> bytes:
+        """Every figure of the node, as Prometheus reads it."""
+        return self._metrics_page.render()
 
     def statuses(self) -> list[StoreStatus]:
         """How each store is doing."""

@@ -24,6 +24,7 @@ PATH_PARAMETERS: Final = {
     "source_uuid": ("Source of the snapshot.", NAME_SCHEMA),
     "stream_uuid": ("Stream of the snapshot.", NAME_SCHEMA),
     "version": ("Version of the snapshot.", NUMBER_SCHEMA),
+    "name": ("Name of the durable subscription.", NAME_SCHEMA),
 }
 """What each part of a path is: a line for people, and its shape."""
 
@@ -62,8 +63,8 @@ VERSION_TEXT: Final = "A version (0 or more), no_stream, any or stream_exists (o
 HEADERS: Final = {
     "Gater-Expected-Version": (VERSION_TEXT, VERSION_TEXT_SCHEMA),
     "Last-Event-ID": (
-        "Go on behind this event: the `id` of the last one received; takes the place of `start_from`.",
-        {"type": "string", "pattern": "^[0-9]{1,18}$"},
+        "Go on behind this message: the `id` of the last one received; takes the place of `start_from`.",
+        {"type": "string", "pattern": "^(-1|[0-9]{1,18})$"},
     ),
 }
 """What each request header is: a line for people, and its shape."""

@@ -18,6 +18,7 @@ from gater.server.http.answers import Answer, StorePage, StreamPage, json_answer
 from gater.server.http.documented import about, documented
 from gater.server.http.paths import STORE, STREAM
 from gater.server.http.requests import AnyRequest, accepts, access_of, path_text, query
+from gater.server.http.selecting import Where, parse_where
 from gater.server.http.streaming import NDJSON, ndjson_answer, opened
 
 DEFAULT_COUNT: Final = 100
@@ -26,6 +27,8 @@ MOST_EVENTS: Final = 10_000
 """Events that a JSON answer holds at the most; NDJSON has no such bound."""
 MOST_BYTES: Final = 8 << 20
 """Payload bytes after which a JSON answer is full."""
+MOST_PAGES: Final = 500
+"""Pages that are looked through for one JSON answer, when few events match."""
 
 
 class ReadQuery(msgspec.Struct, frozen=True, kw_only=True):
@@ -58,6 +61,7 @@ class ReadAllQuery(ReadQuery, frozen=True, kw_only=True):
         int | None,
         about("Begin behind this position, backward below it; absent: at the beginning, or at the end.", minimum=0),
     ] = None
+    where: Where = None
 
 
 @get(
@@ -89,24 +93,26 @@ async def read_stream(request: AnyRequest) -> Answer:
 
 @get(f"{STORE}/events", tags=["events"], opt=documented(query=ReadAllQuery, answer=StorePage, other_types=(NDJSON,)))
 async def read_all(request: AnyRequest) -> Answer:
-    """The events of a whole store in commit order.
+    """The events of a whole store in commit order, or those that match `where`.
 
-    With `Accept: application/x-ndjson` they come one JSON object a line, however many; a read that breaks off ends
-    with a line `{"error": …}`.
+    When few match, an answer may hold less than `count` of them, even none, and still a `next` to go on with. With
+    `Accept: application/x-ndjson` they come one JSON object a line, however many; a read that breaks off ends with a
+    line `{"error": …}`.
     """
     caller, wanted = access_of(request).caller, query(request, ReadAllQuery)
     backward, after_position = check_direction(wanted.direction), check_position(wanted.after_position)
     store = check_store_id(path_text(request, "store"))
     after = None if wanted.after is None and backward else check_position(wanted.after or 0, "after")
     count = None if wanted.count is None else check_count(wanted.count)
+    selector = None if wanted.where is None else parse_where(wanted.where)
     if accepts(request, NDJSON):
         # Before it streams, wait for the position within the time that a call may take.
-        await caller.call(op.ReadAll(store, 0, 1, False, after_position))
-        pages = await opened(caller.stream(op.ScanAll(store, after, backward)))
+        await caller.call(op.ReadAll(store, 0, 1, False, after_position, selector))
+        pages = await opened(caller.stream(op.ScanAll(store, after, backward, 0, selector)))
         return ndjson_answer(pages if count is None else _first(count, pages))
-    events, following = await _store_events(
-        caller, op.ReadAll(store, after, DEFAULT_COUNT if count is None else count, backward, after_position)
-    )
+    wanted_count = DEFAULT_COUNT if count is None else count
+    read = op.ReadAll(store, after, wanted_count, backward, after_position, selector)
+    events, following = await _store_events(caller, read)
     return _page(events, following)
 
 
@@ -128,21 +134,23 @@ async def _stream_events(caller: Caller, window: op.ReadStream) -> tuple[list[Ev
 async def _store_events(caller: Caller, wanted: op.ReadAll) -> tuple[list[Event], int | None]:
     """The events as far as one answer goes, and the position to go on with; None when that was all."""
     events: list[Event] = []
-    after, left, backward = wanted.after, wanted.count, wanted.backward
-    while True:
-        page = await caller.call(op.ReadAll(wanted.store, after, left, backward, wanted.after_position))
+    following = wanted.after
+    for _ in range(MOST_PAGES):
+        left = wanted.count - len(events)
+        page = await caller.call(msgspec.structs.replace(wanted, after=following, count=left))
         events += page.events
-        left -= len(page.events)
-        if page.next is None or left < 1 or _is_full(events):
-            return events, page.next
-        after = page.next
+        following = page.next
+        if following is None or len(events) >= wanted.count or _is_full(events):
+            break
+    return events, following
 
 
 def _is_full(events: list[Event]) -> bool:
-    return len(events) >= MOST_EVENTS or sum(map(_payload_bytes, events)) >= MOST_BYTES
+    return len(events) >= MOST_EVENTS or sum(map(payload_bytes, events)) >= MOST_BYTES
 
 
-def _payload_bytes(event: Event) -> int:
+def payload_bytes(event: Event) -> int:
+    """How large its data and metadata are."""
     return len(event.raw_data) + len(event.raw_metadata or b"")
 
 

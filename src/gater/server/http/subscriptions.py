@@ -1,4 +1,4 @@
-"""The route that follows a stream or a store as server-sent events."""
+"""The route that follows events as server-sent events."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ import msgspec
 from litestar import get
 from litestar.handlers import HTTPRouteHandler
 
-from gater.api import operations as op
-from gater.api.arguments import LIVE, by_stream_selector, check_start_version
+from gater.api import subscription_operations as op
+from gater.api.arguments import LIVE, check_start_version
+from gater.api.notices import CAUGHT_UP, FELL_BEHIND, Notice
 from gater.model.errors import GaterError, InvalidArgumentError
 from gater.model.events import Event
 from gater.model.identifiers import check_store_id
@@ -19,11 +20,14 @@ from gater.server.http.answers import Answer, encode
 from gater.server.http.documented import about, documented
 from gater.server.http.paths import STORE
 from gater.server.http.requests import AnyRequest, access_of, headers_of, path_text, query, service_of
+from gater.server.http.selecting import DEFAULT_TYPE, Where, parse_query
 from gater.server.http.streaming import StreamingAnswer, event_line, opened
 from gater.wire.errors import error_body
 
 EVENT_STREAM: Final = "text/event-stream"
 HEARTBEAT: Final = b": heartbeat\n\n"
+NOTHING_SEEN: Final = "-1"
+"""The id of a notice that nothing came before."""
 
 log = logging.getLogger(__name__)
 
@@ -31,11 +35,27 @@ log = logging.getLogger(__name__)
 class SubscribeQuery(msgspec.Struct, frozen=True, kw_only=True):
     """What to follow, and from where."""
 
-    type: Annotated[str, about("The kind of selector: by_stream.")] = "by_stream"
-    selector: Annotated[str, about("$all, or a stream id.")] = "$all"
+    type: Annotated[
+        str,
+        about(
+            "The kind of selector: by_stream, by_event_type, stream_prefix, by_event_pattern, by_event_payload, "
+            "all_of or any_of."
+        ),
+    ] = DEFAULT_TYPE
+    selector: Annotated[
+        str | None,
+        about(
+            "Its value: $all (the default) or a stream id, an event type, the beginning of stream ids; for the other "
+            "kinds an object or a list as JSON."
+        ),
+    ] = None
+    where: Where = None
     start_from: Annotated[
         int,
-        about("The first event: a position for $all, a version for a stream; -1: only what is new.", minimum=-1),
+        about(
+            "The first event: a version when one stream is followed, otherwise a position; -1: only what is new.",
+            minimum=-1,
+        ),
     ] = 0
 
 
@@ -45,22 +65,24 @@ class SubscribeQuery(msgspec.Struct, frozen=True, kw_only=True):
     opt=documented(query=SubscribeQuery, headers=("Last-Event-ID",), other_types=(EVENT_STREAM,)),
 )
 async def subscribe(request: AnyRequest) -> Answer:
-    """Every event from a point on, then the new ones as they are committed: no gap, no repeat.
+    """Every matching event from a point on, then the new ones as they are committed: no gap, no repeat.
 
-    Each message has the event as JSON in `data`, and as `id` its position (its version, when one stream is followed),
-    so that a browser's EventSource resumes by itself. A comment comes every 15 seconds. A failure is told as a last
-    message of the type `error`.
+    What matches is said by `type` and `selector`, or by `where`. Each message has the event as JSON in `data`, and as
+    `id` its position (its version, when one stream is followed), so that a browser's EventSource resumes by itself.
+    Messages of the types `caught_up` (nothing stored is left to read) and `fell_behind` (it must read from the file
+    again) have `{"next": N}` as `data`: where it goes on. A comment comes every 15 seconds. A failure is told as a
+    last message of the type `error`.
     """
     caller, service, wanted = access_of(request).caller, service_of(request), query(request, SubscribeQuery)
-    one_stream = by_stream_selector(wanted.type, wanted.selector) is not None
+    selector = parse_query(wanted.type, wanted.selector, wanted.where)
     store = check_store_id(path_text(request, "store"))
     start = wanted.start_from if wanted.start_from == LIVE else check_start_version(wanted.start_from)
     last_seen = headers_of(request).get("last-event-id")
     if last_seen:
-        start = _event_number(last_seen) + 1
-    pages = await opened(caller.stream(op.SubscribeOperation(store, wanted.type, wanted.selector, start)))
+        start = _last_number(last_seen) + 1
+    pages = await opened(caller.stream(op.SubscribeOperation(store, selector, start)))
     return StreamingAnswer(
-        _messages(pages, one_stream),
+        _messages(pages, selector.stream_id is not None),
         media_type=EVENT_STREAM,
         headers={"cache-control": "no-store"},
         heartbeat=HEARTBEAT,
@@ -68,17 +90,18 @@ async def subscribe(request: AnyRequest) -> Answer:
     )
 
 
-def _event_number(text: str) -> int:
-    if not (text.isascii() and text.isdigit() and len(text) < 19):
-        raise InvalidArgumentError("Last-Event-ID", f"the id of an event that was received here, not {text!r}")
+def _last_number(text: str) -> int:
+    if text != NOTHING_SEEN and not (text.isascii() and text.isdigit() and len(text) < 19):
+        raise InvalidArgumentError("Last-Event-ID", f"the id of a message that was received here, not {text!r}")
     return int(text)
 
 
-async def _messages(pages: AsyncGenerator[list[Event], None], one_stream: bool) -> AsyncGenerator[bytes, None]:
+async def _messages(pages: AsyncGenerator[op.SubscriptionPage, None], one_stream: bool) -> AsyncGenerator[bytes, None]:
+    last: op.SubscriptionPage | None = None
     try:
         async for page in pages:
-            if page:
-                yield b"".join([_message(event, one_stream) for event in page])
+            yield _page(page, last, one_stream)
+            last = page
     except GaterError as error:
         log.warning("a subscription broke off", extra={"code": error.code, "reason": str(error)})
         yield b"event: error\ndata: %b\n\n" % encode(error_body(error))
@@ -86,9 +109,28 @@ async def _messages(pages: AsyncGenerator[list[Event], None], one_stream: bool) 
         await pages.aclose()
 
 
+def _page(page: op.SubscriptionPage, last: op.SubscriptionPage | None, one_stream: bool) -> bytes:
+    """The messages of a page that came behind the last one.
+
+    One without anything to tell has an id only: a reader that comes again need not have the same looked through.
+    """
+    events = b"".join([_message(event, one_stream) for event in page.events])
+    was_live = last is not None and last.live
+    if page.live and not was_live:
+        return events + _notice(CAUGHT_UP, page.next)
+    if last is not None and was_live and not page.live:
+        return _notice(FELL_BEHIND, last.next) + events
+    return events or b"id: %d\n\n" % (page.next - 1)
+
+
 def _message(event: Event, one_stream: bool) -> bytes:
     number = event.version if one_stream else event.position
     return b"id: %d\ndata: %b\n\n" % (number, event_line(event))
+
+
+def _notice(notice: Notice, following: int) -> bytes:
+    facts = (notice.value.encode(), following - 1, following)
+    return b'event: %b\nid: %d\ndata: {"next": %d}\n\n' % facts
 
 
 ROUTES: Final[tuple[HTTPRouteHandler, ...]] = (subscribe,)

@@ -1,0 +1,128 @@
+"""Routes of parked events: what a durable subscription has set aside, and what is to become of it."""
+
+from __future__ import annotations
+
+from typing import Annotated, Final
+
+import msgspec
+from litestar import get, post
+from litestar.handlers import HTTPRouteHandler
+
+from gater.api.arguments import check_count
+from gater.api.gater_api import GaterApi
+from gater.model.errors import InvalidArgumentError
+from gater.model.subscriptions import ParkedEvent
+from gater.server.http.answers import Answer, ShownEvent, json_answer
+from gater.server.http.bodies import WholeNumber
+from gater.server.http.documented import about, documented
+from gater.server.http.durable import named
+from gater.server.http.paths import PARKED
+from gater.server.http.reads import MOST_BYTES, payload_bytes
+from gater.server.http.requests import AnyRequest, access_of, json_body, query
+
+DEFAULT_LIMIT: Final = 100
+"""Parked events that an answer holds when no limit is given."""
+MOST_PARKED: Final = 1_000
+"""Parked events that an answer holds at the most."""
+MOST_POSITIONS: Final = 10_000
+"""Positions that one request names."""
+STEP: Final = 50
+"""Parked events that are read at once, as each may be large."""
+
+
+class ParkedQuery(msgspec.Struct, frozen=True, kw_only=True):
+    """Which parked events to list."""
+
+    after: Annotated[int, about("Those behind this position.", minimum=0)] = 0
+    limit: Annotated[int, about(f"At most so many (and {MOST_PARKED}).", minimum=1)] = DEFAULT_LIMIT
+
+
+class PositionsBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Positions of parked events; absent: all of them."""
+
+    positions: Annotated[list[WholeNumber], msgspec.Meta(extra_json_schema={"maxItems": MOST_POSITIONS})] | None = None
+
+
+class ShownParked(msgspec.Struct, frozen=True):
+    """An event that was set aside, and why; `event` is null when its stream was deleted."""
+
+    position: int
+    reason: str
+    attempts: int
+    parked_epoch: int
+    replaying: bool
+    event: ShownEvent | None
+
+
+class ParkedPage(msgspec.Struct, frozen=True):
+    """Parked events in order; when there are more, `next` is the `after` to go on with."""
+
+    parked: list[ShownParked]
+    next: int | None
+
+
+class Replayed(msgspec.Struct, frozen=True):
+    """How many parked events are delivered again."""
+
+    replayed: int
+
+
+class Discarded(msgspec.Struct, frozen=True):
+    """How many parked events were forgotten."""
+
+    discarded: int
+
+
+decode_positions: Final = msgspec.json.Decoder(PositionsBody).decode
+
+
+@get(PARKED, tags=["subscriptions"], opt=documented(query=ParkedQuery, answer=ParkedPage))
+async def list_parked(request: AnyRequest) -> Answer:
+    """The events that a durable subscription has set aside."""
+    api, wanted = access_of(request).api, query(request, ParkedQuery)
+    limit = min(check_count(wanted.limit), MOST_PARKED)
+    found, following = await _page(api, named(request), wanted.after, limit)
+    return json_answer({"parked": [parked.to_dict() for parked in found], "next": following})
+
+
+async def _page(
+    api: GaterApi, subscription: tuple[str, str], after: int, limit: int
+) -> tuple[list[ParkedEvent], int | None]:
+    """The parked events as far as one answer goes, and the position to go on with; None when that was all."""
+    found: list[ParkedEvent] = []
+    size = 0
+    while len(found) < limit and size < MOST_BYTES:
+        wanted = min(limit - len(found), STEP)
+        some = await api.list_parked(*subscription, after, wanted)
+        found += some
+        if len(some) < wanted:
+            return found, None
+        size += sum([payload_bytes(parked.event) for parked in some if parked.event is not None])
+        after = some[-1].position
+    return found, after if await api.list_parked(*subscription, after, 1) else None
+
+
+@post(f"{PARKED}/replay", tags=["subscriptions"], status_code=200, opt=documented(body=PositionsBody, answer=Replayed))
+async def replay_parked(request: AnyRequest) -> Answer:
+    """Deliver parked events again; they stay parked until they are settled."""
+    api, positions = access_of(request).api, await _positions(request)
+    return json_answer(Replayed(await api.replay_parked(*named(request), positions)))
+
+
+@post(
+    f"{PARKED}/discard", tags=["subscriptions"], status_code=200, opt=documented(body=PositionsBody, answer=Discarded)
+)
+async def discard_parked(request: AnyRequest) -> Answer:
+    """Forget parked events, for good."""
+    api, positions = access_of(request).api, await _positions(request)
+    return json_answer(Discarded(await api.discard_parked(*named(request), positions)))
+
+
+async def _positions(request: AnyRequest) -> list[int] | None:
+    positions = (await json_body(request, decode_positions)).positions
+    if positions is not None and len(positions) > MOST_POSITIONS:
+        raise InvalidArgumentError("positions", f"at most {MOST_POSITIONS:,}, not {len(positions):,}")
+    return positions
+
+
+ROUTES: Final[tuple[HTTPRouteHandler, ...]] = (list_parked, replay_parked, discard_parked)
