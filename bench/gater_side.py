@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 
 import gater
 from bench.callers import run_tasks
@@ -82,4 +82,25 @@ async def scan(target: str, streams: int, events_per_stream: int) -> dict[str, f
         elapsed = time.perf_counter() - started
     if count < streams * events_per_stream:
         raise RuntimeError(f"scanned {count} events of {streams} streams of {events_per_stream}")
+    return {"count": count, "seconds": elapsed}
+
+
+async def consume(target: str, prefetch: int, deliveries: int, group: str, ordering: str = "key") -> dict[str, float]:
+    """One consumer of a new durable subscription takes that many events, each acknowledged; counts deliveries.
+
+    The time ends when the server has answered the last acknowledgement.
+    """
+    async with gater.connect(target) as api:
+        await api.save_subscription(STORE, name=group, ordering=ordering)
+        started, count = time.perf_counter(), 0
+        async with aclosing(api.consume(STORE, group, prefetch=prefetch)) as consumed:
+            async for delivery in consumed:
+                await delivery.ack()
+                count += 1
+                if count == deliveries:
+                    break
+        elapsed = time.perf_counter() - started
+        acked = (await api.get_subscription(STORE, group)).acked
+    if acked < deliveries:
+        raise RuntimeError(f"{acked} events of {deliveries} are acknowledged")
     return {"count": count, "seconds": elapsed}

@@ -48,8 +48,8 @@ def by_events(run: Run) -> list[Grown]:
             run.say(f"building a store of {size:,} events")
             if grown:
                 shutil.copytree(grown[-1].folder, store.folder)
-            passes = (size - (grown[-1].events if grown else 0)) // READABLE_STREAMS
-            _grow(store, passes=passes)
+            before = grown[-1].events if grown else 0
+            _grow(store, passes=(size - before) // READABLE_STREAMS, before=before)
         grown.append(store)
     return grown
 

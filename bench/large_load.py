@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import random
 import time
 from collections.abc import Coroutine, Iterable
@@ -12,14 +13,19 @@ import gater
 from bench.callers import run_tasks
 from bench.gater_side import new_events
 from bench.large import READ_COUNT, READABLE_STREAMS
+from bench.rare import old_event
 from bench.servers import STORE
 
 STREAMS_PER_CALL: Final = 500
 CALLS_IN_FLIGHT: Final = 64
 
 
-async def grow(target: str, streams: int, passes: int, step: int = 1) -> dict[str, float]:
-    """Appends one event to every `step`-th of the streams, in order, as many times as there are passes."""
+async def grow(target: str, streams: int, passes: int, step: int = 1, before: int = 0) -> dict[str, float]:
+    """Appends one event to every `step`-th of the streams, in order, as many times as there are passes.
+
+    `before`: how many events the store has already.
+    """
+    numbered = itertools.count(before + 1)
     calls = (
         range(first, min(first + STREAMS_PER_CALL * step, streams), step)
         for _ in range(passes)
@@ -30,7 +36,10 @@ async def grow(target: str, streams: int, passes: int, step: int = 1) -> dict[st
 
         async def work() -> None:
             for numbers in calls:  # shared by all tasks: each takes the next call
-                writes = [gater.StreamAppend(stream_name(number), new_events(1), gater.ANY) for number in numbers]
+                writes = [
+                    gater.StreamAppend(stream_name(number), [old_event(next(numbered))], gater.ANY)
+                    for number in numbers
+                ]
                 await api.append_streams(STORE, writes)
 
         await _together(work() for _ in range(CALLS_IN_FLIGHT))

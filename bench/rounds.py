@@ -37,3 +37,12 @@ def alternate(run: Run, unit: str, sides: Mapping[str, Callable[[], float]]) -> 
             run.say(f"round {number + 1} of {run.rounds}: {name}")
             values[name].append(sides[name]())
     return {name: Figure(unit, tuple(measured)) for name, measured in values.items()}
+
+
+def measured(run: Run, name: str, turn: Callable[[], Mapping[str, float]]) -> list[Mapping[str, float]]:
+    """What each round gives of a load that has no peer and gives several figures."""
+    found = []
+    for number in range(run.rounds):
+        run.say(f"round {number + 1} of {run.rounds}: {name}")
+        found.append(turn())
+    return found

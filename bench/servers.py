@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import signal
 import socket
@@ -41,6 +42,12 @@ class Server:
         raise ServerError(f"the process {self.pid} has no memory figure")
 
 
+def cpu_seconds(pid: int) -> float:
+    """CPU time that a process has used so far, in user and system mode."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
 @contextmanager
 def gater_server(folder: Path) -> Iterator[Server]:
     """`gater serve` on that data folder, ready when `/health/ready` answers 200."""
@@ -58,6 +65,16 @@ def umadb_server(folder: Path) -> Iterator[Server]:
     arguments = ["--listen", f"127.0.0.1:{port}", "--db-path", str(folder)]
     url = f"http://127.0.0.1:{port}"
     with _running([_command("umadb"), *arguments], url, lambda: _accepts(port), folder) as server:
+        yield server
+
+
+@contextmanager
+def jetstream_server(folder: Path) -> Iterator[Server]:
+    """`nats-server` with JetStream on that data folder, otherwise as it is by default; ready when its port accepts."""
+    port = _free_port()
+    arguments = ["--addr", "127.0.0.1", "--port", str(port), "--jetstream", "--store_dir", str(folder)]
+    url = f"nats://127.0.0.1:{port}"
+    with _running([_command("nats-server"), *arguments], url, lambda: _accepts(port), folder) as server:
         yield server
 
 

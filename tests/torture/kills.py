@@ -6,31 +6,17 @@ import asyncio
 import random
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import gater
 from gater.testing.server import GaterServer
 from tests.torture.checker import violations
 from tests.torture.history import History
+from tests.torture.report import Report
 from tests.torture.workload import Workload
 
 STORE = "torture"
 WRITERS = 16
-
-
-@dataclass
-class Report:
-    """What a run did and found."""
-
-    fault: str
-    seed: int
-    faults: int
-    seconds: float = 0.0
-    events: int = 0
-    errors_met: dict[str, int] = field(default_factory=dict)
-    recovery_seconds: list[float] = field(default_factory=list)
-    violations: list[str] = field(default_factory=list)
 
 
 async def kill_repeatedly(

