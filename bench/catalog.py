@@ -15,6 +15,7 @@ from bench.work import (
     in_process,
     network_append,
     network_read,
+    pubsub,
     start,
     subscribing,
 )
@@ -32,6 +33,8 @@ WORKS: Final[dict[str, Callable[[Run], list[Row]]]] = {
     "P10F": filtered.catching_up,
     "P11": http_append.many_callers,
     "P12": start.start_and_idle,
+    "P13": pubsub.deliveries,
     "LATE": subscribing.late_joiner,
     "MANY": subscribing.many_subscribers,
+    "ISO": pubsub.isolation,
 }

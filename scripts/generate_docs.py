@@ -12,6 +12,7 @@ from scripts.doc_pages.api_page import api_page
 from scripts.doc_pages.commands_page import commands_page
 from scripts.doc_pages.errors_page import errors_page
 from scripts.doc_pages.http_page import http_page
+from scripts.doc_pages.messages_page import messages_page
 from scripts.doc_pages.operations_table import operations_table
 
 REFERENCE: Final = Path(__file__).parents[1] / "docs" / "reference"
@@ -22,6 +23,7 @@ PAGES: Final[dict[str, Callable[[], str]]] = {
     "settings.md": settings_page,
     "commands.md": commands_page,
     "http.md": http_page,
+    "system-messages.md": messages_page,
 }
 """The pages that are generated whole."""
 

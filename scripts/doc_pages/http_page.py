@@ -40,6 +40,7 @@ _TITLES: Final = {
     "events": "Events",
     "snapshots": "Snapshots",
     "subscriptions": "Subscriptions",
+    "pubsub": "Pub/sub",
     "health": "Health",
 }
 _METHODS: Final = ("get", "post", "put", "delete")

@@ -7,7 +7,8 @@ from typing import Any, Final, get_args
 
 import msgspec
 
-from gater.api.operations import OPERATIONS, Operation
+from gater.api.catalog import OPERATIONS
+from gater.api.operation import Operation
 from gater.server.permissions import PERMISSIONS
 
 _HEAD: Final = """| Operation | Arguments | Answer | Kind | Again | Scope |

@@ -341,10 +341,12 @@ class Gateway:
         made = await self._stores.create(
             operation.store, in_memory=operation.in_memory, description=operation.description, tags=operation.tags
         )
+        self.announcements.store_is(operation.store, "started")
         return made.config
 
     async def _remove_store(self, operation: op.RemoveStore) -> None:
         await self._stores.remove(operation.store)
+        self.announcements.store_is(operation.store, "stopped")
 
     async def _verify(self, operation: op.VerifyStore) -> Any:
         damage = self._stores.damage(operation.store)

@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import AsyncGenerator
 from typing import Final
 
-from gater.api.pubsub_api import check_body
 from gater.api.pubsub_operations import InstanceStatus, Listen, Publish, PubSubMessage
 from gater.pubsub.instances import POLICIES
 from gater.pubsub.system import PubSub
@@ -29,7 +28,7 @@ async def listen(pubsub: PubSub, operation: Listen) -> AsyncGenerator[list[PubSu
 
 def publish(pubsub: PubSub, operation: Publish, done: Done) -> None:
     """Give a message to those who listen."""
-    done(pubsub.broadcast(operation.instance, operation.topic, check_body(operation.body)), None)
+    done(pubsub.broadcast(operation.instance, operation.topic, operation.body), None)
 
 
 def stats(pubsub: PubSub) -> list[InstanceStatus]:

@@ -17,7 +17,7 @@ from gater.model.subscriptions import check_nack, check_settings
 from gater.store.log import Done
 from gater.store.store import Store
 from gater.subscriptions.catch_up import FollowedPage, follow
-from gater.subscriptions.durable import Delivery
+from gater.subscriptions.durable import Delivery, DurableSubscription
 from gater.subscriptions.durables import Durables
 from gater.subscriptions.group import Outcome
 from gater.subscriptions.matching import compile_selector
@@ -47,18 +47,22 @@ class Subscribing:
     # --- at once ---
 
     def settle(self, operation: op.Settle, done: Done) -> None:
-        """Settle deliveries in their order; those that cannot be are answered."""
+        """Settle deliveries in their order; those that cannot be are answered.
+
+        A consumer that stops gives back what it holds first: an event that it settles with the same call names it.
+        """
         durable = self._durables(operation.store).get(operation.subscription)
         failed: list[op.Unsettled] = []
+        for nack in operation.nacks:
+            if nack.action == "stop":
+                _nack(durable, nack, failed)
         for ack in operation.acks:
             outcome = durable.ack(ack.position, ack.receipt or None)
             if outcome in REFUSED:
                 failed.append(op.Unsettled(ack.position, REFUSED[outcome]))
         for nack in operation.nacks:
-            action, delay, reason = check_nack(nack.action, nack.delay, nack.reason)
-            outcome = durable.nack(nack.position, nack.receipt or None, action, delay, reason)
-            if outcome in REFUSED:
-                failed.append(op.Unsettled(nack.position, REFUSED[outcome]))
+            if nack.action != "stop":
+                _nack(durable, nack, failed)
         durable.after_settling()
         done(failed, None)
 
@@ -126,6 +130,13 @@ class Subscribing:
 
     def _durables(self, store: str) -> Durables:
         return self._stores.durables(store)
+
+
+def _nack(durable: DurableSubscription, nack: op.Nack, failed: list[op.Unsettled]) -> None:
+    action, delay, reason = check_nack(nack.action, nack.delay, nack.reason)
+    outcome = durable.nack(nack.position, nack.receipt or None, action, delay, reason)
+    if outcome in REFUSED:
+        failed.append(op.Unsettled(nack.position, REFUSED[outcome]))
 
 
 async def _following(store: Store, operation: op.SubscribeOperation) -> AsyncGenerator[FollowedPage, None]:

@@ -1,0 +1,122 @@
+"""The page of system messages: the ten instances and every record, drawn from their declarations."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import MISSING, Field, fields
+from datetime import datetime
+from types import NoneType, UnionType
+from typing import Any, Final, Literal, Union, get_args, get_origin, get_type_hints
+
+from gater.messages.catalog import all_modules
+from gater.messages.field_rules import Handle, Map, Number, Symbol
+from gater.messages.records import RECORDS, Record
+from gater.pubsub.instances import POLICIES, Overflow
+
+_HEAD: Final = """# System messages
+
+What a node says of itself, and what your own programs may say in the same form. How to hear them: [Listen to the
+system](../how-to/listen-to-the-system.md).
+
+## Instances
+
+Pub/sub has ten instances. Each has its own queues, its own counters and its own policy for a listener that is too slow.
+A name is short (`health`) or full (`ex_esdb_health`).
+
+| Instance | For | Volume | Criticality | Waits for one listener | Past it |
+|---|---|---|---|---|---|
+"""
+
+_AFTER: Final = """
+Past its bound, a queue of most instances drops its oldest message, and counts that. `security`, `audit` and `alerts`
+drop nothing in silence: an alert is given, and at ten times the bound the listener is disconnected with `overloaded`
+after it has read what waits.
+
+## Envelope
+
+A message travels as `["secure_message", [key_id, sent, nonce, digest], original]`, or without a key as
+`["unsecured_message", original]`. `original` is msgpack of the tag and the fields; `digest` is HMAC-SHA256 over all of
+it, with the key that `key_id` names; `sent` is in milliseconds since 1970. Whoever checks a message refuses it with one
+of the codes of `MessageError` ([Errors](errors.md)): a wrong signature, a message that was seen before, or one that is
+more than five minutes old.
+
+`gater.messages.validate_message(instance, message)` checks and opens one. Each module has a constructor and a broadcast
+function for each record: `health.node_health("n1", "degraded", load_avg=1.2)`,
+`health.broadcast_node_health("node_health", record)`.
+
+"""
+
+_KINDS: Final[tuple[tuple[Any, str], ...]] = (
+    (Symbol, "name"),
+    (Number, "number"),
+    (Handle, "number or text"),
+    (Map, "map"),
+    (str, "text"),
+    (int, "whole number"),
+    (float, "number"),
+    (bool, "yes or no"),
+    (datetime, "time, UTC"),
+    (Any, "plain data"),
+)
+
+
+def messages_page() -> str:
+    """The page as Markdown."""
+    rows = [
+        f"| `{instance}` | {policy.purpose} | {policy.volume} | {policy.criticality} | {policy.bound:,} | "
+        f"{'drops the oldest' if policy.overflow is Overflow.DROP_OLDEST else 'alert, then disconnected'} |\n"
+        for instance, policy in POLICIES.items()
+    ]
+    return _HEAD + "".join(rows) + _AFTER + "".join(_module(module) for module in all_modules())
+
+
+def _module(module: Any) -> str:
+    name = module.__name__.rsplit(".", 1)[1]
+    about = (module.__doc__ or "").split(": the messages")[0]
+    parts = [f"## `{name}`\n\n{about}. Instance `{module.INSTANCE}`.\n\n"]
+    parts += [_record(record) for record in RECORDS.values() if record.__module__ == module.__name__]
+    return "".join(parts)
+
+
+def _record(record: type[Record]) -> str:
+    hints = get_type_hints(record, include_extras=True)
+    about = (record.__doc__ or "").splitlines()[0]
+    head = f"### {record.__name__}\n\n{about} Tag `{record.tag}`.\n\n| Field | Type | Default |\n|---|---|---|\n"
+    declared = [each for each in fields(record) if each.name != "timestamp"]
+    return head + "".join(_row(each, hints[each.name]) for each in declared) + "\n"
+
+
+def _row(each: Field[Any], hint: Any) -> str:
+    return f"| `{each.name}` | {_type(hint)} | {_default(each)} |\n"
+
+
+def _type(hint: Any) -> str:
+    for known, text in _KINDS:
+        if hint == known:
+            return text
+    origin, parts = get_origin(hint), get_args(hint)
+    if origin is Literal:
+        return ", ".join(f"`{part}`" for part in parts)
+    if origin in (Union, UnionType):
+        return " or ".join(_type(part) for part in parts if part is not NoneType)
+    if origin is Sequence:
+        return f"list of {_type(parts[0])}"
+    if origin is Mapping:
+        return f"map of {_type(parts[1])}"
+    return str(hint)
+
+
+def _default(each: Field[Any]) -> str:
+    if not each.init:
+        return "follows from the others"
+    if each.metadata:
+        return "follows from the others, unless given"
+    if each.default is not MISSING:
+        return "" if each.default is None else f"`{each.default!r}`" if each.default != () else "empty"
+    if each.default_factory is MISSING:
+        return "required"
+    if each.default_factory is dict:
+        return "empty"
+    return {"self_node": "this node", "getpid": "this process"}.get(
+        getattr(each.default_factory, "__name__", ""), "made when it is absent"
+    )
