@@ -15,6 +15,7 @@ LONGEST_SHOWN: Final = 80
 """Characters of a wrong argument that its error repeats."""
 
 StoreName = Annotated[str, typer.Argument(metavar="STORE", help="Name of the store.")]
+SubscriptionName = Annotated[str, typer.Argument(metavar="NAME", help="Name of the durable subscription.")]
 StreamId = Annotated[str, typer.Argument(metavar="STREAM", help="Id of the stream.")]
 OptionalStream = Annotated[str | None, typer.Argument(metavar="STREAM", help="One stream; without it, the store.")]
 Prefix = Annotated[str | None, typer.Option("--prefix", metavar="TEXT", help="Only streams that begin with this.")]
@@ -63,6 +64,17 @@ def json_object(text: str | None, name: str) -> dict[str, Any] | None:
     if not isinstance(value, dict):
         raise typer.BadParameter(f"a JSON object, not {type(value).__name__}", param_hint=name)
     return value
+
+
+def start_from(text: str) -> int:
+    """Where to begin, as it was typed: a version or a position, or LIVE."""
+    from gater.api.arguments import LIVE
+
+    if text == "live":
+        return LIVE
+    if not text.isascii() or not text.isdigit():
+        raise typer.BadParameter(f"a whole number, 0 or more, or live, not {text!r}", param_hint="--from")
+    return int(text)
 
 
 def one_stream(stream: str | None) -> str | None:

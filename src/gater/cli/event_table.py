@@ -55,11 +55,12 @@ class EventTable:
         return "  ".join([*fixed, row[-1]])
 
 
-def event_line(event: Event, *, coloured: bool) -> str:
-    """An event on one line, for a reader who watches them arrive."""
+def event_line(event: Event, *, coloured: bool, attempt: int = 1) -> str:
+    """An event on one line, for a reader who watches them arrive; a repeated delivery is told as such."""
     created, stream = output.moment(event.created), output.printable(event.stream_id)
     event_type = output.printable(event.event_type)
+    again = "" if attempt == 1 else f"attempt {attempt}  "
     if coloured:
         created, stream = typer.style(created, dim=True), typer.style(stream, fg="cyan")
         event_type = typer.style(event_type, bold=True)
-    return f"{created}  {stream}  v{event.version}  {event_type}  {output.event_payload(event)}\n"
+    return f"{created}  {stream}  v{event.version}  {event_type}  {again}{output.event_payload(event)}\n"

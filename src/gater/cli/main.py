@@ -8,12 +8,29 @@ from typing import Annotated, Final
 import typer
 
 import gater
-from gater.cli import append, bench, checks, demo, read, serve, snapshots, stores, streams, subscribe, transfer
+from gater.cli import (
+    append,
+    bench,
+    checks,
+    consume,
+    demo,
+    pubsub,
+    read,
+    serve,
+    snapshots,
+    stores,
+    streams,
+    subscribe,
+    subscriptions,
+    transfer,
+)
 from gater.cli.command import DataDir, Token, Url, command, remember_place
 from gater.cli.failures import FAILED, report_defect
 
 RUN: Final = "Run"
 EVENTS: Final = "Events"
+SUBSCRIPTIONS: Final = "Subscriptions"
+PUBSUB: Final = "Pub/sub"
 STORES: Final = "Stores"
 
 app = typer.Typer(
@@ -56,9 +73,14 @@ command(app, "bench", panel=RUN)(bench.bench)
 
 command(app, "append", panel=EVENTS)(append.append)
 command(app, "read", panel=EVENTS)(read.read)
-command(app, "subscribe", panel=EVENTS, ends_on_interrupt=True)(subscribe.subscribe)
 command(app, "export", panel=EVENTS)(transfer.export)
 command(app, "import", panel=EVENTS)(transfer.import_)
+
+command(app, "subscribe", panel=SUBSCRIPTIONS, ends_on_interrupt=True)(subscribe.subscribe)
+command(app, "consume", panel=SUBSCRIPTIONS, ends_on_interrupt=True)(consume.consume)
+app.add_typer(subscriptions.group, name="subscriptions", rich_help_panel=SUBSCRIPTIONS)
+
+app.add_typer(pubsub.group, name="pubsub", rich_help_panel=PUBSUB)
 
 app.add_typer(stores.group, name="stores", rich_help_panel=STORES)
 app.add_typer(streams.group, name="streams", rich_help_panel=STORES)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Iterable, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
@@ -34,6 +34,12 @@ def print_lines(values: Iterable[Any]) -> None:
     encode = msgspec.json.Encoder().encode
     sys.stdout.buffer.write(b"".join([encode(value) + b"\n" for value in values]))
     sys.stdout.buffer.flush()
+
+
+def print_text(text: str) -> None:
+    """Print text as it is, at once."""
+    sys.stdout.write(text)
+    sys.stdout.flush()
 
 
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, empty: str) -> None:
@@ -102,6 +108,11 @@ def moment(when: datetime) -> str:
     return when.strftime("%Y-%m-%d %H:%M:%S.") + f"{when.microsecond // 1000:03d}"
 
 
+def epoch_moment(microseconds: int) -> str:
+    """As `moment`, for microseconds since 1970."""
+    return moment(datetime.fromtimestamp(microseconds / 1_000_000, UTC))
+
+
 def size(count: int) -> str:
     """A number of bytes as people say it."""
     amount, unit = float(count), "B"
@@ -110,6 +121,16 @@ def size(count: int) -> str:
             break
         amount, unit = amount / 1024, larger
     return f"{count} B" if unit == "B" else f"{amount:.1f} {unit}"
+
+
+def duration(seconds: float) -> str:
+    """A length of time as people say it, roughly: `0.4 s`, `12 s`, `3 min`, `5 h`, `4 d`."""
+    if seconds < 10:
+        return f"{seconds:.1f} s"
+    for unit, length, most in (("s", 1, 120), ("min", 60, 7_200), ("h", 3_600, 172_800)):
+        if seconds < most:
+            return f"{int(seconds / length)} {unit}"
+    return f"{int(seconds / 86_400):,} d"
 
 
 def counted(number: int, noun: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from contextlib import aclosing
 from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
@@ -10,9 +11,11 @@ import typer
 from gater.cli import output
 from gater.cli.arguments import OptionalStream, StoreName, one_stream
 from gater.cli.command import Call
+from gater.cli.reading import chosen_events
+from gater.cli.selecting import selecting
+from gater.model.selectors import Selector
 
 if TYPE_CHECKING:
-    from gater.api.gater_api import GaterApi
     from gater.model.events import Event
 
 PAGE: Final = 200
@@ -33,6 +36,7 @@ Backward = Annotated[bool, typer.Option("--backward", "-b", help="Newest first."
 All = Annotated[bool, typer.Option("--all", "-a", help="To the end, however many there are.")]
 
 
+@selecting
 async def read(
     call: Call,
     store: StoreName,
@@ -41,6 +45,7 @@ async def read(
     count: Count = 100,
     backward: Backward = False,
     everything: All = False,
+    only: Selector | None = None,
 ) -> None:
     """Show the events of a stream, or of a whole store in commit order."""
     from gater.cli.event_table import EventTable
@@ -48,8 +53,11 @@ async def read(
     stream = one_stream(stream)
     wanted = None if everything else count
     table = EventTable(one_stream=stream is not None)
-    async with call.api() as api:
-        async for page in pages(_events(api, store, stream, begin, wanted, backward)):
+    async with (
+        call.api() as api,
+        aclosing(chosen_events(api, store, stream, only, begin, wanted, backward=backward)) as events,
+    ):
+        async for page in pages(events):
             if call.json:
                 output.print_lines(event.to_dict() for event in page)
             else:
@@ -68,31 +76,3 @@ async def pages(events: AsyncIterator[Event]) -> AsyncIterator[list[Event]]:
             page = []
     if page:
         yield page
-
-
-async def _events(
-    api: GaterApi, store: str, stream: str | None, begin: int | None, count: int | None, backward: bool
-) -> AsyncIterator[Event]:
-    """The events from `begin` on, which is included."""
-    if stream is None:
-        left = count
-        direction = "backward" if backward else "forward"
-        async for event in api.stream_all(store, _after(begin, backward), direction):
-            yield event
-            if left is not None:
-                left -= 1
-                if left == 0:
-                    return
-    elif backward:
-        async for event in api.stream_backward(store, stream, begin, count):
-            yield event
-    else:
-        async for event in api.stream_forward(store, stream, begin or 0, count):
-            yield event
-
-
-def _after(begin: int | None, backward: bool) -> int | None:
-    """The excluded position next to `begin`."""
-    if begin is None:
-        return None if backward else 0
-    return begin + 1 if backward else max(begin - 1, 0)

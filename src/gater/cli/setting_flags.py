@@ -9,9 +9,9 @@ from typing import Annotated, Any, Final, get_args
 import msgspec
 import typer
 
-from gater.config.settings import FIELD_TYPES, Settings, doc_text
+from gater.config.settings import FIELD_TYPES, SECRETS, Settings, doc_text
 
-NOT_FLAGS: Final = frozenset({"tokens"})
+NOT_FLAGS: Final = frozenset({"tokens", *SECRETS})
 """Settings that hold secrets, which a list of processes would show."""
 
 _NAMES: Final = {"stores": "--store"}

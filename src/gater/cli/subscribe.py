@@ -1,15 +1,23 @@
-"""`gater subscribe`: follow a stream or a whole store."""
+"""`gater subscribe`: follow a stream, a whole store, or what a selector chooses."""
 
 from __future__ import annotations
 
 import sys
-from typing import Annotated
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
+from gater.api.notices import Notice
 from gater.cli import output
-from gater.cli.arguments import ALL_STREAMS, OptionalStream, StoreName, one_stream
+from gater.cli.arguments import OptionalStream, StoreName, start_from
 from gater.cli.command import Call
+from gater.cli.selecting import of_stream, selecting, together
+from gater.model.selectors import Selector, by_stream
+
+if TYPE_CHECKING:
+    from gater.model.events import Event
 
 From = Annotated[
     str,
@@ -19,34 +27,39 @@ From = Annotated[
 ]
 Count = Annotated[int | None, typer.Option("--count", "-n", metavar="N", min=1, help="End after so many events.")]
 
+_REMARKS: Final = {
+    Notice.CAUGHT_UP: "Caught up: what comes now is new.",
+    Notice.FELL_BEHIND: "Fell behind: what comes now was stored a while ago.",
+}
 
+
+@selecting
 async def subscribe(
-    call: Call, store: StoreName, stream: OptionalStream = None, begin: From = "0", count: Count = None
+    call: Call,
+    store: StoreName,
+    stream: OptionalStream = None,
+    begin: From = "0",
+    count: Count = None,
+    only: Selector | None = None,
 ) -> None:
     """Print events as they come, until Ctrl-C."""
     from gater.cli.event_table import event_line
 
-    start_from, left = _start_from(begin), count
-    selector = one_stream(stream) or ALL_STREAMS
-    coloured = output.in_colour()
+    first, left = start_from(begin), count
+    selector = together(of_stream(stream), only) or by_stream()
+    coloured, told = output.in_colour(), sys.stderr.isatty() and not call.json
     async with call.api() as api:
-        async for event in api.subscribe(store, "by_stream", selector, start_from):
-            if call.json:
-                output.print_lines([event.to_dict()])
-            else:
-                sys.stdout.write(event_line(event, coloured=coloured))
-                sys.stdout.flush()
-            if left is not None:
-                left -= 1
-                if left == 0:
-                    return
-
-
-def _start_from(text: str) -> int:
-    from gater.api.arguments import LIVE
-
-    if text == "live":
-        return LIVE
-    if not text.isascii() or not text.isdigit():
-        raise typer.BadParameter(f"a whole number, 0 or more, or live, not {text!r}", param_hint="--from")
-    return int(text)
+        items: AsyncGenerator[Event | Notice, None] = api.subscribe(store, selector, None, first, notices=told)
+        async with aclosing(items):
+            async for item in items:
+                if isinstance(item, Notice):
+                    output.remark(_REMARKS[item])
+                    continue
+                if call.json:
+                    output.print_lines([item.to_dict()])
+                else:
+                    output.print_text(event_line(item, coloured=coloured))
+                if left is not None:
+                    left -= 1
+                    if left == 0:
+                        return

@@ -16,7 +16,10 @@ from gater.cli import output
 from gater.cli.arguments import OptionalStream, StoreName, one_stream
 from gater.cli.command import Call
 from gater.cli.progress import Advance, progress
+from gater.cli.reading import chosen_events
+from gater.cli.selecting import selecting
 from gater.model.errors import GaterError, InvalidArgumentError
+from gater.model.selectors import Selector
 
 if TYPE_CHECKING:
     from gater.api.gater_api import GaterApi
@@ -31,7 +34,14 @@ Target = Annotated[
 Source = Annotated[str, typer.Argument(metavar="FILE", help="An exported file; - for stdin.")]
 
 
-async def export(call: Call, store: StoreName, stream: OptionalStream = None, target: Target = None) -> None:
+@selecting
+async def export(
+    call: Call,
+    store: StoreName,
+    stream: OptionalStream = None,
+    target: Target = None,
+    only: Selector | None = None,
+) -> None:
     """Write the events of a store, or of one stream, as a JSON object a line.
 
     A line keeps the event's stream, version, id, type, data, metadata and time; `gater import` reads it.
@@ -42,11 +52,11 @@ async def export(call: Call, store: StoreName, stream: OptionalStream = None, ta
     if target is None and call.json:
         raise typer.BadParameter("an export is JSON already; --json says what --output wrote", param_hint="--json")
     async with call.api() as api:
-        total = await _number_of_events(api, store, stream)
+        total = await _number_of_events(api, store, stream) if only is None else None
         with progress(
             f"Exporting {stream or store}", total, shown=target is not None or not sys.stdout.isatty()
         ) as advance:
-            chunks = _chunks(api, store, stream, advance)
+            chunks = _chunks(chosen_events(api, store, stream, only), advance)
             if target is None:
                 await _write_stdout(chunks)
                 return
@@ -73,11 +83,10 @@ async def _number_of_events(api: GaterApi, store: str, stream: str | None) -> in
     return (await api.get_store_status(store)).position
 
 
-async def _chunks(api: GaterApi, store: str, stream: str | None, advance: Advance) -> AsyncIterator[bytes]:
+async def _chunks(events: AsyncIterator[Event], advance: Advance) -> AsyncIterator[bytes]:
     from gater.cli.batches import MOST_EVENTS
     from gater.cli.event_lines import export_line
 
-    events: AsyncIterator[Event] = api.stream_all(store) if stream is None else api.stream_forward(store, stream)
     lines: list[bytes] = []
     async for event in events:
         lines.append(export_line(event))

@@ -48,6 +48,7 @@ Elsewhere, callers send `Authorization: Bearer TOKEN`. Each entry of `tokens` ha
 ```toml
 host = "0.0.0.0"
 stores = ["orders"]
+secret_key_base = "change-me-to-something-long-and-random"
 
 [[tokens]]
 name = "shop"

@@ -13,6 +13,9 @@ from gater.model.errors import InvalidArgumentError, MisconfiguredError
 from gater.model.identifiers import check_store_id
 from gater.model.limits import Limits
 
+SECRETS: Final = frozenset({"secret_key_base", "previous_secret_keys"})
+"""Settings that nothing shows (tokens hide what is secret in them themselves)."""
+
 _DEFAULT_LIMITS: Final = Limits()
 
 
@@ -148,12 +151,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         self._check_tls()
         if self.max_event_bytes > self.max_request_bytes:
             raise MisconfiguredError("max_event_bytes", "must not be larger than max_request_bytes")
-        if self.secret_key_base == "":
-            msgspec.structs.force_setattr(self, "secret_key_base", None)
-        if self.secret_key_base is None and not self.unsigned:
-            raise MisconfiguredError("secret_key_base", self._why_a_key_is_needed())
         if not (self.tokens or self.anonymous):
             raise MisconfiguredError("tokens", self._why_tokens_are_needed())
+        self._check_keys()
+
+    def __repr__(self) -> str:
+        shown = [f"{name}={getattr(self, name)!r}" for name in FIELD_TYPES if name not in SECRETS]
+        return f"Settings({', '.join(shown)})"
 
     @property
     def anonymous(self) -> bool:
@@ -187,6 +191,17 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         if self.allow_unsigned is False:
             return "is needed: allow_unsigned is false"
         return f"is needed: {self.host} can be reached from elsewhere; give a key, or allow_unsigned = true"
+
+    def _check_keys(self) -> None:
+        if self.secret_key_base == "":
+            msgspec.structs.force_setattr(self, "secret_key_base", None)
+        if "" in self.previous_secret_keys:
+            raise MisconfiguredError("previous_secret_keys", "a key is not empty")
+        if self.secret_key_base is None:
+            if not self.unsigned:
+                raise MisconfiguredError("secret_key_base", self._why_a_key_is_needed())
+            if self.previous_secret_keys:
+                raise MisconfiguredError("previous_secret_keys", "needs secret_key_base, the key to sign with")
 
     def _check_stores(self) -> None:
         for store in self.stores:

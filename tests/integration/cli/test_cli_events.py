@@ -151,6 +151,49 @@ def test_read_typed_wrongly_is_a_usage_error(place: Place, options: list[str]) -
     assert place.typed("read", place.store, "s", *options).code == 2
 
 
+def test_only_what_a_selector_chooses_is_read(place: Place) -> None:
+    place.said("append", place.store, "order-1", "Placed", '{"operator": "John"}', '{"operator": "Pat"}')
+    place.said("append", place.store, "order-2", "Placed", '{"operator": "John"}')
+    place.said("append", place.store, "order-1", "Paid", '{"operator": "John"}')
+    place.said("append", place.store, "user-1", "Joined", "{}")
+
+    def read(*options: str) -> list[int]:
+        return [event["position"] for event in place.said("read", place.store, "--json", *options).lines]
+
+    assert read("--type", "Placed") == [1, 2, 3]
+    assert read("--type", "Paid", "--type", "Joined") == [4, 5]
+    assert read("--where", '{"operator": "John"}', "--backward") == [4, 3, 1]
+    assert read("--where", '{"operator": "John"}', "--from", "3", "-n", "1") == [3]
+    assert read("--pattern", '{"version": 0}', "--prefix", "order-") == [1, 3]
+    assert read("--selector", '{"any_of": [{"by_stream": "user-1"}, {"by_event_type": "Paid"}]}') == [4, 5]
+    assert read("--type", "Nothing") == []
+    assert read("order-1", "--where", '{"operator": "John"}') == [1, 4]
+    assert read("order-1", "--where", '{"operator": "John"}', "--from", "1") == [4]
+    assert read("order-1", "--where", '{"operator": "John"}', "--from", "1", "--backward") == [1]
+    assert read("order-1", "--type", "Placed", "--from", "9") == []
+    assert read("order-1", "--type", "Joined") == []
+
+
+def test_only_what_a_selector_chooses_is_followed(place: Place) -> None:
+    place.said("append", place.store, "a", "T", "0", "1", "2")
+    place.said("append", place.store, "b", "U", "0", "1", "2")
+    place.said("append", place.store, "a", "U", "3")
+
+    def followed(*options: str) -> list[int]:
+        return [event["position"] for event in place.said("subscribe", place.store, "--json", *options).lines]
+
+    assert followed("--type", "U", "-n", "4") == [4, 5, 6, 7]
+    assert followed("--type", "U", "--from", "6", "-n", "2") == [6, 7]
+    assert followed("a", "--type", "T", "--from", "1", "-n", "2") == [2, 3]
+
+
+@pytest.mark.parametrize("command", ["read", "subscribe", "export"])
+def test_a_selector_typed_wrongly_is_a_usage_error(place: Place, command: str) -> None:
+    refused = place.typed(command, place.store, "--pattern", '{"nope": 1}')
+    assert (refused.code, refused.out) == (2, "")
+    assert "--pattern" in refused.err
+
+
 def test_control_characters_of_stored_data_do_not_reach_the_terminal(place: Place) -> None:
     place.said("append", place.store, "s", "t", json.dumps("\x9b31m", ensure_ascii=False))
     assert "\\x9b31m" in place.said("read", place.store).out
@@ -180,6 +223,20 @@ def test_subscribe_follows_what_is_appended_until_ctrl_c(served: Place) -> None:
         process.send_signal(signal.SIGINT)
         assert process.wait(10) == 0
         assert process.stderr.read() == b""
+
+
+def test_a_subscriber_at_a_terminal_is_told_when_it_has_caught_up(served: Place) -> None:
+    served.said("append", served.store, "s", "t", "1")
+    terminal, end = os.openpty()
+    command = [*PROGRAM, *served.where, "subscribe", served.store]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=end) as process:
+        os.close(end)
+        assert process.stdout is not None
+        with os.fdopen(terminal, "rb", buffering=0) as screen:
+            assert screen.read(16).startswith(b"Caught up")
+            assert process.stdout.readline().endswith(b"t  1\n")
+            process.send_signal(signal.SIGINT)
+            assert process.wait(10) == 0
 
 
 @pytest.mark.parametrize("command", [["read", "--all"], ["read", "--all", "--json"], ["export"], ["subscribe"]])

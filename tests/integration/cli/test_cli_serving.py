@@ -31,7 +31,7 @@ def test_help_lists_every_command() -> None:
     assert shown.code == 0
     for name in ("serve", "demo", "bench", "append", "read", "subscribe", "export", "import", "stores", "streams"):
         assert f" {name} " in shown.out
-    for name in ("snapshots", "status", "verify", "backup"):
+    for name in ("snapshots", "status", "verify", "backup", "consume", "subscriptions"):
         assert f" {name} " in shown.out
 
 

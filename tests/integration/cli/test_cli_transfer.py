@@ -61,6 +61,16 @@ def test_one_stream_is_exported_alone(place: Place) -> None:
     assert "position" not in line
 
 
+def test_only_what_a_selector_chooses_is_exported(place: Place) -> None:
+    place.said("append", place.store, "order-1", "t", "1", "2")
+    place.said("append", place.store, "order-2", "u", "3")
+    place.said("append", place.store, "user-1", "t", "4")
+    place.said("append", place.store, "order-1", "t", "5")
+    exported = place.said("export", place.store, "--prefix", "order-", "--type", "t").lines
+    assert [line["data"] for line in exported] == [1, 2, 5]
+    assert [line["data"] for line in place.said("export", place.store, "order-1", "--where", "{}").lines] == []
+
+
 def test_an_export_of_nothing_is_empty_and_says_so(place: Place) -> None:
     nothing = place.said("export", place.store, "nobody")
     assert (nothing.out, nothing.err) == ("", "No events.\n")

@@ -26,12 +26,21 @@ def test_sizes_are_said_as_people_do(count: int, text: str) -> None:
     assert output.size(count) == text
 
 
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(0.04, "0.0 s"), (9.94, "9.9 s"), (12.7, "12 s"), (119, "119 s"), (130, "2 min"), (8000, "2 h"), (260_000, "3 d")],
+)
+def test_lengths_of_time_are_said_as_people_do(seconds: float, text: str) -> None:
+    assert output.duration(seconds) == text
+
+
 def test_numbers_of_things() -> None:
     assert [output.counted(number, "event") for number in (0, 1, 2000)] == ["0 events", "1 event", "2,000 events"]
 
 
 def test_moments_are_utc_to_the_millisecond() -> None:
     assert output.moment(datetime(2026, 1, 2, 3, 4, 5, 678901, UTC)) == "2026-01-02 03:04:05.678"
+    assert output.epoch_moment(1_500_000) == "1970-01-01 00:00:01.500"
 
 
 def test_a_table_that_is_not_for_a_terminal_is_neither_cut_nor_folded(capsys: pytest.CaptureFixture[str]) -> None:

@@ -13,6 +13,7 @@ from gater.model.errors import MisconfiguredError
 from gater.model.limits import Limits
 
 TOKEN = Token(token="open-sesame", scopes=("read",))
+KEY = "a-key-that-nobody-knows"
 
 
 def test_defaults_serve_this_machine_only() -> None:
@@ -67,12 +68,49 @@ def test_wrong_value_is_refused_with_its_setting_and_reason(given: dict[str, Any
 def test_a_node_that_others_reach_needs_tokens_or_consent(host: str) -> None:
     with pytest.raises(MisconfiguredError, match="can be reached from elsewhere"):
         Settings(host=host)
-    assert not Settings(host=host, tokens=(TOKEN,)).anonymous
-    assert Settings(host=host, allow_anonymous=True).anonymous
+    assert not Settings(host=host, tokens=(TOKEN,), secret_key_base=KEY).anonymous
+    assert Settings(host=host, allow_anonymous=True, secret_key_base=KEY).anonymous
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.1", "node.example"])
+@pytest.mark.parametrize("key", [None, ""])
+def test_a_node_that_others_reach_needs_a_key_or_consent(host: str, key: str | None) -> None:
+    with pytest.raises(MisconfiguredError, match="give a key, or allow_unsigned = true") as caught:
+        Settings(host=host, tokens=(TOKEN,), secret_key_base=key)
+    assert caught.value.setting == "secret_key_base"
+    assert not Settings(host=host, tokens=(TOKEN,), secret_key_base=KEY).unsigned
+    assert Settings(host=host, tokens=(TOKEN,), secret_key_base=key, allow_unsigned=True).unsigned
+
+
+def test_a_key_is_needed_where_unsigned_messages_are_not_allowed() -> None:
+    with pytest.raises(MisconfiguredError, match="allow_unsigned is false"):
+        Settings(allow_unsigned=False)
+    assert not Settings(allow_unsigned=False, secret_key_base=KEY).unsigned
+
+
+def test_an_empty_key_is_none() -> None:
+    assert Settings(secret_key_base="").secret_key_base is None
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"previous_secret_keys": [KEY]}, "needs secret_key_base"),
+        ({"secret_key_base": KEY, "previous_secret_keys": [""]}, "not empty"),
+        ({"secret_key_base": KEY, "previous_secret_keys": KEY}, "array"),
+    ],
+)
+def test_wrong_previous_keys_are_refused(given: dict[str, Any], words: str) -> None:
+    with pytest.raises(MisconfiguredError) as caught:
+        Settings(**given)
+    assert caught.value.setting == "previous_secret_keys"
+    assert words in caught.value.reason
+    assert KEY not in str(caught.value)
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.1.2.3", "::1", "localhost"])
-def test_loopback_needs_no_tokens(host: str) -> None:
+def test_loopback_needs_no_tokens_and_no_key(host: str) -> None:
+    assert Settings(host=host).unsigned
     assert Settings(host=host).anonymous
 
 
@@ -109,7 +147,10 @@ def test_wrong_token_is_refused(given: dict[str, Any], words: str) -> None:
 
 
 def test_settings_do_not_show_their_secrets() -> None:
-    assert "open-sesame" not in repr(Settings(tokens=(TOKEN,)))
+    shown = repr(Settings(tokens=(TOKEN,), secret_key_base=KEY, previous_secret_keys=[f"old-{KEY}"]))  # type: ignore[arg-type]
+    assert "open-sesame" not in shown
+    assert KEY not in shown
+    assert "port=4001" in shown
     with pytest.raises(MisconfiguredError) as caught:
         Settings(tokens=({"token": "open-sesame", "scopes": "read"},))  # type: ignore[arg-type]
     assert "open-sesame" not in str(caught.value)
@@ -134,6 +175,7 @@ def test_every_setting_has_a_line_of_documentation_and_a_variable(name: str) -> 
         ("data_dir", "EX_ESDB_DATA_DIR"),
         ("stores", "EX_ESDB_STORE_ID"),
         ("log_level", "LOG_LEVEL"),
+        ("secret_key_base", "SECRET_KEY_BASE"),
     ],
 )
 def test_older_variable_names_are_aliases(name: str, alias: str) -> None:

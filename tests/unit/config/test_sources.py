@@ -67,6 +67,8 @@ def test_file_holds_tokens(tmp_path: Path) -> None:
         ("GATER_DRAIN_TIMEOUT", "2.5", 2.5),
         ("GATER_DATA_DIR", "here", Path("here")),
         ("GATER_HOST", "localhost", "localhost"),
+        ("GATER_SECRET_KEY_BASE", " a key = with, anything ", " a key = with, anything "),
+        ("GATER_ALLOW_UNSIGNED", "true", True),
     ],
 )
 def test_text_of_the_environment_is_read_by_type(variable: str, text: str, value: Any) -> None:
@@ -121,3 +123,9 @@ def test_broken_tokens_of_the_environment_are_not_repeated() -> None:
     error = refusal(environ={"GATER_TOKENS": '[{"token": "open-sesame"'})
     assert error.setting == "tokens"
     assert "open-sesame" not in str(error)
+
+
+def test_keys_come_from_the_environment() -> None:
+    settings = load_settings(environ={"SECRET_KEY_BASE": "new", "GATER_PREVIOUS_SECRET_KEYS": "old, older"})
+    assert (settings.secret_key_base, settings.previous_secret_keys) == ("new", ("old", "older"))
+    assert load_settings(environ={"SECRET_KEY_BASE": "a", "GATER_SECRET_KEY_BASE": "b"}).secret_key_base == "b"
