@@ -10,7 +10,7 @@ from typing import Any, Self
 
 import uvicorn
 
-from gater.api.operations import Operation, StreamingOperation
+from gater.api.operation import Operation, StreamingOperation
 from gater.model.errors import GaterError
 from gater.server.rpc import RpcEndpoint
 

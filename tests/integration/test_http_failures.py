@@ -13,7 +13,7 @@ import pytest
 from gater.model.errors import StoreUnavailableError
 from gater.server import connections
 from gater.server.service import HeldBytes
-from tests.integration.served import ORDERS, append, client_of, failure, node, served
+from tests.integration.served import ORDERS, append, client_of, failure, messages, node, served
 
 
 async def raw_answer(url: str, request: bytes) -> tuple[bytes, Any]:
@@ -222,11 +222,12 @@ async def test_silent_connections_are_closed(tmp_path: Path, monkeypatch: pytest
 async def test_busy_connection_is_not_silent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(connections, "IDLE_SECONDS", 0.1)
     async with served(tmp_path) as client, client.stream("GET", f"{ORDERS}/subscribe") as answer:
-        lines = answer.aiter_lines()
+        incoming = messages(answer)
+        assert (await anext(incoming))["event"] == "caught_up"
         # The connection is looked at every second.
         await asyncio.sleep(1.2)
         await append(client, "s", "T")
-        assert (await anext(lines)).startswith("id: 1")
+        assert (await anext(incoming))["id"] == "1"
 
 
 async def test_pipelined_requests_are_answered_in_order(tmp_path: Path) -> None:

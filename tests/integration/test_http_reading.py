@@ -11,7 +11,7 @@ from typing import Any
 import httpx
 import pytest
 
-from gater.api.operations import Operation
+from gater.api.operation import Operation
 from gater.gateway import scans
 from gater.model.errors import StoreUnavailableError
 from gater.server.http import reads
@@ -288,3 +288,51 @@ async def test_backup_that_breaks_off_is_not_taken_for_whole(tmp_path: Path, mon
         with pytest.raises(httpx.RemoteProtocolError):
             await client.get(f"{ORDERS}/backup")
         assert (await client.get("/health/ready")).status_code == 200
+
+
+# --- what matches ---
+
+
+async def test_read_gives_only_what_matches(tmp_path: Path) -> None:
+    async with served(tmp_path) as client:
+        for number in range(6):
+            await append(client, f"order-{number % 2}", "Odd" if number % 2 else "Even")
+        odd = '{"by_event_type": "Odd"}'
+        assert await positions(client, where=odd) == ([2, 4, 6], None)
+        assert await positions(client, where=odd, count=2) == ([2, 4], 4)
+        assert await positions(client, where=odd, count=2, after=4) == ([6], None)
+        assert await positions(client, where=odd, direction="backward", count=2) == ([6, 4], 4)
+        assert await positions(client, where='{"stream_prefix": "order-0"}', after=1) == ([3, 5], None)
+        assert await positions(client, where='{"by_event_payload": {"number": 1}}') == ([], None)
+        answer = await client.get(f"{ORDERS}/events", params={"where": odd, "count": 2}, headers=LINES)
+        assert [json.loads(line)["position"] for line in answer.text.splitlines()] == [2, 4]
+
+
+async def test_read_of_few_that_match_looks_only_so_far(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reads, "MOST_PAGES", 1)
+    async with served(tmp_path) as client:
+        await filled(client, 1_500)
+        await append(client, "order-2", "Rare")
+        rare = '{"stream_prefix": "order-2"}'
+        assert await positions(client, where=rare) == ([], 1_000)
+        assert await positions(client, where=rare, after=1_000) == ([1_501], None)
+
+
+@pytest.mark.parametrize(
+    ("where", "code"),
+    [
+        ("", "invalid_argument"),
+        ("{", "invalid_argument"),
+        ("[]", "invalid_argument"),
+        ("null", "invalid_argument"),
+        ('{"by_magic": 1}', "invalid_argument"),
+        ('{"by_event_type": ""}', "invalid_argument"),
+        ('{"by_event_pattern": {"colour": 1}}', "validation_error"),
+        ('{"by_event_payload": 1}', "validation_error"),
+        ("[" * 5_000, "invalid_argument"),
+    ],
+)
+async def test_wrong_where_is_refused(tmp_path: Path, where: str, code: str) -> None:
+    async with served(tmp_path) as client:
+        for headers in ({}, LINES):
+            failure(await client.get(f"{ORDERS}/events", params={"where": where}, headers=headers), 400, code)

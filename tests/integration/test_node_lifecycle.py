@@ -57,7 +57,7 @@ async def test_taken_port_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize("host", ["192.0.2.1", "no-such-host.invalid"])
 async def test_address_of_another_machine_is_refused(tmp_path: Path, host: str) -> None:
     with pytest.raises(MisconfiguredError) as caught:
-        async with node(tmp_path, host=host, allow_anonymous=True):
+        async with node(tmp_path, host=host, allow_anonymous=True, allow_unsigned=True):
             pass
     assert caught.value.setting == "host"
 
@@ -70,7 +70,10 @@ async def test_store_that_is_open_elsewhere_is_refused(tmp_path: Path) -> None:
 
 
 async def test_node_listens_on_every_address_when_told(tmp_path: Path) -> None:
-    async with node(tmp_path, host="0.0.0.0", allow_anonymous=True) as running, client_of(running) as client:
+    async with (
+        node(tmp_path, host="0.0.0.0", allow_anonymous=True, allow_unsigned=True) as running,
+        client_of(running) as client,
+    ):
         assert running.url.startswith("http://127.0.0.1:")
         assert (await client.get("/health/live")).status_code == 200
 

@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 
 import gater
-from gater import Event
-from gater.api.operations import BackupStore, ScanAll, SubscribeOperation
+from gater import Event, by_stream
+from gater.api.operations import BackupStore, ScanAll
+from gater.api.subscription_operations import SubscribeOperation, SubscriptionPage
 from gater.client.client import WINDOW_PAGES
 from gater.client.connecting import connect
 from gater.model.errors import InternalError, OverloadedError, StoreNotFoundError, StoreUnavailableError
@@ -20,6 +21,11 @@ from tests.integration.rpc_server import RpcServer, ScriptedGateway, ScriptedStr
 
 def _row(position: int) -> tuple[Any, ...]:
     return ("s", position - 1, position, b"i" * 16, "T", "application/json", b"{}", None, 0)
+
+
+def _page(position: int) -> tuple[Any, ...]:
+    """A page of a subscription, as the server has it: its events, whether it is live, and where it goes on."""
+    return [_row(position)], True, position + 1
 
 
 async def _gathered(stream: Any) -> list[Any]:
@@ -75,17 +81,17 @@ async def test_server_sends_no_more_than_the_reader_has_room_for() -> None:
     async with (
         serving(gateway) as server,
         connect(server.url) as api,
-        aclosing(api._caller.stream(SubscribeOperation("orders", "by_stream", "$all"))) as pages,
+        aclosing(api._caller.stream(SubscribeOperation("orders", by_stream()))) as pages,
     ):
         first = asyncio.ensure_future(anext(pages))
         stream = await gateway.streams.get()
         for position in range(1, 101):
-            stream.source.put_nowait([_row(position)])
-        assert (await first)[0].position == 1
+            stream.source.put_nowait(_page(position))
+        assert await first == SubscriptionPage([Event(*_row(1))], True, 2)
         await _answered(gateway, api)
         assert stream.asked == WINDOW_PAGES
         for position in range(2, WINDOW_PAGES + 1):
-            assert (await anext(pages))[0].position == position
+            assert (await anext(pages)).events[0].position == position
         await _answered(gateway, api)
         assert WINDOW_PAGES < stream.asked <= 2 * WINDOW_PAGES
 
@@ -104,7 +110,7 @@ async def test_reader_that_leaves_closes_the_stream_at_its_source() -> None:
         async with aclosing(api.subscribe("orders")) as events:
             first = asyncio.ensure_future(anext(events))
             stream = await gateway.streams.get()
-            stream.source.put_nowait([_row(1)])
+            stream.source.put_nowait(_page(1))
             assert (await first).position == 1
             assert not stream.closed.is_set()
         await stream.closed.wait()
@@ -175,14 +181,14 @@ async def test_subscription_resumes_behind_the_last_event_after_the_server_came_
     async with connect(server.url) as api:
         events = api.subscribe("orders")
         stream = await _next_stream(gateway, events, 1)
-        assert stream.operation == SubscribeOperation("orders", "by_stream", "$all", 0)
+        assert stream.operation == SubscribeOperation("orders", by_stream(), 0)
         await server.break_down()
         waiting = asyncio.ensure_future(anext(events))
         await stream.closed.wait()
         server = await RpcServer(gateway, port=server.port).start()
         stream = await gateway.streams.get()
-        assert stream.operation == SubscribeOperation("orders", "by_stream", "$all", 2)
-        stream.source.put_nowait([_row(2)])
+        assert stream.operation == SubscribeOperation("orders", by_stream(), 2)
+        stream.source.put_nowait(_page(2))
         assert (await waiting).position == 2
         await events.aclose()
         await server.break_down()
@@ -191,7 +197,7 @@ async def test_subscription_resumes_behind_the_last_event_after_the_server_came_
 async def _next_stream(gateway: ScriptedGateway, events: Any, position: int) -> ScriptedStream:
     first = asyncio.ensure_future(anext(events))
     stream = await gateway.streams.get()
-    stream.source.put_nowait([_row(position)])
+    stream.source.put_nowait(_page(position))
     assert (await first).position == position
     return stream
 

@@ -15,6 +15,7 @@ from gater.server.http import (
     health,
     metrics,
     parked,
+    pubsub,
     reads,
     settling,
     snapshots,
@@ -35,6 +36,7 @@ ROUTES: Final = (
     *durable.ROUTES,
     *settling.ROUTES,
     *parked.ROUTES,
+    *pubsub.ROUTES,
     *health.ROUTES,
     *metrics.ROUTES,
 )

@@ -40,7 +40,9 @@ class AuthorisedCaller:
     def stream(self, operation: StreamingOperation[Answer]) -> AsyncGenerator[Answer, None]:
         """The items of a streaming operation."""
         self._allow(operation)
-        return self._caller.stream(operation)
+        if self._witness is None:
+            return self._caller.stream(operation)
+        return self._witness.following(self._principal.name, operation, source.get(), self._caller.stream)
 
     def _allow(self, operation: Operation[Any]) -> None:
         try:

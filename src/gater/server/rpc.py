@@ -17,7 +17,7 @@ from picows.picows import WSProtocol  # type: ignore[attr-defined]
 from uvicorn.config import Config
 from uvicorn.server import ServerState
 
-from gater.gateway.witness import Witness
+from gater.gateway.witness import Witness, source
 from gater.model.errors import AccessError, GaterError, InternalError, NotFoundError, OverloadedError
 from gater.model.limits import Limits
 from gater.server.rpc_connection import RpcConnection
@@ -79,7 +79,7 @@ class RpcEndpoint:
             connection = self._admitted(server_state, request)
         except GaterError as error:
             if self._witness is not None and isinstance(error, AccessError):
-                self._witness.refused("unknown", None, error, None)
+                self._witness.refused("unknown", None, error, source.get())
             return WSUpgradeResponseWithListener(_refusal(error), None)
         except Exception as error:
             log.exception("a handshake failed")
@@ -129,9 +129,23 @@ class RpcProtocol(WSProtocol):  # type: ignore[misc]
             READ_BUFFER_BYTES,
         )
         self._server_state = server_state
+        self._came_from: str | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """The socket is there."""
+        peer = transport.get_extra_info("peername")
+        self._came_from = peer[0] if isinstance(peer, tuple) else None
+        super().connection_made(transport)
 
     def data_received(self, data: bytes) -> None:
         """The request that uvicorn has read; what follows comes straight from the transport."""
+        token = source.set(self._came_from)
+        try:
+            self._read(data)
+        finally:
+            source.reset(token)
+
+    def _read(self, data: bytes) -> None:
         rest = memoryview(data)
         while rest:
             buffer = self.get_buffer(len(rest))

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
+from collections.abc import AsyncGenerator
 from functools import partial
 from typing import Any, Final, cast
 
@@ -65,7 +66,8 @@ class RpcConnection(MessageListener):
         self._who = getattr(principal, "name", "anonymous")
         self._came_from: str | None = None
         self._session = ServerSession(STREAMING, limits)
-        self._streams = RpcStreams(dispatcher.stream, self._session, tasks, self._flush_soon)
+        self._stream = dispatcher.stream
+        self._streams = RpcStreams(self._items, self._session, tasks, self._flush_soon)
         self._transients = Transients(dispatcher.dispatch)
         self._loop = asyncio.get_running_loop()
         self._accepted: deque[Request] = deque()
@@ -172,6 +174,12 @@ class RpcConnection(MessageListener):
         except Exception as error:
             log.exception("request failed", extra={"operation": request.operation})
             self._answer(request_id, None, internal_error(error))
+
+    def _items(self, operation: StreamingOperation[Any]) -> AsyncGenerator[Any, None]:
+        """What a stream is to send."""
+        if self._witness is None:
+            return self._stream(operation)
+        return self._witness.following(self._who, operation, self._came_from, self._stream)
 
     def _allow(self, operation: Operation[Any]) -> None:
         """Return if the client may do this; otherwise that is told, and raised."""

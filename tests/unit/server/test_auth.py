@@ -8,12 +8,14 @@ from typing import Any
 import pytest
 
 from gater.api import operations as op
-from gater.api.operations import Operation
+from gater.api import subscription_operations as sub
+from gater.api.operation import Operation
 from gater.config.settings import Settings
 from gater.config.tokens import SCOPES, Scope, Token
 from gater.model.commands import StreamGuard, StreamWrite
-from gater.model.errors import PermissionDeniedError, UnauthenticatedError
+from gater.model.errors import PermissionDeniedError, SubscriptionNotFoundError, UnauthenticatedError
 from gater.model.events import ImportedEvent, RawEvent
+from gater.model.selectors import Selector, by_event_type, by_stream, stream_prefix
 from gater.model.snapshots import Snapshot
 from gater.server.auth import ANONYMOUS, Authenticator, Principal, authenticator, authorise
 
@@ -139,8 +141,13 @@ def snapshot(stream: str) -> Snapshot:
         op.ReadSnapshot("s", "source", "a-1"),
         op.DeleteSnapshotOperation("s", "source", "a-1", 1),
         op.ListSnapshots("s", None, "a-1"),
-        op.SubscribeOperation("s", "by_stream", "a-1"),
-        op.SubscribeOperation("s", "by_stream", "$a-1"),
+        sub.SubscribeOperation("s", by_stream("a-1")),
+        sub.SubscribeOperation("s", stream_prefix("a-1")),
+        sub.SubscribeOperation("s", by_event_type("T") & stream_prefix("a-")),
+        sub.SaveSubscriptionOperation("s", by_stream("a-1"), "billing"),
+        sub.RemoveSubscriptionOperation("s", by_stream("a-1"), "billing"),
+        op.ReadAll("s", selector=stream_prefix("a-")),
+        op.ScanAll("s", selector=stream_prefix("a-")),
     ],
     ids=lambda operation: operation.name,
 )
@@ -160,7 +167,13 @@ def test_prefix_covers_what_stays_within_it(operation: Operation[Any]) -> None:
         op.AppendStreams("s", (StreamWrite("a-1", (RAW,)),), (StreamGuard("b-1", 0),)),
         op.AppendStreams("s", (StreamWrite("a-1", (RAW,)), StreamWrite("b-1", (RAW,)))),
         op.ListSnapshots("s"),
-        op.SubscribeOperation("s", "by_stream", "$all"),
+        sub.SubscribeOperation("s", by_stream()),
+        sub.SubscribeOperation("s", by_event_type("T")),
+        sub.SubscribeOperation("s", by_stream("a-1") | by_stream("b-1")),
+        sub.SaveSubscriptionOperation("s", by_event_type("T"), "billing"),
+        sub.RemoveSubscriptionOperation("s", by_event_type("T"), "billing"),
+        sub.GetSubscriptions("s"),
+        op.ReadAll("s", selector=by_event_type("T")),
         op.GetStoreStatus("s"),
         op.CreateStore("s"),
         op.BackupStore("s"),
@@ -173,3 +186,41 @@ def test_prefix_does_not_cover_what_reaches_further(operation: Operation[Any]) -
     authorise(principal(*SCOPES), operation)
     with pytest.raises(PermissionDeniedError, match="certain prefix"):
         authorise(principal(*SCOPES, prefix="a-"), operation)
+
+
+NAMED = [
+    sub.GetSubscription("s", "billing"),
+    sub.Consume("s", "billing"),
+    sub.Pull("s", "billing"),
+    sub.Settle("s", "billing"),
+    sub.ListParked("s", "billing"),
+    sub.ReplayParkedOperation("s", "billing"),
+    sub.DiscardParkedOperation("s", "billing"),
+    sub.RewindSubscriptionOperation("s", "billing", 1),
+]
+
+
+def saved(store: str, name: str) -> Selector:
+    """What the only durable subscription selects."""
+    if (store, name) != ("s", "billing"):
+        raise SubscriptionNotFoundError(store, name)
+    return stream_prefix("a-1")
+
+
+@pytest.mark.parametrize("operation", NAMED, ids=lambda operation: operation.name)
+def test_prefix_covers_a_subscription_by_what_it_selects(operation: Operation[Any]) -> None:
+    authorise(principal(*SCOPES, prefix="a-"), operation, saved)
+    with pytest.raises(PermissionDeniedError, match="certain prefix"):
+        authorise(principal(*SCOPES, prefix="b-"), operation, saved)
+
+
+@pytest.mark.parametrize("operation", NAMED, ids=lambda operation: operation.name)
+def test_prefix_covers_no_subscription_whose_selector_is_not_known(operation: Operation[Any]) -> None:
+    with pytest.raises(PermissionDeniedError, match="certain prefix"):
+        authorise(principal(*SCOPES, prefix="a-"), operation)
+    authorise(principal(*SCOPES), operation)
+
+
+def test_unknown_subscription_is_not_found_by_who_is_confined() -> None:
+    with pytest.raises(SubscriptionNotFoundError):
+        authorise(principal(*SCOPES, prefix="a-"), sub.GetSubscription("s", "nothing"), saved)

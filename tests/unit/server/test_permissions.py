@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gater.api.operations import OPERATIONS
+from gater.api.catalog import OPERATIONS
 from gater.config.tokens import SCOPES
 from gater.server.permissions import PERMISSIONS
 

@@ -7,6 +7,7 @@ from typing import Any, Final
 import msgspec
 
 from gater.model.identifiers import MAX_ID_BYTES
+from gater.pubsub.instances import Instance
 
 JSON: Final = "application/json"
 
@@ -18,6 +19,8 @@ STREAM_SCHEMA: Final = {**NAME_SCHEMA, "pattern": f"^(?![$]){_VISIBLE}+$"}
 STORE_SCHEMA: Final = {"type": "string", "pattern": "^[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}$"}
 NUMBER_SCHEMA: Final = {"type": "integer", "minimum": 0, "maximum": (1 << 63) - 1}
 
+INSTANCE_SCHEMA: Final = {"enum": [name for instance in Instance for name in (instance.value, instance.full_name)]}
+
 PATH_PARAMETERS: Final = {
     "store": ("Name of the store.", STORE_SCHEMA),
     "stream_id": ("Id of the stream; a slash in it is sent as %2F.", STREAM_SCHEMA),
@@ -25,6 +28,7 @@ PATH_PARAMETERS: Final = {
     "stream_uuid": ("Stream of the snapshot.", NAME_SCHEMA),
     "version": ("Version of the snapshot.", NUMBER_SCHEMA),
     "name": ("Name of the durable subscription.", NAME_SCHEMA),
+    "instance": ("Instance of pub/sub, by its short or full name.", INSTANCE_SCHEMA),
 }
 """What each part of a path is: a line for people, and its shape."""
 

@@ -9,6 +9,7 @@ from urllib.parse import parse_qsl, unquote
 import msgspec
 from litestar import Request
 
+from gater.gateway.witness import source
 from gater.model.errors import (
     GaterError,
     InvalidArgumentError,
@@ -43,7 +44,12 @@ def service_of(request: AnyRequest) -> Service:
 
 
 def access_of(request: AnyRequest) -> Access:
-    """What the sender of the request can use; raises UnauthenticatedError or PermissionDeniedError."""
+    """What the sender of the request can use; raises UnauthenticatedError or PermissionDeniedError.
+
+    From here on the request is known to come from the sender's address.
+    """
+    client = request.scope["client"]
+    source.set(client[0] if client else None)
     return service_of(request).access(headers_of(request))
 
 

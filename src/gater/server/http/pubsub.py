@@ -1,0 +1,120 @@
+"""Routes of pub/sub: how the instances stand, listening as server-sent events, and publishing."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncGenerator
+from typing import Annotated, Any, Final
+
+import msgspec
+from litestar import get, post
+from litestar.handlers import HTTPRouteHandler
+
+from gater.api.pubsub_operations import InstanceStatus, Listen, PubSubMessage
+from gater.messages.showing import shown_as_json
+from gater.model.errors import GaterError
+from gater.model.identifiers import MAX_TOPIC_BYTES
+from gater.pubsub.instances import Instance, parse_instance
+from gater.pubsub.topics import WILDCARD, check_pattern
+from gater.server.http.answers import Answer, encode, json_answer
+from gater.server.http.documented import NAME_SCHEMA, about, documented
+from gater.server.http.paths import INSTANCE, PUBSUB
+from gater.server.http.requests import AnyRequest, access_of, json_body, path_text, query, service_of
+from gater.server.http.streaming import StreamingAnswer, opened
+from gater.server.http.subscriptions import EVENT_STREAM, HEARTBEAT
+from gater.wire.errors import error_body
+
+log = logging.getLogger(__name__)
+
+_TOPIC_SCHEMA: Final = {**NAME_SCHEMA, "maxLength": MAX_TOPIC_BYTES}
+
+
+class Instances(msgspec.Struct, frozen=True):
+    """The ten instances, in their order."""
+
+    instances: list[InstanceStatus]
+
+
+class ListenQuery(msgspec.Struct, frozen=True, kw_only=True):
+    """What to listen to."""
+
+    topic: Annotated[
+        str,
+        about("A topic, or with a `*` at its end all that begin so."),
+        msgspec.Meta(extra_json_schema=_TOPIC_SCHEMA),
+    ] = WILDCARD
+
+
+class PublishBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A message to give to those who listen now: any JSON, under a topic."""
+
+    topic: Annotated[str, msgspec.Meta(extra_json_schema=_TOPIC_SCHEMA)]
+    message: Any
+
+
+class Published(msgspec.Struct, frozen=True):
+    """How many listeners of the node were given the message."""
+
+    receivers: int
+
+
+decode_publish: Final = msgspec.json.Decoder(PublishBody).decode
+
+
+@get(PUBSUB, tags=["pubsub"], opt=documented(answer=Instances))
+async def get_pubsub(request: AnyRequest) -> Answer:
+    """The ten instances: what each is for, what was published and dropped, who listens, what waits."""
+    return json_answer(Instances(await access_of(request).api.get_pubsub()))
+
+
+@get(f"{INSTANCE}/listen", tags=["pubsub"], opt=documented(query=ListenQuery, other_types=(EVENT_STREAM,)))
+async def listen(request: AnyRequest) -> Answer:
+    """Messages of one instance from now on, as server-sent events; needs `admin` for security and audit.
+
+    Listening has begun when the headers are here. The `data` of each is `{"topic", "instance", "message"}`. A message
+    of the system is shown as `{"tag", "signed", "record"}`, its signature unverified, bytes as base64 text. A comment
+    comes every 15 seconds. A listener that is too slow loses the oldest messages; on security, audit and alerts it
+    ends with a last message of the type `error`.
+    """
+    caller, service, wanted = access_of(request).caller, service_of(request), query(request, ListenQuery)
+    instance = parse_instance(path_text(request, "instance"))
+    pages = await opened(caller.stream(Listen(instance.value, check_pattern(wanted.topic))))
+    return StreamingAnswer(
+        _messages(pages, instance),
+        media_type=EVENT_STREAM,
+        headers={"cache-control": "no-store"},
+        heartbeat=HEARTBEAT,
+        until=service.stopping,
+    )
+
+
+async def _messages(
+    pages: AsyncGenerator[list[PubSubMessage], None], instance: Instance
+) -> AsyncGenerator[bytes, None]:
+    try:
+        async for page in pages:
+            if page:
+                yield b"".join([_message(message, instance) for message in page])
+    except GaterError as error:
+        log.warning("a listener was left", extra={"code": error.code, "instance": instance.value})
+        yield b"event: error\ndata: %b\n\n" % encode(error_body(error))
+    finally:
+        await pages.aclose()
+
+
+def _message(message: PubSubMessage, instance: Instance) -> bytes:
+    return b"data: %b\n\n" % shown_as_json(instance.value, message.topic, message.body)
+
+
+@post(f"{INSTANCE}/publish", tags=["pubsub"], status_code=200, opt=documented(body=PublishBody, answer=Published))
+async def publish(request: AnyRequest) -> Answer:
+    """Give a message to those who listen to its topic; needs `append` for events, `admin` for the others.
+
+    Nobody is waited for, and nothing is kept: who does not listen does not get it.
+    """
+    channel = access_of(request).api.pubsub(path_text(request, "instance"))
+    body = await json_body(request, decode_publish)
+    return json_answer(Published(await channel.broadcast(body.topic, body.message)))
+
+
+ROUTES: Final[tuple[HTTPRouteHandler, ...]] = (get_pubsub, listen, publish)
