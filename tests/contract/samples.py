@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Iterator
+import asyncio
+import inspect
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable, Iterator
 from contextlib import aclosing, contextmanager
 from typing import Any, TypeVar
 
@@ -11,6 +13,9 @@ import pytest
 from gater import Event, GaterError, NewEvent
 
 Item = TypeVar("Item")
+
+WAIT_SECONDS = 20.0
+"""How long a test waits for something that is to happen."""
 
 
 def numbered(count: int, first: int = 0, event_type: str = "Counted") -> list[NewEvent]:
@@ -47,6 +52,16 @@ async def first_of(items: AsyncGenerator[Item, None], count: int) -> list[Item]:
             if len(taken) == count:
                 break
     return taken
+
+
+async def until(condition: Callable[[], object | Awaitable[object]]) -> None:
+    """Return when the condition holds; fails when that takes too long."""
+    try:
+        async with asyncio.timeout(WAIT_SECONDS):
+            while not (await held if inspect.isawaitable(held := condition()) else held):
+                await asyncio.sleep(0.002)
+    except TimeoutError:
+        raise AssertionError(f"waited in vain: {inspect.getsource(condition).strip()}") from None  # type: ignore[arg-type]
 
 
 @contextmanager

@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 
 from gater import (
+    CAUGHT_UP,
+    FELL_BEHIND,
     LIVE,
     Event,
     GaterApi,
@@ -20,6 +22,7 @@ from gater import (
     StoreNotFoundError,
     StoreUnavailableError,
     StreamAppend,
+    by_event_type,
 )
 from tests.contract.samples import first_of, numbered, numbers, positions, refused, versions
 
@@ -279,3 +282,73 @@ async def test_an_unknown_kind_of_selector_is_refused(api: GaterApi, store: str,
 async def test_a_selector_names_a_stream(api: GaterApi, store: str, selector: str) -> None:
     with refused(InvalidArgumentError, argument="selector"):
         await anext(api.subscribe(store, "by_stream", selector))
+
+
+async def told(events: AsyncGenerator[Any, None], count: int) -> list[Any]:
+    """The next events, as their positions, and notices, as they are."""
+    items = [await anext(events) for _ in range(count)]
+    return [item.position if isinstance(item, Event) else item for item in items]
+
+
+@pytest.mark.parametrize("kind", ["by_stream", "by_event_type", "stream_prefix", "by_event_payload"])
+async def test_notices_tell_where_the_stored_events_end(api: GaterApi, store: str, kind: str) -> None:
+    selector = {"by_stream": "s", "by_event_type": "T", "stream_prefix": "s", "by_event_payload": {"k": "x"}}[kind]
+    await api.append_events(store, "s", [NewEvent("T", {"k": "x"}) for _ in range(3)])
+    async with aclosing(api.subscribe(store, kind, selector, notices=True)) as events:
+        assert await told(events, 4) == [1, 2, 3, CAUGHT_UP]
+        await api.append_events(store, "other", [NewEvent("U", {"k": "y"})])
+        await api.append_events(store, "s", [NewEvent("T", {"k": "x"}) for _ in range(2)])
+        assert await told(events, 2) == [5, 6]
+
+
+async def test_a_subscription_without_anything_stored_has_caught_up_at_once(api: GaterApi, store: str) -> None:
+    for start in (0, LIVE, 100):
+        async with aclosing(api.subscribe(store, start_from=start, notices=True)) as events:
+            assert await told(events, 1) == [CAUGHT_UP]
+
+
+async def test_notices_come_only_to_who_asks(api: GaterApi, store: str) -> None:
+    await api.append_events(store, "s", numbered(2))
+    async with aclosing(api.subscribe(store)) as events:
+        assert await told(events, 2) == [1, 2]
+        await api.append_events(store, "s", numbered(1))
+        assert await told(events, 1) == [3]
+
+
+@pytest.mark.parametrize(("kind", "selector"), [("by_stream", "$all"), ("by_event_type", "Counted")])
+async def test_who_does_not_read_is_told_that_it_fell_behind(
+    api: GaterApi, store: str, way: Any, kind: str, selector: str
+) -> None:
+    if not way.name.startswith("in-"):
+        pytest.skip("how much waits on the way differs")
+    await api.append_events(store, "s", numbered(1))
+    async with aclosing(api.subscribe(store, kind, selector, notices=True)) as events:
+        assert await told(events, 2) == [1, CAUGHT_UP]
+        for first in range(0, 12_000, 1_000):
+            await api.append_events(store, "s", numbered(1_000, first=first))
+        items = await told(events, 12_002)
+        notices = [item for item in items if not isinstance(item, int)]
+        assert [item for item in items if isinstance(item, int)] == list(range(2, 12_002))
+        assert notices == [FELL_BEHIND, CAUGHT_UP]
+
+
+async def test_subscribers_to_different_events_see_each_its_own(api: GaterApi, store: str) -> None:
+    kinds = [("by_stream", f"s-{n}") for n in range(3)] + [("by_event_type", f"T-{n}") for n in range(3)]
+    async with asyncio.TaskGroup() as group:
+        found = {
+            kind: [group.create_task(first_of(api.subscribe(store, *kind, LIVE), 18)) for _ in range(2)]
+            for kind in kinds
+        }
+        await subscribed(api, store, 12)
+        for number in range(54):
+            await api.append_events(store, f"s-{number % 3}", numbered(1, number, f"T-{number // 3 % 3}"))
+    for (_, value), tasks in found.items():
+        expected = [n for n in range(54) if value in (f"s-{n % 3}", f"T-{n // 3 % 3}")]
+        assert [numbers(task.result()) for task in tasks] == [expected] * 2, value
+
+
+async def test_a_selector_beside_a_whole_selector_is_refused(api: GaterApi, store: str, way: Any) -> None:
+    if way.name == "http":
+        pytest.skip("over HTTP the two are different fields")
+    with refused(InvalidArgumentError, argument="selector"):
+        await anext(api.subscribe(store, by_event_type("T"), "$all"))

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, Protocol, cast
+from types import TracebackType
+from typing import Any, Protocol, Self, cast
 
 import httpx
 
 import gater
-from gater.api.blocking import BlockingGaterApi, BlockingIterator
+from gater.api.blocking import BlockingDelivery, BlockingGaterApi, BlockingIterator, BlockingPubSubChannel
+from gater.api.pubsub_operations import PubSubMessage
 from tests.contract.http_api import HttpApi
 
 
@@ -126,24 +128,105 @@ class AwaitableApi:
     def __init__(self, api: BlockingGaterApi) -> None:
         self._api = api
 
+    def pubsub(self, instance: str) -> AwaitableChannel:
+        """One instance of pub/sub."""
+        return AwaitableChannel(self._api.pubsub(instance))
+
     def __getattr__(self, name: str) -> Any:
         method = getattr(self._api, name)
 
         def call(*arguments: Any, **named: Any) -> Any:
             if name in _ITERATING:
                 return _iterated(method(*arguments, **named))
-            return asyncio.to_thread(method, *arguments, **named)
+            return _called(method, *arguments, **named)
 
         return call
 
 
-_ITERATING = {"subscribe", "stream_forward", "stream_backward", "stream_all"}
+class AwaitableDelivery:
+    """A delivery of a blocking API, whose methods can be awaited."""
+
+    def __init__(self, delivery: BlockingDelivery) -> None:
+        self.event = delivery.event
+        self.attempt = delivery.attempt
+        self.receipt = delivery.receipt
+        self._delivery = delivery
+
+    async def ack(self) -> None:
+        """The event was processed."""
+        await asyncio.to_thread(self._delivery.ack)
+
+    async def nack(self, *arguments: Any, **named: Any) -> None:
+        """The event was not processed."""
+        await asyncio.to_thread(self._delivery.nack, *arguments, **named)
+
+
+class AwaitableChannel:
+    """An instance of pub/sub of a blocking API, whose methods can be awaited."""
+
+    def __init__(self, channel: BlockingPubSubChannel) -> None:
+        self.instance = channel.instance
+        self._channel = channel
+
+    def subscribe(self, topic: str = "*") -> AwaitableListening:
+        """The messages of a topic."""
+        return AwaitableListening(self._channel, topic)
+
+    async def broadcast(self, topic: str, message: Any) -> int:
+        """Give a message to all who listen."""
+        return await asyncio.to_thread(self._channel.broadcast, topic, message)
+
+
+class AwaitableListening:
+    """Listening by a blocking API, as an async iterator that is also a block."""
+
+    def __init__(self, channel: BlockingPubSubChannel, topic: str) -> None:
+        self._channel = channel
+        self._topic = topic
+        self._messages: BlockingIterator[PubSubMessage] | None = None
+
+    async def __aenter__(self) -> Self:
+        self._messages = await asyncio.to_thread(self._channel.subscribe, self._topic)
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None
+    ) -> None:
+        await self.aclose()
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> PubSubMessage:
+        if self._messages is None:
+            await self.__aenter__()
+        message = await asyncio.to_thread(next, self._messages, _END)  # type: ignore[call-overload]
+        if message is _END:
+            raise StopAsyncIteration
+        return cast("PubSubMessage", message)
+
+    async def aclose(self) -> None:
+        """Listen no longer."""
+        if self._messages is not None:
+            await asyncio.to_thread(self._messages.close)
+
+
+_ITERATING = {"subscribe", "consume", "stream_forward", "stream_backward", "stream_all"}
 _END = object()
+
+
+def _awaitable(item: Any) -> Any:
+    return AwaitableDelivery(item) if isinstance(item, BlockingDelivery) else item
+
+
+async def _called(method: Callable[..., Any], *arguments: Any, **named: Any) -> Any:
+    answer = await asyncio.to_thread(method, *arguments, **named)
+    return [_awaitable(item) for item in answer] if isinstance(answer, list) else answer
 
 
 async def _iterated(items: BlockingIterator[Any]) -> AsyncGenerator[Any, None]:
     try:
         while (item := await asyncio.to_thread(next, items, _END)) is not _END:
-            yield item
+            yield _awaitable(item)
     finally:
         items.close()

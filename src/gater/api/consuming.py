@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Iterator
 from contextlib import aclosing, suppress
 from typing import Final, Protocol
 
@@ -71,18 +71,42 @@ class Settling:
         self._subscription = subscription
         self._acks: list[Ack] = []
         self._nacks: list[Nack] = []
+        self._owed: set[int] = set()
+        """Receipts of what was given out, and of which nothing was said."""
         self._changed = asyncio.Event()
         self._sent = asyncio.Event()
 
     async def ack(self, ack: Ack) -> None:
         """An event was processed."""
+        self._owed.discard(ack.receipt)
         self._acks.append(ack)
         self._changed.set()
 
     async def nack(self, nack: Nack) -> None:
         """An event was not processed."""
+        self._owed.discard(nack.receipt)
         self._nacks.append(nack)
         self._changed.set()
+
+    def owed(self, delivered: Delivered) -> Delivery:
+        """A delivery of which something is to be said here."""
+        self._owed.add(delivered.receipt)
+        return Delivery(delivered, self)
+
+    def leave(self, unseen: Delivered | None) -> None:
+        """Say with the last settlement that the consumer goes, so that what it was not shown does not count as failed.
+
+        `unseen` is such an event, if it is known. Nothing is said when it owes some: it most likely fails on them.
+        """
+        if self._owed:
+            return
+        said: list[Ack | Nack] = [*self._acks[-1:], *self._nacks[-1:]]
+        held = [(one.position, one.receipt) for one in said]
+        if unseen is not None:
+            held.append((unseen.event.position, unseen.receipt))
+        if held:
+            self._nacks.append(Nack(*held[-1], "stop"))
+            self._changed.set()
 
     async def run(self) -> None:
         """Send what is to be sent, until cancelled."""
@@ -158,16 +182,19 @@ async def consumed(caller: Caller, operation: Consume) -> AsyncGenerator[Deliver
     Ends when the consumer has said `stop`; what it has settled is sent before it leaves.
     """
     settling = Settling(caller, operation.store, operation.subscription)
+    unseen: Iterator[Delivered] = iter(())
     sender = asyncio.create_task(settling.run())
     try:
         async with aclosing(_pages(caller, operation)) as pages:
             try:
                 async for page in pages:
-                    for delivered in page:
+                    unseen = iter(page)
+                    for delivered in unseen:
                         if settling.error is not None:
                             raise settling.error
-                        yield Delivery(delivered, settling)
+                        yield settling.owed(delivered)
             finally:
+                settling.leave(next(unseen, None))
                 await settling.finished()
     finally:
         sender.cancel()

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Iterable, Mapping
 from contextlib import aclosing
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, TypeVar
+
+import msgspec
 
 from gater.api import subscription_operations as op
 from gater.api.arguments import LIVE, check_count, check_position, check_start_version
@@ -32,6 +34,7 @@ PAGE: Final = 500
 
 Kind = str | Selector | Mapping[str, Any]
 """A selector, or the kind of one whose value is the next argument."""
+Saved = TypeVar("Saved", SubscriptionConfig, SubscriptionInfo)
 Settled = Delivery | Event | int
 """What names a delivery: itself; or the event, or its position, whichever delivery of it is in flight."""
 
@@ -94,11 +97,12 @@ class SubscriptionApi:
         """
         wanted = parse_kind(type, selector)
         begin = LIVE if _is_live(start_from) else check_start_version(start_from)
-        return await self._caller.call(
+        saved = await self._caller.call(
             op.SaveSubscriptionOperation(
                 check_store_id(store), wanted, check_name(name, "name"), begin, new_settings(**settings)
             )
         )
+        return _with_whole_selector(saved)
 
     async def remove_subscription(
         self, store: str, type: Kind = "by_stream", selector: Any = None, name: str = TRANSIENT
@@ -115,13 +119,14 @@ class SubscriptionApi:
         store, found = check_store_id(store), list[SubscriptionInfo]()
         while True:
             page = await self._caller.call(op.GetSubscriptions(store, found[-1].name if found else "", PAGE))
-            found += page
+            found += map(_with_whole_selector, page)
             if len(page) < PAGE:
                 return found
 
     async def get_subscription(self, store: str, name: str) -> SubscriptionInfo:
         """One durable subscription and how it is doing; SubscriptionNotFoundError when there is none."""
-        return await self._caller.call(op.GetSubscription(check_store_id(store), check_name(name, "name")))
+        found = await self._caller.call(op.GetSubscription(check_store_id(store), check_name(name, "name")))
+        return _with_whole_selector(found)
 
     async def get_subscription_health(self, store: str, name: str) -> SubscriptionHealth:
         """What has happened to a durable subscription since the node began, and how it is judged by that.
@@ -189,7 +194,7 @@ class SubscriptionApi:
             wanted = PAGE if left is None else min(left - len(found), PAGE)
             page = await self._caller.call(op.ListParked(store, name, cursor, wanted))
             found += page
-            if len(page) < wanted or len(found) == left:
+            if not page or len(found) == left:
                 return found
             cursor = page[-1].position
 
@@ -230,6 +235,11 @@ def parse_kind(type: Any, selector: Any) -> Selector:
     if selector is None:
         return parse_selector("by_stream", "$all") if type == "by_stream" else parse_selector(type)
     return parse_selector(type, selector)
+
+
+def _with_whole_selector(saved: Saved) -> Saved:
+    """A subscription whose selector may have come from a wire, where the parts of a join are lists."""
+    return msgspec.structs.replace(saved, selector=parse_selector(saved.selector))
 
 
 def check_wait(value: Any) -> float:

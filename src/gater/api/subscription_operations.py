@@ -158,7 +158,7 @@ class Settle(Operation[list[Unsettled]], frozen=True, array_like=True):
 
 
 class ListParked(Operation[list[ParkedEvent]], frozen=True, array_like=True):
-    """Up to `limit` parked events of a durable subscription, behind position `after`."""
+    """Up to `limit` parked events of a durable subscription, behind position `after`; none: there are no more."""
 
     name = "list_parked"
     answer = list[ParkedEvent]

@@ -215,7 +215,12 @@ class Gateway:
         """The items of a streaming operation; they encode as `operation.answer`."""
         if self._closed:
             raise StoreUnavailableError(reason="the node is stopping")
-        return self._counted(operation.name, self._stream(operation))
+        try:
+            items = self._stream(operation)
+        except GaterError as error:
+            self.metrics.calls.close_stream(self.metrics.calls.open_stream(operation.name), error.code)
+            raise
+        return self._counted(operation.name, items)
 
     async def _counted(self, operation: str, items: AsyncGenerator[Any, None]) -> AsyncGenerator[Any, None]:
         """The items of a stream, which is counted as long as it is open."""
@@ -225,6 +230,9 @@ class Gateway:
                 yield item
         except GaterError as error:
             code = error.code
+            raise
+        except Exception:
+            code = InternalError.code
             raise
         finally:
             self.metrics.calls.close_stream(calls, code)

@@ -65,7 +65,11 @@ class LocalCaller:
 
     async def stream(self, operation: StreamingOperation[Answer]) -> AsyncGenerator[Answer, None]:
         """The items of a streaming operation."""
-        items = self._gateway.stream(operation)
+        gateway = self._gateway
+        if self._owns_gateway:
+            items = gateway.witness.following(IN_PROCESS, operation, None, gateway.stream)
+        else:
+            items = gateway.stream(operation)
         try:
             async for item in items:
                 yield _typed(operation, item)

@@ -97,6 +97,8 @@ class Watchman:
         for calls in self._metrics.calls:
             count, seconds = calls.durations.count, calls.durations.seconds
             count_before, seconds_before = self._before.get(calls.operation, (0, 0.0))
+            if count < count_before:  # the metrics were reset
+                count_before, seconds_before = 0, 0.0
             self._before[calls.operation] = count, seconds
             made = count - count_before
             if made > 0:

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import aclosing
 from contextvars import ContextVar
 from typing import Any, Final, TypeVar
 
-from gater.api.operation import Operation
+from gater.api.operation import Operation, StreamingOperation
 from gater.gateway.announcements import Announcements
 from gater.model.errors import AccessError, GaterError
 from gater.store.log import Done
 
 Answer = TypeVar("Answer")
+Stream = Callable[[StreamingOperation[Any]], AsyncGenerator[Any, None]]
 
 ADMINISTRATIVE: Final = frozenset(
     {
@@ -25,6 +27,7 @@ ADMINISTRATIVE: Final = frozenset(
         "remove_store",
         "remove_subscription",
         "replay_parked",
+        "reset_metrics",
         "rewind_subscription",
         "save_subscription",
         "truncate_stream",
@@ -67,6 +70,28 @@ class Witness:
             raise
         finally:
             self.administered(who, operation, source.get(), failure, time.perf_counter() - begun)
+
+    def following(
+        self, who: str, operation: StreamingOperation[Any], came_from: str | None, stream: Stream
+    ) -> AsyncGenerator[Any, None]:
+        """The items of a streaming operation; an administrative one is noted when it ends or is cut short."""
+        if operation.name not in ADMINISTRATIVE:
+            return stream(operation)
+        return self._followed(who, operation, came_from, stream)
+
+    async def _followed(
+        self, who: str, operation: StreamingOperation[Any], came_from: str | None, stream: Stream
+    ) -> AsyncGenerator[Any, None]:
+        begun, failure = time.perf_counter(), None
+        try:
+            async with aclosing(stream(operation)) as items:
+                async for item in items:
+                    yield item
+        except GaterError as error:
+            failure = error
+            raise
+        finally:
+            self.administered(who, operation, came_from, failure, time.perf_counter() - begun)
 
     def administered(
         self, who: str, operation: Operation[Any], came_from: str | None, error: GaterError | None, seconds: float

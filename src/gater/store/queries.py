@@ -106,6 +106,9 @@ COUNT_PARKED: Final = "SELECT count(*) FROM parked WHERE subscription = ?"
 PARKED: Final = """
 SELECT position, reason, attempts, parked, replaying FROM parked
 WHERE subscription = ? AND position > ? ORDER BY position LIMIT ?"""
+# One of some positions (a JSON list) that is not parked.
+NOT_PARKED: Final = """
+SELECT value FROM json_each(?2) WHERE value NOT IN (SELECT position FROM parked WHERE subscription = ?1) LIMIT 1"""
 # Which streams have parked events of a subscription, one at each position.
 PARKED_STREAMS: Final = """
 SELECT s.name, p.position, p.replaying FROM parked p CROSS JOIN events e ON e.position = p.position

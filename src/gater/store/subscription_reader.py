@@ -57,6 +57,12 @@ class SubscriptionReader:
         rows = self._connection.execute(queries.PARKED, (name, after, limit))
         return [ParkedRow(row[0], row[1], row[2], row[3], bool(row[4])) for row in rows]
 
+    def not_parked(self, name: str, positions: Sequence[int]) -> int | None:
+        """One of these positions that is not parked; None when all are."""
+        chosen = msgspec.json.encode(positions).decode()
+        found: int | None = queries.one(self._connection, queries.NOT_PARKED, (name, chosen))
+        return found
+
     def parked_streams(self, name: str) -> list[tuple[str, int, bool]]:
         """Stream and position of each parked event that is still there, and whether it is being delivered again."""
         return [

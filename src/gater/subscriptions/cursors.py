@@ -99,8 +99,8 @@ class StoreCursor:
         return _matching(self._matcher, events)
 
     def pass_all(self) -> None:
-        """The cursor moves behind the newest event."""
-        self.next = self._store.tail.position + 1
+        """The cursor moves behind the newest event, unless it begins still later."""
+        self.next = max(self.next, self._store.tail.position + 1)
 
 
 def cursor_of(store: Store, matcher: Matcher, start: int | None) -> Cursor:

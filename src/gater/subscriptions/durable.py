@@ -350,8 +350,8 @@ class DurableSubscription:
     def info(self) -> SubscriptionInfo:
         """How it is doing. While nobody consumes, what comes next is looked for, not for long."""
         group, config = self._group, self.config
-        if not self._consumers and not self._closed:
-            self._feeder.look_ahead()
+        if not self._consumers and not self._closed and self._failure is None:
+            self._look_ahead()
         behind = self._feeder.behind
         if not self._consumers:
             self._feeder.leave()
@@ -373,6 +373,14 @@ class DurableSubscription:
             delivery_seconds=self._keeper.delivery_seconds,
             reason="" if self._failure is None else str(self._failure),
         )
+
+    def _look_ahead(self) -> None:
+        """Find what comes next; who asks how it is doing is answered also when that cannot be read."""
+        try:
+            with self._store.reading():
+                self._feeder.look_ahead()
+        except GaterError as error:
+            self._fail(error)
 
     def _state(self, waits: bool, behind: int) -> str:
         if self._failure is not None:

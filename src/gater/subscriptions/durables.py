@@ -11,6 +11,7 @@ import msgspec
 
 from gater.model import commands as c
 from gater.model.errors import GaterError, InvalidArgumentError, NotFoundError, SubscriptionNotFoundError
+from gater.model.limits import PAGE_BYTES
 from gater.model.selectors import Selector, parse_selector
 from gater.model.subscriptions import (
     TRANSIENT,
@@ -22,6 +23,7 @@ from gater.model.subscriptions import (
 )
 from gater.store.store import Store
 from gater.store.subscription_reader import ParkedRow, SavedSubscription, selector_json
+from gater.store.tail import payload_bytes
 from gater.subscriptions.channels import Channels
 from gater.subscriptions.durable import DurableSubscription
 from gater.subscriptions.emitters import Emitter
@@ -30,6 +32,10 @@ from gater.subscriptions.topics import ALL_EVENTS, delivery_topic
 
 PARKED_STEP: Final = 1_000
 """Parked events that one command changes."""
+MOST_CHOSEN: Final = 10_000
+"""Positions that one call may name."""
+SHOWN_TOGETHER: Final = 16
+"""Parked events that are read at once, until a page is full by its bytes."""
 EVERYTHING: Final = parse_selector("by_stream", "$all")
 
 
@@ -39,7 +45,7 @@ class Durables:
     def __init__(self, store: Store, channels: Channels) -> None:
         self._store = store
         self._bus = channels.events
-        self._reporter = Reporter(store.id, channels, self.at_work, self.check)
+        self._reporter = Reporter(store.id, channels, self.at_work, self.check, self._status_changed)
         self._running: dict[str, DurableSubscription] = {}
         self._emitters: dict[str, Emitter] = {}
         """By topic."""
@@ -91,11 +97,19 @@ class Durables:
         return [running.info() for running in self._running.values()]
 
     def parked(self, name: str, after: int, limit: int) -> list[ParkedEvent]:
-        """Up to `limit` parked events behind position `after`."""
+        """Up to `limit` parked events behind position `after`, or a page's bytes; none: there are no more."""
         self.config(name)
         rows = self._store.subscriptions.parked(name, after, limit)
-        events: dict[int, Any] = {event[2]: event for event in self._store.reader.at_positions([r[0] for r in rows])}
-        return [ParkedEvent(*row, events.get(row.position)) for row in rows]
+        page: list[ParkedEvent] = []
+        size = 0
+        for begin in range(0, len(rows), SHOWN_TOGETHER):
+            some = rows[begin : begin + SHOWN_TOGETHER]
+            events: dict[int, Any] = {e[2]: e for e in self._store.reader.at_positions([row.position for row in some])}
+            page += [ParkedEvent(*row, events.get(row.position)) for row in some]
+            size += payload_bytes(events.values())
+            if size >= PAGE_BYTES:
+                break
+        return page
 
     # --- changing ---
 
@@ -131,6 +145,8 @@ class Durables:
             self._attempted(name, error.code, begun)
             if self._store.subscriptions.get(name) is None:
                 self._reporter.forget(name)
+            else:  # what is saved under the name goes on as before
+                self._reporter.note(name, "periodic_heartbeat")
             raise
         registered = {
             "proxy_pid": f"{self._store.id}/{name}",
@@ -213,9 +229,10 @@ class Durables:
         return total
 
     def _steps(self, name: str, positions: Sequence[int] | None) -> Iterator[tuple[int, ...]]:
-        """The positions, or those of all parked events in portions."""
+        """The positions in portions, those of all parked events when none are named."""
         if positions is not None:
-            yield tuple(positions)
+            for begin in range(0, len(positions), PARKED_STEP):
+                yield tuple(positions[begin : begin + PARKED_STEP])
             return
         after = 0
         while rows := self._parked_behind(name, after):
@@ -230,12 +247,14 @@ class Durables:
 
     def _check_parked(self, name: str, positions: Sequence[int] | None) -> None:
         self.config(name)
-        if positions is not None and len(positions) > PARKED_STEP:
-            raise InvalidArgumentError("positions", f"at most {PARKED_STEP:,} at once, or none for all")
-        for position in positions or ():
-            found = self._store.subscriptions.parked(name, position - 1, 1)
-            if not found or found[0].position != position:
-                raise NotFoundError("parked event", position)
+        if positions is None:
+            return
+        if len(positions) > MOST_CHOSEN:
+            raise InvalidArgumentError("positions", f"at most {MOST_CHOSEN:,} at once, or none for all")
+        with self._store.reading():
+            missing = self._store.subscriptions.not_parked(name, positions)
+        if missing is not None:
+            raise NotFoundError("parked event", missing)
 
     # --- emitters ---
 
@@ -243,6 +262,7 @@ class Durables:
         topic = delivery_topic(self._store.id, selector, name)
         if topic not in self._emitters:
             self._emitters[topic] = Emitter(self._store, selector, topic, self._bus)
+            self._status_changed(name)
 
     def _silence(self, topic: str) -> None:
         if topic != self._default_topic and (emitter := self._emitters.pop(topic, None)) is not None:
@@ -283,18 +303,21 @@ class Durables:
     def delivery_failed(self, durable: DurableSubscription, reason: str) -> None:
         """A delivery was not acknowledged."""
         self._reporter.delivery_failed(durable.config.name, {"reason": reason})
-        self._pause(durable)
 
     def delivery_succeeded(self, durable: DurableSubscription) -> None:
         """A delivery was acknowledged, for the first time since one failed."""
         self._reporter.delivery_succeeded(durable.config.name)
-        self._pause(durable)
 
     def crashed(self, durable: DurableSubscription, error: GaterError) -> None:
         """A subscription cannot go on for now."""
         self._reporter.note(durable.config.name, "proxy_crashed", {"reason": str(error)})
 
+    def _status_changed(self, name: str) -> None:
+        if (running := self._running.get(name)) is not None:
+            self._pause(running)
+
     def _pause(self, durable: DurableSubscription) -> None:
+        """Have its events broadcast, or not: not while somebody consumes it, nor while it is not well."""
         config = durable.config
         emitter = self._emitters.get(delivery_topic(self._store.id, config.selector, config.name))
         if emitter is not None:

@@ -40,11 +40,11 @@ class Emitter:
         self._bus = bus
         self._loop = asyncio.get_running_loop()
         self._matcher = compile_selector(selector)
-        self._begin()
+        self._cursor = cursor_of(store, self._matcher, None)
+        self._watch()
 
-    def _begin(self) -> None:
+    def _watch(self) -> None:
         """Wait for what is committed from now on."""
-        self._cursor = cursor_of(self._store, self._matcher, None)
         self._place = watch(self._store, self._matcher)
         self._place.notify = self._emit_soon
 
@@ -63,7 +63,8 @@ class Emitter:
                 # Whoever listens hears what happens now; what was missed can be read.
                 log.warning("an emitter has passed over events", extra={"store": self._store.id, "topic": self.topic})
                 self._place.close()
-                self._begin()
+                self._watch()  # first: when the cursor cannot be moved now, the next event lets it be tried again
+                self._cursor = cursor_of(self._store, self._matcher, None)
                 return
             while events := newest(self._store, self._place, self._cursor):
                 self._emit_all(events)

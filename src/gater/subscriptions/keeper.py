@@ -150,7 +150,8 @@ class Keeper:
             async with asyncio.timeout(CLOSE_SECONDS):
                 if self._writing:
                     await self._idle.wait()
-                if self._group.position > self.position or self._is_new():
+                group = self._group
+                if group.position > self.position or self._is_new() or group.ahead().attempts:
                     self._write_checkpoint()
                     await self._idle.wait()
         except TimeoutError:

@@ -21,14 +21,23 @@ class Reporter:
     """Follows the subscriptions of one store and tells about them; it sums up every SUMMARY_SECONDS."""
 
     def __init__(
-        self, store: str, channels: Channels, infos: Callable[[], list[SubscriptionInfo]], check: Callable[[], Any]
+        self,
+        store: str,
+        channels: Channels,
+        infos: Callable[[], list[SubscriptionInfo]],
+        check: Callable[[], Any],
+        changed: Callable[[str], Any],
     ) -> None:
-        """`infos` gives the subscriptions at work, `check` looks for what is wrong and mends it."""
+        """`infos` gives the subscriptions at work, `check` looks for what is wrong and mends it.
+
+        `changed` is told of each subscription whose status may be another now.
+        """
         self.tracker = HealthTracker(store)
         self._store = store
         self._channels = channels
         self._infos = infos
         self._check = check
+        self._changed = changed
         self._told: dict[str, float] = {}
         self._loop = asyncio.get_running_loop()
         self._timers = [
@@ -38,8 +47,14 @@ class Reporter:
 
     def note(self, name: str, event: str, metadata: Mapping[str, Any] | None = None) -> None:
         """Something has happened to a subscription."""
+        self._note(name, event, metadata, is_news=True)
+
+    def _note(self, name: str, event: str, metadata: Mapping[str, Any] | None, *, is_news: bool) -> None:
+        """Take in an event; it is told only if it is news."""
         body = self.tracker.note(name, event, _now(), metadata)
-        self._channels.health.broadcast(f"subscription_health:{self._store}:{name}", ["subscription_health", body])
+        if is_news:
+            self._channels.health.broadcast(f"subscription_health:{self._store}:{name}", ["subscription_health", body])
+        self._changed(name)
 
     def measure(self, name: str, event: str, metadata: Mapping[str, Any]) -> None:
         """Something was measured of a subscription."""
@@ -52,7 +67,7 @@ class Reporter:
         is_news = event != "event_delivery_failed" or now - self._told.get(name, -QUIET_SECONDS) >= QUIET_SECONDS
         if is_news:
             self._told[name] = now
-            self.note(name, event, metadata)
+        self._note(name, event, metadata, is_news=is_news)
 
     def delivery_succeeded(self, name: str) -> None:
         """A delivery was acknowledged."""
