@@ -8,7 +8,6 @@ import pytest
 
 from gater import NO_STREAM, NewEvent, StreamAppend, StreamGuard
 from gater.api.arguments import (
-    by_stream_selector,
     check_count,
     check_direction,
     check_filter,
@@ -53,20 +52,6 @@ def test_filters() -> None:
         with pytest.raises(InvalidArgumentError) as caught:
             check_filter(value, "prefix")
         assert caught.value.argument == "prefix"
-
-
-@pytest.mark.parametrize(
-    ("selector", "stream"), [("$all", None), ("a", "a"), ("$a", "a"), ("$$a", "$a"), ("$$all", "$all"), ("all", "all")]
-)
-def test_a_selector_names_a_stream_or_all(selector: str, stream: str | None) -> None:
-    assert by_stream_selector("by_stream", selector) == stream
-
-
-@pytest.mark.parametrize("selector", ["", "$", None, 5, "a\n"])
-def test_other_selectors_are_refused(selector: Any) -> None:
-    with pytest.raises(InvalidArgumentError) as caught:
-        by_stream_selector("by_stream", selector)
-    assert caught.value.argument == "selector"
 
 
 def test_writes_keep_their_order_and_codes() -> None:

@@ -45,14 +45,18 @@ def thread() -> Iterator[LoopThread]:
     started.stop()
 
 
-def test_it_has_every_method_of_the_async_api_with_the_same_signature() -> None:
+def parameters(method: Any) -> list[inspect.Parameter]:
+    return list(inspect.signature(method).parameters.values())
+
+
+def test_it_has_every_method_of_the_async_api_with_the_same_parameters() -> None:
     methods = [name for name, _ in inspect.getmembers(GaterApi, inspect.isfunction) if not name.startswith("_")]
     assert len(methods) > 20
     for name in methods:
         method = getattr(BlockingGaterApi, name)
         assert not inspect.iscoroutinefunction(method)
         assert not inspect.isasyncgenfunction(method)
-        assert inspect.signature(method) == inspect.signature(getattr(GaterApi, name)), name
+        assert parameters(method) == parameters(getattr(GaterApi, name)), name
         assert method.__doc__, name
 
 

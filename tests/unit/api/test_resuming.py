@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
+from operator import attrgetter
 from typing import Any
 
 import pytest
@@ -11,7 +12,9 @@ import pytest
 from gater import LIVE, Event, GaterApi, StoreNotFoundError, StoreUnavailableError
 from gater.api import operations as op
 from gater.api import resuming
+from gater.api.operation import Operation, StreamingOperation
 from gater.api.resuming import LONGEST_DELAY, MOST_TRIES, backoff
+from gater.api.subscription_operations import SubscribeOperation, SubscriptionPage
 from gater.model.events import JSON
 
 LOST = StoreUnavailableError(reason="the connection was lost")
@@ -22,25 +25,24 @@ def event(version: int, position: int | None = None) -> Event:
 
 
 class Flaky:
-    """A caller on one stream of events; each of its streams breaks where the test says."""
+    """A caller on one stream of events; each of its streams breaks where the test says.
+
+    A subscription ends with its events, so that tests end; a real one waits.
+    """
 
     def __init__(self, count: int, breaks: list[int | None], *, resumes: bool = True, live: int = 0) -> None:
+        """`live` is where a subscription from now on begins."""
         self.resumes = resumes
-        self.opened: list[op.StreamingOperation[Any]] = []
+        self.opened: list[StreamingOperation[Any]] = []
         self.closed = 0
-        self.live = live
-        self.failing_calls = 0
+        self._live = live
         self._events = [event(version) for version in range(count)]
         self._breaks = iter(breaks)
 
-    async def call(self, operation: op.Operation[Any], timeout: float | None = None) -> Any:
-        if self.failing_calls:
-            self.failing_calls -= 1
-            raise LOST.again()
-        assert isinstance(operation, op.LiveStart)
-        return self.live
+    async def call(self, operation: Operation[Any], timeout: float | None = None) -> Any:
+        raise AssertionError("a stream asks for nothing else")
 
-    async def stream(self, operation: op.StreamingOperation[Any]) -> AsyncGenerator[Any, None]:
+    async def stream(self, operation: StreamingOperation[Any]) -> AsyncGenerator[Any, None]:
         self.opened.append(operation)
         ends_after = next(self._breaks, None)
         try:
@@ -53,15 +55,26 @@ class Flaky:
         finally:
             self.closed += 1
 
-    def _pages(self, operation: Any) -> list[list[Event]]:
+    def _pages(self, operation: Any) -> list[Any]:
+        if isinstance(operation, SubscribeOperation):
+            return self._followed(operation)
         wanted = self._wanted(operation)
         return [wanted[n : n + 2] for n in range(0, len(wanted), 2)] or [[]]
 
+    def _followed(self, operation: SubscribeOperation) -> list[SubscriptionPage]:
+        """What a server sends: one that begins from now on says first where that is."""
+        is_live = operation.start_from == LIVE
+        number = attrgetter("position" if operation.selector.stream_id is None else "version")
+        begin = self._live if is_live else operation.start_from
+        wanted = [e for e in self._events if number(e) >= begin]
+        pages = [SubscriptionPage([], True, begin)] if is_live else []
+        for n in range(0, len(wanted), 2):
+            page = wanted[n : n + 2]
+            pages.append(SubscriptionPage(page, is_live, number(page[-1]) + 1))
+        return pages
+
     def _wanted(self, operation: Any) -> list[Event]:
         events = self._events
-        if isinstance(operation, op.SubscribeOperation):
-            of_all = operation.selector == "$all"
-            return [e for e in events if (e.position if of_all else e.version) >= operation.start_from]
         if isinstance(operation, op.ScanAll):
             if operation.backward:
                 return [e for e in events[::-1] if operation.after is None or e.position < operation.after]
@@ -130,7 +143,7 @@ async def test_failures_are_counted_in_a_row() -> None:
 
 async def test_a_refusal_is_no_broken_connection() -> None:
     class Refusing(Flaky):
-        async def stream(self, operation: op.StreamingOperation[Any]) -> AsyncGenerator[Any, None]:
+        async def stream(self, operation: StreamingOperation[Any]) -> AsyncGenerator[Any, None]:
             self.opened.append(operation)
             raise StoreNotFoundError("s")
             yield
@@ -163,13 +176,32 @@ async def test_every_stream_is_closed_at_its_source() -> None:
 
 
 async def test_a_live_subscription_that_breaks_before_its_first_event_misses_nothing() -> None:
-    """The connection is lost before anything came: what was committed meanwhile still comes."""
-    caller = Flaky(10, [0, 0], live=4)
-    caller.failing_calls = 2
+    """Only where it begins has come when the connection is lost: what was committed meanwhile still comes."""
+    caller = Flaky(10, [1, 0], live=4)
     assert await everything(GaterApi(caller).subscribe("s", start_from=LIVE)) == list(range(3, 10))
-    assert [o.start_from for o in caller.opened if isinstance(o, op.SubscribeOperation)] == [4, 4, 4]
-    of_stream = Flaky(10, [0], live=7)
+    assert starts(caller) == [LIVE, 4, 4]
+    of_stream = Flaky(10, [1], live=7)
     assert await everything(GaterApi(of_stream).subscribe("s", "by_stream", "a", LIVE)) == [7, 8, 9]
+
+
+async def test_a_live_subscription_that_never_began_begins_from_now_on() -> None:
+    caller = Flaky(10, [0, 0], live=4)
+    assert await everything(GaterApi(caller).subscribe("s", start_from=LIVE)) == list(range(3, 10))
+    assert starts(caller) == [LIVE, LIVE, LIVE]
+
+
+async def test_a_subscription_goes_on_behind_what_was_looked_at_not_only_behind_what_matched() -> None:
+    class Rare(Flaky):
+        def _followed(self, operation: SubscribeOperation) -> list[SubscriptionPage]:
+            return [] if operation.start_from > 900 else [SubscriptionPage([], False, 1_000)]
+
+    caller = Rare(0, [1])
+    assert await everything(GaterApi(caller).subscribe("s", "by_event_type", "Rare")) == []
+    assert starts(caller) == [0, 1_000]
+
+
+def starts(caller: Flaky) -> list[int]:
+    return [operation.start_from for operation in caller.opened if isinstance(operation, SubscribeOperation)]
 
 
 async def test_waiting_doubles_up_to_a_bound(quick: list[float]) -> None:

@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from gater.api.operations import Operation
+from gater.api.operation import Operation
 from gater.gateway.gateway import Gateway
 from gater.model.limits import Limits
 from gater.store.log import settle

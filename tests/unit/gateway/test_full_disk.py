@@ -6,13 +6,19 @@ import asyncio
 import os
 import subprocess
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import aclosing
+from contextlib import AsyncExitStack, aclosing
 from pathlib import Path
 
 import pytest
 
 import gater
 from gater import GaterApi, NewEvent, StoreUnavailableError
+from gater.api.pubsub_operations import PubSubMessage
+from gater.messages.broadcast import current_messenger
+from gater.messages.payloads.alerts import SystemAlert
+from gater.messages.payloads.health import ComponentHealth
+from gater.messages.payloads.lifecycle import ProcessLifecycle
+from gater.messages.records import Record
 
 DISK_BYTES = 24 << 20
 
@@ -174,3 +180,42 @@ async def test_closing_and_opening_while_the_disk_is_full_loses_nothing(disk: Sm
             assert await api.get_version("s", "a") == written - 1
             assert (await api.verify("s")).ok, round_
         disk.free()
+
+
+async def test_a_store_that_takes_no_writes_is_told_and_so_is_its_recovery(
+    disk: SmallDisk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gater.gateway.watchman.LOOK_SECONDS", 0.05)
+    async with gater.open(disk.data, stores=["s"]) as api, AsyncExitStack() as stack:
+        alerts, parts, processes = [
+            await stack.enter_async_context(api.pubsub(instance).subscribe(topic))
+            for instance, topic in (
+                ("alerts", "system_alerts:critical"),
+                ("health", "process_health:s"),
+                ("lifecycle", "process_lifecycle:stores"),
+            )
+        ]
+        disk.fill()
+        await until_refused(api, lambda: api.append_events("s", "a", large()))
+        alert, broken, crashed = [open_message(await anext(told)) for told in (alerts, parts, processes)]
+        # Refused calls are alerts, too.
+        while isinstance(alert, SystemAlert) and alert.category != "data":
+            alert = open_message(await anext(alerts))
+        assert isinstance(alert, SystemAlert)
+        assert (alert.severity, alert.title, alert.source) == ("critical", "store s takes no writes", "s")
+        assert "disk" in alert.description
+        assert isinstance(broken, ComponentHealth)
+        assert (broken.component, broken.status, "disk" in broken.details["reason"]) == ("s", "unhealthy", True)
+        assert isinstance(crashed, ProcessLifecycle)
+        assert (crashed.name, crashed.event) == ("s", "crashed")
+        disk.free()
+        sound, restarted = [open_message(await anext(told)) for told in (parts, processes)]
+        assert isinstance(sound, ComponentHealth)
+        assert (sound.status, sound.details["recovered_from"]) == ("healthy", broken.details["reason"])
+        assert isinstance(restarted, ProcessLifecycle)
+        assert restarted.event == "restarted"
+        await api.append_events("s", "a", large(1))
+
+
+def open_message(message: PubSubMessage) -> Record:
+    return current_messenger().open(message.body)

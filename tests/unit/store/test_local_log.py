@@ -260,11 +260,13 @@ async def test_a_batch_whose_outcome_was_unknown_is_followed_and_can_be_repeated
     disk.after = apsw.IOError("the sync failed")
     store.submit(append("s", [100, 101]), 10, answers.of(100))
     assert isinstance((await answers.complete(done + 1))[-1], StoreUnavailableError)
-    woken = asyncio.ensure_future(store.tail.wakeups.wait("s"))
+    waiting = store.tail.watches.watch(streams={"s"})
     disk.before = None
     while store.status().state != "running":
         await asyncio.sleep(0.001)
-    await woken
+    await waiting.wait()
+    assert waiting.behind  # whoever follows looks into the file
+    waiting.close()
     assert store.tail.position == position + 2
     store.submit(append("s", [100, 101]), 10, answers.of(101))
     outcome = (await answers.complete(done + 2))[-1]

@@ -138,6 +138,27 @@ async def test_a_file_of_a_newer_schema_is_refused(tmp_path: Path) -> None:
     assert caught.value.setting == "data_dir"
 
 
+async def test_a_file_from_before_subscriptions_gets_them(tmp_path: Path) -> None:
+    await make(tmp_path, 7)
+    connection = open_file(tmp_path / "s.db", cache_kib=100)
+    with connection:
+        connection.execute("DROP TABLE subscriptions; DROP TABLE parked")
+        connection.pragma("user_version", 1)
+    connection.close()
+    async with gater.open(tmp_path) as api:
+        assert [event.data["number"] for event in await api.read_all("s")] == list(range(7))
+        assert await api.get_subscriptions("s") == []
+        await api.save_subscription("s", name="billing", start_from=3)
+        (delivery, *_) = await api.pull_events("s", "billing")
+        await delivery.nack("park", reason="bad")
+    async with gater.open(tmp_path) as api:
+        assert [parked.position for parked in await api.list_parked("s", "billing")] == [3]
+        assert (await api.verify("s")).ok
+    store = await opened(tmp_path)
+    assert store.reader._connection.pragma("user_version") == opening.SCHEMA_VERSION
+    await store.close()
+
+
 async def test_a_file_of_an_older_schema_is_brought_up_step_by_step(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

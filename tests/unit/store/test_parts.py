@@ -1,8 +1,7 @@
-"""The small parts of a store: places, imports, rows, backlog, tail, wakeups, recent positions, watermark."""
+"""The small parts of a store: places, imports, rows, backlog, tail, recent positions, watermark."""
 
 from __future__ import annotations
 
-import asyncio
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +28,6 @@ from gater.store.places import Places
 from gater.store.recent import RecentPositions
 from gater.store.rows import insert_rows, select_in
 from gater.store.tail import Tail, payload_bytes
-from gater.store.wakeups import Wakeups
 from gater.store.watermark import Watermark
 from tests.unit.store.stores import raw_event
 
@@ -251,43 +249,6 @@ class TestTail:
     def test_payload_bytes_count_data_and_metadata(self) -> None:
         assert payload_bytes([row(1, size=5, metadata=7), row(2), row(3, size=1)]) == 13
         assert payload_bytes([]) == 0
-
-
-class TestWakeups:
-    async def test_each_is_woken_by_its_own(self) -> None:
-        wakeups = Wakeups()
-        tasks = {name: asyncio.ensure_future(wakeups.wait(name)) for name in (None, "a", "b")}
-        await asyncio.sleep(0)
-        wakeups.wake([row(1, "a")])
-        await asyncio.gather(tasks[None], tasks["a"])
-        await asyncio.sleep(0)
-        assert not tasks["b"].done()
-        wakeups.close()
-        await tasks["b"]
-
-    async def test_many_waiters_of_one_stream_are_all_woken(self) -> None:
-        wakeups = Wakeups()
-        tasks = [asyncio.ensure_future(wakeups.wait("a")) for _ in range(10)]
-        await asyncio.sleep(0)
-        wakeups.wake([row(1, "a"), row(2, "a")])
-        await asyncio.gather(*tasks)
-
-    async def test_who_leaves_leaves_nothing_behind(self) -> None:
-        wakeups = Wakeups()
-        tasks = [asyncio.ensure_future(wakeups.wait(name)) for name in (None, "a", "a", "b")]
-        await asyncio.sleep(0)
-        for task in tasks:
-            task.cancel()
-        assert all(isinstance(x, asyncio.CancelledError) for x in await asyncio.gather(*tasks, return_exceptions=True))
-        assert not wakeups._of_any
-        assert wakeups._of_stream == {}
-        wakeups.wake([row(1, "a")])
-
-    async def test_nobody_waits_once_it_is_closed(self) -> None:
-        wakeups = Wakeups()
-        wakeups.close()
-        await wakeups.wait(None)
-        await wakeups.wait("a")
 
 
 class TestRecentPositions:

@@ -11,15 +11,38 @@ from pathlib import Path
 import pytest
 
 import gater
-from gater import LIVE, Event, GaterApi, NewEvent, StreamAppend
+from gater import (
+    CAUGHT_UP,
+    FELL_BEHIND,
+    LIVE,
+    Event,
+    GaterApi,
+    NewEvent,
+    StoreUnavailableError,
+    StreamAppend,
+    by_event_payload,
+    by_event_type,
+    by_stream,
+    stream_prefix,
+)
+from gater.model.selectors import Selector
+from gater.subscriptions.catch_up import follow
+from gater.subscriptions.matching import compile_selector
+from tests.unit.store.stores import event_of, memory_store
+from tests.unit.store.stores import write as write_event
 
 
 @pytest.fixture(params=[1, 3, 50], ids=lambda size: f"pages of {size}")
 def tiny(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    for path in ("gater.subscriptions.catch_up.PAGE_EVENTS", "gater.store.reader.PAGE_EVENTS"):
+    for path in (
+        "gater.subscriptions.catch_up.PAGE_EVENTS",
+        "gater.subscriptions.cursors.PAGE_EVENTS",
+        "gater.store.reader.PAGE_EVENTS",
+    ):
         monkeypatch.setattr(path, request.param)
     monkeypatch.setattr("gater.store.tail.MOST_EVENTS", 7)
     monkeypatch.setattr("gater.store.reader.SPAN", 5)
+    monkeypatch.setattr("gater.store.watches.MOST_WAITING", 3)
 
 
 async def open_store(folder: Path) -> AsyncGenerator[GaterApi, None]:
@@ -143,3 +166,125 @@ async def test_a_reader_that_never_reads_costs_no_memory(api: GaterApi, monkeypa
             await api.append_events("s", "a", [NewEvent("T", bytes(10_000), {"more": "x" * 10_000})])
         seen = [await anext(events) for _ in range(40)]
         assert [event.position for event in seen] == list(range(2, 42))
+
+
+SELECTORS = {
+    "type": by_event_type("T-1"),
+    "types": by_event_type("T-1") | by_event_type("T-2"),
+    "payload": by_event_payload({"k": "x"}),
+    "prefix": stream_prefix("a-"),
+    "stream": by_stream("a-1"),
+    "streams": by_stream("a-1") | by_stream("b-2"),
+    "joined": stream_prefix("a-") & by_event_type("T-0"),
+    "type or payload": by_event_type("T-2") | by_event_payload({"k": "y"}),
+}
+
+
+@pytest.mark.usefixtures("tiny")
+@pytest.mark.parametrize("selector", SELECTORS.values(), ids=SELECTORS)
+@pytest.mark.parametrize("seed", range(2))
+async def test_followers_of_every_kind_see_what_matches_once(api: GaterApi, selector: Selector, seed: int) -> None:
+    """Quick and slow ones, which fall behind and catch up over and over, among writers that do not wait for them."""
+    rng = random.Random(seed)
+
+    async def write() -> None:
+        for _ in range(250):
+            event = NewEvent(f"T-{rng.randrange(3)}", {"k": rng.choice("xyz")})
+            await api.append_events("s", f"{rng.choice('ab')}-{rng.randrange(3)}", [event])
+            for _ in range(rng.choice((0, 0, 5))):
+                await asyncio.sleep(0)
+        # Each selector takes one of these, by which its followers know the end.
+        await api.append_events(
+            "s", "a-1", [NewEvent("T-1", {"k": "x", "last": 1}), NewEvent("T-0", {"k": "y", "last": 2})]
+        )
+
+    starts = (0, 0, 40)
+    async with asyncio.TaskGroup() as group:
+        group.create_task(write())
+        followers = [
+            group.create_task(_read_to_the_end(api.subscribe("s", selector, start_from=start), random.Random(number)))
+            for number, start in enumerate(starts)
+        ]
+    everything = await api.read_all("s", 0, 1_000, selector=selector)
+    for follower, start in zip(followers, starts, strict=True):
+        seen = follower.result()
+        begin = [e for e in everything if (e.position if selector.stream_id is None else e.version) >= start]
+        assert seen == begin[: len(seen)]
+        assert len(begin) - len(seen) <= 1
+
+
+async def _read_to_the_end(events: AsyncGenerator[Event, None], rng: random.Random) -> list[Event]:
+    seen: list[Event] = []
+    async with aclosing(events):
+        async for event in events:
+            seen.append(event)
+            if "last" in event.data:
+                return seen
+            for _ in range(rng.choice((0, 0, 1, 20))):
+                await asyncio.sleep(0)
+    raise AssertionError("a subscription has no end")
+
+
+@pytest.mark.parametrize("selector", SELECTORS.values(), ids=SELECTORS)
+async def test_who_falls_behind_is_told_and_reads_on_from_the_file(
+    api: GaterApi, monkeypatch: pytest.MonkeyPatch, selector: Selector
+) -> None:
+    monkeypatch.setattr("gater.store.tail.MOST_EVENTS", 7)
+    monkeypatch.setattr("gater.store.watches.MOST_WAITING", 3)
+    async with aclosing(api.subscribe("s", selector, notices=True)) as events:
+        assert await anext(events) is CAUGHT_UP
+        for number in range(60):
+            await api.append_events("s", "a-1", [NewEvent(f"T-{number % 3}", {"k": "xy"[number % 2]})])
+        expected = await api.read_all("s", selector=selector)
+        assert len(expected) > 5
+        assert await anext(events) is FELL_BEHIND
+        assert [await anext(events) for _ in expected] == expected
+        assert await anext(events) is CAUGHT_UP
+
+
+async def test_followers_are_found_by_what_they_wait_for_and_leave_nothing(tmp_path: Path) -> None:
+    async with memory_store() as store:
+        watches = store.tail.watches
+        followers = [follow(store, compile_selector(selector), None) for selector in SELECTORS.values()]
+        for follower in followers:
+            assert (await anext(follower)).live
+        assert set(watches._of_stream) == {"a-1", "b-2"}
+        assert set(watches._of_type) == {"T-0", "T-1", "T-2"}
+        assert {key: set(texts) for key, texts in watches._of_value.items()} == {"k": {"x"}}
+        assert len(watches._of_any) == 2  # the prefix, and the join whose parts have nothing in common
+        for follower in followers:
+            await follower.aclose()
+        assert not any((watches._of_any, watches._of_stream, watches._of_type, watches._of_value))
+
+
+async def test_a_follower_of_what_is_rare_is_told_how_far_it_has_come(monkeypatch: pytest.MonkeyPatch) -> None:
+    """So that it need not begin anew when its connection breaks."""
+    monkeypatch.setattr("gater.subscriptions.catch_up.QUIET_PAGES", 2)
+    monkeypatch.setattr("gater.store.reader.SPAN", 5)
+    monkeypatch.setattr("gater.store.tail.MOST_EVENTS", 5)
+    async with memory_store() as store:
+        for _ in range(50):
+            await write_event(store, "noise", event_of())
+        async with aclosing(follow(store, compile_selector(stream_prefix("rare")), 0)) as pages:
+            told = []
+            async for page in pages:
+                told.append((len(page.events), page.next))
+                if page.live:
+                    break
+    assert [events for events, _ in told] == [0] * len(told)
+    reached = [position for _, position in told]
+    assert reached == sorted(reached)
+    assert len(set(reached)) > 3
+    assert reached[-1] == 51
+
+
+async def test_who_waits_is_told_that_the_store_is_closed() -> None:
+    async with memory_store() as store:
+        followers = [follow(store, compile_selector(selector), 0) for selector in SELECTORS.values()]
+        for follower in followers:
+            assert (await anext(follower)).live
+        waiting = [asyncio.ensure_future(anext(follower)) for follower in followers]
+        await asyncio.sleep(0)
+        store.tail.watches.close()
+        for outcome in await asyncio.gather(*waiting, return_exceptions=True):
+            assert isinstance(outcome, StoreUnavailableError)

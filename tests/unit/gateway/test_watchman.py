@@ -1,0 +1,250 @@
+"""The watch over a node: what it sees of stores, calls and resources, and whom it tells."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from gater.gateway import watchman as module
+from gater.gateway.watchman import LOOK_SECONDS, Watchman, tell_trouble
+from gater.telemetry.metrics import UPDATE_SECONDS, Metrics
+from gater.telemetry.process import ProcessFigures
+from tests.unit.hand_loop import HandLoop
+from tests.unit.telemetry.hands import Clock, Ears
+
+
+class Told:
+    """Stands for the announcements: keeps what is told of what."""
+
+    def __init__(self) -> None:
+        self.all: list[tuple[str, tuple[Any, ...]]] = []
+
+    def __getattr__(self, name: str) -> Callable[..., None]:
+        return lambda *arguments: self.all.append((name, arguments))
+
+    def of(self, *names: str) -> list[tuple[Any, ...]]:
+        """The arguments of what was told under these names; everything is forgotten."""
+        found = [(name, *arguments) if len(names) > 1 else arguments for name, arguments in self.all if name in names]
+        self.all.clear()
+        return found
+
+
+class Watch:
+    """A watchman, and all that it watches."""
+
+    def __init__(self, loop: HandLoop, folder: Path | None) -> None:
+        self.loop = loop
+        self.told, self.ears, self.clock = Told(), Ears(), Clock()
+        self.metrics = Metrics("n@h", tell=self.ears, clock=self.clock, now=self.clock.now)
+        self.troubles: dict[str, str] = {"orders": "", "stock": ""}
+        self.watchman = Watchman(self.told, self.metrics, lambda: self.troubles, folder)  # type: ignore[arg-type]
+
+    def call(self, operation: str, times: int, seconds: float) -> None:
+        for _ in range(times):
+            call = self.metrics.calls.begin(operation)
+            self.clock.move(seconds)
+            self.metrics.calls.end(call)
+
+
+@pytest.fixture
+def loop(monkeypatch: pytest.MonkeyPatch) -> HandLoop:
+    return HandLoop().installed(monkeypatch, module)
+
+
+@pytest.fixture
+def watch(loop: HandLoop, tmp_path: Path) -> Watch:
+    return Watch(loop, tmp_path)
+
+
+def use_memory(monkeypatch: pytest.MonkeyPatch, percent: int) -> None:
+    monkeypatch.setattr(module, "process_figures", lambda: ProcessFigures(percent, 100, 1, 1))
+
+
+def use_disk(monkeypatch: pytest.MonkeyPatch, percent: int) -> None:
+    usage = SimpleNamespace(total=1_000, used=10 * percent, free=1_000 - 10 * percent)
+    monkeypatch.setattr(module.shutil, "disk_usage", lambda _: usage)
+
+
+# --- stores ---
+
+
+def test_trouble_of_a_store_is_told_once(watch: Watch) -> None:
+    watch.loop.move(LOOK_SECONDS)
+    assert watch.told.all == []
+    watch.troubles["orders"] = "the disk is full"
+    watch.loop.move(LOOK_SECONDS)
+    assert watch.told.all == [
+        ("alert", ("critical", "data", "store orders takes no writes", "the disk is full", "orders")),
+        ("component_health", ("orders", "unhealthy", {"reason": "the disk is full"})),
+        ("store_is", ("orders", "crashed", "the disk is full")),
+    ]
+    watch.told.all.clear()
+    watch.loop.move(5 * LOOK_SECONDS)
+    assert watch.told.all == []
+
+
+def test_recovery_of_a_store_is_told_once(watch: Watch) -> None:
+    watch.troubles["orders"] = "the disk is full"
+    watch.loop.move(LOOK_SECONDS)
+    watch.told.all.clear()
+    watch.troubles["orders"] = ""
+    watch.loop.move(5 * LOOK_SECONDS)
+    assert watch.told.all == [
+        ("component_health", ("orders", "healthy", {"recovered_from": "the disk is full"})),
+        ("store_is", ("orders", "restarted")),
+    ]
+
+
+def test_a_store_that_is_in_trouble_from_the_beginning_is_told(loop: HandLoop) -> None:
+    watch = Watch(loop, None)
+    watch.troubles = {"orders": "the file is damaged"}
+    loop.move(LOOK_SECONDS)
+    assert watch.told.of("store_is") == [("orders", "crashed", "the file is damaged")]
+
+
+def test_a_store_that_is_removed_in_trouble_is_forgotten(watch: Watch) -> None:
+    watch.troubles["orders"] = "the disk is full"
+    watch.loop.move(LOOK_SECONDS)
+    watch.told.all.clear()
+    del watch.troubles["orders"]
+    watch.loop.move(LOOK_SECONDS)
+    assert watch.told.all == []
+    watch.troubles["orders"] = "the disk is full"
+    watch.loop.move(LOOK_SECONDS)
+    assert watch.told.of("store_is") == [("orders", "crashed", "the disk is full")]
+
+
+# --- every so often ---
+
+
+def test_how_the_node_and_its_stores_are_is_told_every_so_often(watch: Watch, monkeypatch: pytest.MonkeyPatch) -> None:
+    use_memory(monkeypatch, 40)
+    use_disk(monkeypatch, 50)
+    monkeypatch.setattr(module.os, "getloadavg", lambda: (0.25, 0.0, 0.0))
+    watch.loop.move(LOOK_SECONDS)
+    watch.troubles["stock"] = "the disk is full"
+    watch.loop.move(LOOK_SECONDS)
+    watch.told.all.clear()
+    watch.loop.move(UPDATE_SECONDS - 2 * LOOK_SECONDS)
+    checks = {"api_health": "healthy", "worker_pool_health": "unknown", "cluster_health": "healthy"}
+    assert watch.told.of("node_health", "component_health", "resource", "alert") == [
+        ("node_health", watch.metrics.get_health()["status"], checks, 0.25, 40.0, 50.0),
+        ("component_health", "orders", "healthy", {"reason": ""}),
+        ("component_health", "stock", "unhealthy", {"reason": "the disk is full"}),
+        ("resource", "memory", 40.0, 100, 40),
+        ("resource", "disk", 50.0, 1_000, 500),
+    ]
+    assert [body["type"] for body in watch.ears.on("gater:metrics")] == ["metrics_update"]
+    watch.loop.move(UPDATE_SECONDS)
+    assert len(watch.told.of("node_health")) == 1
+
+
+@pytest.mark.parametrize(("percent", "severity"), [(75, None), (80, "warning"), (90, "warning"), (95, "critical")])
+def test_a_resource_that_runs_out_is_an_alert(
+    watch: Watch, monkeypatch: pytest.MonkeyPatch, percent: int, severity: str | None
+) -> None:
+    use_memory(monkeypatch, percent)
+    use_disk(monkeypatch, percent)
+    watch.loop.move(UPDATE_SECONDS)
+    expected = [
+        (severity, "performance", f"{kind} is running out", f"{percent} % of the {kind} is in use", "n@h")
+        for kind in ("memory", "disk")
+        if severity
+    ]
+    assert watch.told.of("alert") == expected
+
+
+@pytest.mark.parametrize("has_folder", [True, False])
+def test_without_a_disk_none_is_told(loop: HandLoop, tmp_path: Path, has_folder: bool) -> None:
+    watch = Watch(loop, tmp_path / "gone" if has_folder else None)
+    loop.move(UPDATE_SECONDS)
+    assert [kind for kind, *_ in watch.told.of("resource")] == ["memory"]
+    loop.move(UPDATE_SECONDS)
+    assert [arguments[-1] for arguments in watch.told.of("node_health")] == [0.0]
+
+
+def test_calls_are_told_since_they_were_last_told(watch: Watch) -> None:
+    watch.call("append", 4, 0.5)
+    watch.call("read_all", 1, 2.0)
+    watch.loop.move(UPDATE_SECONDS)
+    assert watch.told.of("throughput", "latency") == [
+        ("throughput", "append", 4, UPDATE_SECONDS),
+        ("latency", "append", pytest.approx(0.5), 4),
+        ("throughput", "read_all", 1, UPDATE_SECONDS),
+        ("latency", "read_all", pytest.approx(2.0), 1),
+    ]
+    watch.call("append", 2, 0.25)
+    watch.loop.move(UPDATE_SECONDS)
+    assert watch.told.of("throughput", "latency") == [
+        ("throughput", "append", 2, UPDATE_SECONDS),
+        ("latency", "append", pytest.approx(0.25), 2),
+    ]
+    watch.loop.move(UPDATE_SECONDS)
+    assert watch.told.of("throughput", "latency") == []
+
+
+def test_calls_after_a_reset_of_the_metrics_are_told(watch: Watch) -> None:
+    watch.call("append", 10, 0.5)
+    watch.loop.move(UPDATE_SECONDS)
+    watch.told.all.clear()
+    watch.metrics.reset_metrics()
+    watch.call("append", 3, 0.25)
+    watch.loop.move(UPDATE_SECONDS)
+    assert watch.told.of("throughput", "latency") == [
+        ("throughput", "append", 3, UPDATE_SECONDS),
+        ("latency", "append", pytest.approx(0.25), 3),
+    ]
+
+
+# --- the watch itself ---
+
+
+def test_a_look_that_fails_does_not_end_the_watch(watch: Watch, caplog: pytest.LogCaptureFixture) -> None:
+    good = watch.watchman._troubles
+    watch.watchman._troubles = lambda: {}["gone"]
+    watch.loop.move(2 * LOOK_SECONDS)
+    assert [line.getMessage() for line in caplog.records] == ["the watch over the node failed"] * 2
+    assert caplog.records[0].exc_info is not None
+    watch.watchman._troubles = good
+    watch.troubles["orders"] = "the disk is full"
+    watch.loop.move(LOOK_SECONDS)
+    assert len(watch.told.of("alert")) == 1
+
+
+def test_telling_that_fails_does_not_end_the_watch(
+    watch: Watch, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    with monkeypatch.context() as broken:
+        broken.setattr(module.shutil, "disk_usage", lambda _: {}["gone"])
+        watch.loop.move(UPDATE_SECONDS)
+    assert [line.getMessage() for line in caplog.records] == ["the watch over the node failed"]
+    watch.told.all.clear()
+    watch.loop.move(UPDATE_SECONDS)
+    assert len(watch.told.of("node_health")) == 1
+
+
+def test_nothing_is_seen_after_the_end(watch: Watch) -> None:
+    watch.loop.move(UPDATE_SECONDS)
+    watch.watchman.close()
+    watch.told.all.clear()
+    watch.troubles["orders"] = "the disk is full"
+    watch.loop.move(10 * UPDATE_SECONDS)
+    assert (watch.told.all, watch.loop.pending) == ([], 0)
+
+
+def test_calls_in_trouble_become_alerts_and_diagnostics() -> None:
+    told, clock = Told(), Clock()
+    metrics = Metrics("n@h", tell=tell_trouble(told), clock=clock, now=clock.now)  # type: ignore[arg-type]
+    call = metrics.calls.begin("read_all")
+    clock.move(6)
+    metrics.calls.end(call)
+    metrics.calls.end(metrics.calls.begin("append"), "internal_error")
+    metrics.calls.end(metrics.calls.begin("append"), "wrong_expected_version")
+    metrics.registration_failed("orders", "no peer")
+    metrics.node_up("other")
+    metrics.tell_update()
+    assert told.all == [("slow_call", ("read_all", 6.0)), ("failed_call", ("append", "internal_error"))]

@@ -1,0 +1,203 @@
+"""Broadcasting what nobody consumes: what is new, on its topic, in order, unless somebody consumes it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import apsw
+import pytest
+
+from gater.model.events import Event
+from gater.model.selectors import by_event_payload, by_event_type, by_stream
+from gater.model.subscriptions import TRANSIENT, new_settings
+from gater.store import watches
+from gater.store.store import Store
+from gater.subscriptions.channels import Channels, Silence
+from gater.subscriptions.emitters import Announcer, Emitter, events_message
+from tests.unit.store.stores import event_of, memory_store, write
+from tests.unit.subscriptions.durable_store import NAME, at_work, attached, fill, made, settle, taken, turns, until
+
+
+class Ear:
+    """An instance of pub/sub that remembers what was said."""
+
+    def __init__(self) -> None:
+        self.is_heard = True
+        self.said: list[tuple[str, Any]] = []
+
+    def broadcast(self, topic: str, body: Any) -> int:
+        """Remember it."""
+        self.said.append((topic, body))
+        return 1
+
+    def on(self, topic: str) -> list[int]:
+        """The positions of the events that were broadcast on a topic."""
+        return [body[1][0]["position"] for said_on, body in self.said if said_on == topic]
+
+
+def channels(ear: Ear) -> Channels:
+    return Channels(ear, Silence(), Silence())
+
+
+def stored(store: Store) -> list[Event]:
+    return [Event(*row) for row in store.reader.read_all(0, 100, store.tail.position).events]
+
+
+async def test_what_is_new_is_broadcast_on_its_topic_in_order() -> None:
+    ear = Ear()
+    async with memory_store() as store:
+        await fill(store, "before")
+        emitter = Emitter(store, by_event_type("T"), "s:T", ear)
+        await write(store, "a", event_of("T"), event_of("U"), event_of("T"))
+        await write(store, "b", event_of("T"))
+        await turns()
+        assert ear.said == [
+            ("s:T", ["events", [event.to_plain()]]) for event in stored(store)[1:] if event.event_type == "T"
+        ]
+        assert emitter.emitted == 3
+        emitter.close()
+        await fill(store, "a")
+        await turns()
+        assert emitter.emitted == 3
+
+
+async def test_a_message_is_a_tag_and_a_list_of_one_event() -> None:
+    async with memory_store() as store:
+        await write(store, "a", event_of("T", b'{"n": 1}'))
+        (row,) = store.tail.after(0, 1) or []
+        tag, (event,) = events_message(row)
+        assert tag == "events"
+        assert event == Event(*row).to_plain()
+        assert (event["stream_id"], event["event_type"], event["data"]) == ("a", "T", {"n": 1})
+
+
+async def test_what_happens_while_nobody_listens_is_passed_over() -> None:
+    ear = Ear()
+    async with memory_store() as store:
+        emitter = Emitter(store, by_stream(), "t", ear)
+        typed = Emitter(store, by_event_type("T"), "u", ear)
+        ear.is_heard = False
+        await fill(store, "a", "a")
+        await turns()
+        ear.is_heard = True
+        await fill(store, "a")
+        await turns()
+        assert (ear.on("t"), ear.on("u")) == ([3], [3])
+        emitter.paused = typed.paused = True
+        await fill(store, "a")
+        await turns()
+        emitter.paused = typed.paused = False
+        await fill(store, "a")
+        await turns()
+        assert (ear.on("t"), ear.on("u")) == ([3, 5], [3, 5])
+
+
+async def test_an_emitter_that_fell_behind_goes_on_with_what_is_new(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(watches, "MOST_WAITING", 2)
+    ear = Ear()
+    async with memory_store() as store:
+        emitter = Emitter(store, by_event_type("T"), "t", ear)
+        await write(store, "a", *[event_of() for _ in range(5)])
+        await turns()
+        await fill(store, "a")
+        await turns()
+        assert ear.on("t") == [6]
+        assert "an emitter has passed over events" in caplog.text
+        emitter.close()
+
+
+async def test_an_emitter_outlives_a_read_that_fails(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    ear = Ear()
+    async with memory_store() as store:
+        Emitter(store, by_stream("a"), "t", ear)
+
+        def fail(*arguments: Any) -> Any:
+            raise apsw.IOError("the disk is gone")
+
+        with monkeypatch.context() as patched:
+            patched.setattr(store.reader, "version", fail)
+            store.tail.extend([], hides=True)
+            await fill(store, "a")
+            await turns()
+        assert "an emitter cannot read" in caplog.text
+        await fill(store, "a")
+        await turns()
+        assert ear.on("t") == [2]
+
+
+async def test_every_append_is_announced_on_the_topic_of_its_stream() -> None:
+    ear = Ear()
+    async with memory_store() as store:
+        store.tail.observers.append(Announcer(ear).announce)
+        await fill(store, "a", "b", "a")
+        assert (ear.on("event_stream:a"), ear.on("event_stream:b")) == ([1, 3], [2])
+        ear.is_heard = False
+        await fill(store, "a")
+        assert ear.on("event_stream:a") == [1, 3]
+
+
+async def test_a_store_broadcasts_everything_from_the_start() -> None:
+    ear = Ear()
+    async with at_work(channels(ear)) as (store, _):
+        await fill(store, "a", "b")
+        await turns()
+        assert ear.on("s:$all") == [1, 2]
+
+
+async def test_a_saved_subscription_is_broadcast_while_nobody_consumes_it() -> None:
+    ear = Ear()
+    async with at_work(channels(ear)) as (store, durables):
+        durable = await made(durables, by_event_type("T"))
+        await fill(store, "a")
+        await turns()
+        assert ear.on("s:*billing-T") == [1]
+        consumer = attached(durable)
+        settle(durable, *await taken(durable, consumer, 1))
+        await fill(store, "a")
+        settle(durable, *await taken(durable, consumer, 1))
+        assert ear.on("s:*billing-T") == [1]
+        durable.detach(consumer)
+        await fill(store, "a")
+        await turns()
+        assert ear.on("s:*billing-T") == [1, 3]
+        await durables.remove(by_event_type("T"), NAME)
+        await fill(store, "a")
+        await turns()
+        assert ear.on("s:*billing-T") == [1, 3]
+        assert ear.on("s:$all") == [1, 2, 3, 4]
+
+
+async def test_broadcasting_rests_while_deliveries_fail() -> None:
+    ear = Ear()
+    async with at_work(channels(ear)) as (store, durables):
+        durable = await made(durables, by_event_type("T"))
+        consumer = attached(durable)
+        await fill(store, "a")
+        ((event, _, receipt),) = await taken(durable, consumer, 1)
+        durable.nack(event[2], receipt, "retry", 0.0, "bad")
+        durable.after_settling()
+        durable.detach(consumer)
+        await fill(store, "b")
+        await turns()
+        assert ear.on("s:*billing-T") == []
+        consumer = attached(durable)
+        settle(durable, *await taken(durable, consumer, 2))
+        durable.detach(consumer)
+        await fill(store, "c")
+        await turns()
+        assert ear.on("s:*billing-T") == [3]
+
+
+async def test_transient_subscriptions_are_broadcast_once_however_many_want_them() -> None:
+    ear = Ear()
+    selector = by_event_payload({"k": "x"})
+    async with at_work(channels(ear)) as (store, durables):
+        for _ in range(2):
+            await durables.save(selector, TRANSIENT, 0, new_settings())
+        await write(store, "a", event_of("T", b'{"k":"x"}'), event_of("T", b'{"k":"y"}'))
+        (topic,) = [topic for topic in durables._emitters if topic != "s:$all"]
+        await until(lambda: ear.on(topic) == [1])
