@@ -40,8 +40,8 @@ it, with the key that `key_id` names; `sent` is in milliseconds since 1970. Whoe
 of the codes of `MessageError` ([Errors](errors.md)): a wrong signature, a message that was seen before, or one that is
 more than five minutes old.
 
-`gater.messages.validate_message(instance, message)` checks and opens one. Each module has a constructor and a broadcast
-function for each record: `health.node_health("n1", "degraded", load_avg=1.2)`,
+`validate_message(instance, message)` of `gater.messages.catalog` checks and opens one. Each module has a constructor
+and a broadcast function for each record: `health.node_health("n1", "degraded", load_avg=1.2)`,
 `health.broadcast_node_health("node_health", record)`.
 
 """

@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from gater import GaterApi, SubscriptionInfo
-from tests.contract.samples import until
+from tests.contract.samples import numbered, until
 
 NAME = "billing"
 """The subscription of a test."""
@@ -98,3 +98,31 @@ async def settled_up_to(api: GaterApi, store: str, position: int, name: str = NA
 
     await until(is_there)
     return await info_of(api, store, name)
+
+
+async def save(api: GaterApi, store: str, **settings: Any) -> None:
+    """Make the test's subscription, to the whole store, or change its settings."""
+    await api.save_subscription(store, name=NAME, **{**QUICK, **settings})
+
+
+async def append_to_each(api: GaterApi, store: str, streams: int, first: int = 0) -> None:
+    """One event to each of so many streams."""
+    for number in range(first, first + streams):
+        await api.append_events(store, f"s-{number}", numbered(1, first=number))
+
+
+async def has(api: GaterApi, store: str, **numbers: Any) -> bool:
+    """Whether the subscription is doing so."""
+    info = await info_of(api, store)
+    return all(getattr(info, name) == value for name, value in numbers.items())
+
+
+async def is_doing(api: GaterApi, store: str, **numbers: Any) -> SubscriptionInfo:
+    """How the subscription is doing, once these are its numbers."""
+    await until(lambda: has(api, store, **numbers))
+    return await info_of(api, store)
+
+
+def where(delivery: Any) -> tuple[int, int]:
+    """Position and attempt of a delivery."""
+    return delivery.event.position, delivery.attempt

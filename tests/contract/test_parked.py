@@ -9,12 +9,8 @@ import pytest
 
 import gater
 from gater import GaterApi, InvalidArgumentError, InvalidCountError, NotFoundError
-from tests.contract.consumers import NAME, QUICK, Worker, info_of, settled_up_to
+from tests.contract.consumers import NAME, Worker, info_of, save, settled_up_to
 from tests.contract.samples import numbered, refused, until
-
-
-async def save(api: GaterApi, store: str, **settings: Any) -> None:
-    await api.save_subscription(store, name=NAME, **{**QUICK, **settings})
 
 
 async def park(delivery: Any) -> None:

@@ -9,7 +9,7 @@ import typer
 from gater.cli.option_sets import with_options
 from gater.model.subscriptions import GroupSettings
 
-_SETTINGS: Final = "Settings"
+_SETTINGS: Final = "How its consumers are served"
 _DEFAULTS: Final = GroupSettings()
 
 

@@ -185,6 +185,8 @@ class Announcements:
 
     def alert(self, severity: str, category: str, title: str, description: str, source: str) -> None:
         """Something needs attention; said once in ALERT_SECONDS for each title and source."""
+        if not self._pubsub.instance(Instance.ALERTS).is_heard:
+            return  # whoever comes to listen in a moment is to hear it
         now, kind = time.monotonic(), (title, source)
         if now - self._alerted.get(kind, -ALERT_SECONDS) < ALERT_SECONDS:
             return

@@ -48,7 +48,9 @@ class Durables:
         self._reporter = Reporter(store.id, channels, self.at_work, self.check, self._status_changed)
         self._running: dict[str, DurableSubscription] = {}
         self._emitters: dict[str, Emitter] = {}
-        """By topic."""
+        """Of saved subscriptions, by topic."""
+        self._shared: dict[str, Emitter] = {}
+        """Of transient ones, by topic; a saved subscription may have the same."""
         self._users: dict[str, int] = {}
         """How many connections share a transient emitter, by topic."""
         self._default_topic = delivery_topic(store.id, EVERYTHING, ALL_EVENTS)
@@ -164,7 +166,8 @@ class Durables:
 
     def _share(self, topic: str, selector: Selector) -> None:
         self._users[topic] = self._users.get(topic, 0) + 1
-        self._emit(selector, TRANSIENT)
+        if topic not in self._shared and topic != self._default_topic:
+            self._shared[topic] = Emitter(self._store, selector, topic, self._bus)
 
     def release(self, selector: Selector) -> None:
         """Somebody who saved a transient subscription is gone; the last one ends it."""
@@ -172,8 +175,8 @@ class Durables:
         left = self._users.get(topic, 0) - 1
         if left > 0:
             self._users[topic] = left
-        elif self._users.pop(topic, None) is not None:
-            self._silence(topic)
+        elif self._users.pop(topic, None) is not None and topic in self._shared:
+            self._shared.pop(topic).close()
 
     async def remove(self, selector: Selector, name: str) -> bool:
         """Forget a subscription with all that is parked of it; whether there was one of that selector."""
@@ -273,7 +276,7 @@ class Durables:
         begun, store = time.perf_counter(), self._store.id
         saved = {saved.config.name: saved.config for saved in self._store.subscriptions.all()}
         wanted = {delivery_topic(store, config.selector, name): config for name, config in saved.items()}
-        orphaned = sorted(set(self._emitters) - set(wanted) - set(self._users) - {self._default_topic})
+        orphaned = sorted(set(self._emitters) - set(wanted) - {self._default_topic})
         missing = sorted(set(wanted) - set(self._emitters))
         stranded = [info.name for info in self.at_work() if info.state == "stranded"]
         if cleanup:
@@ -289,7 +292,7 @@ class Durables:
             "is_leader": True,
             "check_duration_ms": round((time.perf_counter() - begun) * 1_000, 3),
             "total_subscriptions": len(saved),
-            "total_emitter_pools": len(self._emitters),
+            "total_emitter_pools": len(self._emitters) + len(self._shared),
             "issues": issues,
             "summary": {**counts, "total_issues": sum(counts.values())},
         }
@@ -326,6 +329,6 @@ class Durables:
     async def close(self) -> None:
         """The store closes: keep how far each has come, end the consumers."""
         self._reporter.close()
-        for emitter in self._emitters.values():
+        for emitter in (*self._emitters.values(), *self._shared.values()):
             emitter.close()
         await asyncio.gather(*[running.close() for running in self._running.values()])

@@ -82,7 +82,7 @@ def test_settings_come_from_flags_then_environment_then_file(tmp_path: Path) -> 
     [
         (["--port", "abc"], "port"),
         (["--port", "70000"], "port"),
-        (["--host", "0.0.0.0"], "tokens"),
+        (["--host", "0.0.0.0", "--allow-unsigned", "true"], "tokens"),
         (["--store", "a/b"], "stores"),
         (["--allow-anonymous", "maybe"], "allow_anonymous"),
         (["--tls-cert", "x.pem"], "tls_key"),

@@ -11,6 +11,7 @@ import pytest
 from gater.api import operations as op
 from gater.api import subscription_operations as sub
 from gater.api import telemetry_operations as tel
+from gater.api.operation import Operation, StreamingOperation
 from gater.api.pubsub_operations import Listen
 from gater.gateway.gateway import Gateway
 from gater.gateway.local_caller import LocalCaller
@@ -103,7 +104,7 @@ async def test_a_defect_is_an_internal_error_and_leaves_nothing_under_way(
     caplog: pytest.LogCaptureFixture,
     place: str,
     defect: Callable[..., Any],
-    operation: op.Operation[Any],
+    operation: Operation[Any],
 ) -> None:
     with monkeypatch.context() as broken:
         broken.setattr(place, defect)
@@ -151,7 +152,7 @@ async def test_a_failure_is_told_as_an_alert_and_a_refusal_is_not(
         pytest.param(Listen("events", "*"), id="listen"),
     ],
 )
-async def test_a_stream_is_counted_while_it_is_open(gateway: Gateway, operation: op.StreamingOperation[Any]) -> None:
+async def test_a_stream_is_counted_while_it_is_open(gateway: Gateway, operation: StreamingOperation[Any]) -> None:
     await answer(gateway, append())
     async with aclosing(gateway.stream(operation)) as items:
         await anext(items)

@@ -60,13 +60,17 @@ def watch(loop: HandLoop, tmp_path: Path) -> Watch:
     return Watch(loop, tmp_path)
 
 
+def failing(*_: Any) -> Any:
+    raise ZeroDivisionError("a defect")
+
+
 def use_memory(monkeypatch: pytest.MonkeyPatch, percent: int) -> None:
     monkeypatch.setattr(module, "process_figures", lambda: ProcessFigures(percent, 100, 1, 1))
 
 
 def use_disk(monkeypatch: pytest.MonkeyPatch, percent: int) -> None:
     usage = SimpleNamespace(total=1_000, used=10 * percent, free=1_000 - 10 * percent)
-    monkeypatch.setattr(module.shutil, "disk_usage", lambda _: usage)
+    monkeypatch.setattr("gater.gateway.watchman.shutil.disk_usage", lambda _: usage)
 
 
 # --- stores ---
@@ -124,7 +128,7 @@ def test_a_store_that_is_removed_in_trouble_is_forgotten(watch: Watch) -> None:
 def test_how_the_node_and_its_stores_are_is_told_every_so_often(watch: Watch, monkeypatch: pytest.MonkeyPatch) -> None:
     use_memory(monkeypatch, 40)
     use_disk(monkeypatch, 50)
-    monkeypatch.setattr(module.os, "getloadavg", lambda: (0.25, 0.0, 0.0))
+    monkeypatch.setattr("gater.gateway.watchman.os.getloadavg", lambda: (0.25, 0.0, 0.0))
     watch.loop.move(LOOK_SECONDS)
     watch.troubles["stock"] = "the disk is full"
     watch.loop.move(LOOK_SECONDS)
@@ -205,7 +209,7 @@ def test_calls_after_a_reset_of_the_metrics_are_told(watch: Watch) -> None:
 
 def test_a_look_that_fails_does_not_end_the_watch(watch: Watch, caplog: pytest.LogCaptureFixture) -> None:
     good = watch.watchman._troubles
-    watch.watchman._troubles = lambda: {}["gone"]
+    watch.watchman._troubles = failing
     watch.loop.move(2 * LOOK_SECONDS)
     assert [line.getMessage() for line in caplog.records] == ["the watch over the node failed"] * 2
     assert caplog.records[0].exc_info is not None
@@ -219,7 +223,7 @@ def test_telling_that_fails_does_not_end_the_watch(
     watch: Watch, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     with monkeypatch.context() as broken:
-        broken.setattr(module.shutil, "disk_usage", lambda _: {}["gone"])
+        broken.setattr("gater.gateway.watchman.shutil.disk_usage", failing)
         watch.loop.move(UPDATE_SECONDS)
     assert [line.getMessage() for line in caplog.records] == ["the watch over the node failed"]
     watch.told.all.clear()

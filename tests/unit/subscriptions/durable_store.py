@@ -126,6 +126,18 @@ def positions(deliveries: list[Delivery]) -> list[int]:
     return [event[2] for event, _, _ in deliveries]
 
 
+def kept(store: Store) -> int:
+    """The checkpoint that the store has."""
+    saved = store.subscriptions.get(NAME)
+    assert saved is not None
+    return saved.checkpoint
+
+
+def parked(store: Store) -> list[int]:
+    """The positions that are parked in the store."""
+    return [row.position for row in store.subscriptions.parked(NAME, 0, 1_000)]
+
+
 async def until(condition: Callable[[], object]) -> None:
     """Return when the condition holds; fails when that takes too long."""
     async with asyncio.timeout(WAIT_SECONDS):

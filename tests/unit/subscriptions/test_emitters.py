@@ -199,5 +199,17 @@ async def test_transient_subscriptions_are_broadcast_once_however_many_want_them
         for _ in range(2):
             await durables.save(selector, TRANSIENT, 0, new_settings())
         await write(store, "a", event_of("T", b'{"k":"x"}'), event_of("T", b'{"k":"y"}'))
-        (topic,) = [topic for topic in durables._emitters if topic != "s:$all"]
+        (topic,) = durables._shared
         await until(lambda: ear.on(topic) == [1])
+
+
+async def test_a_saved_and_a_transient_subscription_of_one_topic_are_both_broadcast() -> None:
+    ear = Ear()
+    async with at_work(channels(ear)) as (store, durables):
+        await durables.save(by_stream("other"), "user-1", 0, new_settings())
+        await durables.save(by_stream("user-1"), TRANSIENT, 0, new_settings())
+        await fill(store, "user-1", "other")
+        await until(lambda: sorted(ear.on("s:$user-1")) == [1, 2])
+        durables.release(by_stream("user-1"))
+        await fill(store, "user-1", "other")
+        await until(lambda: sorted(ear.on("s:$user-1")) == [1, 2, 4])
