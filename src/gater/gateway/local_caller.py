@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from functools import partial
 from typing import Any, Final, TypeVar
 
@@ -82,21 +82,37 @@ class LocalCaller:
             await self._gateway.close()
 
 
+def _events(rows: Any) -> list[Event]:
+    return [Event(*row) for row in rows]
+
+
+def _snapshot(row: Any) -> Snapshot:
+    return Snapshot(*row)
+
+
+def _parked(answer: list[ParkedEvent]) -> list[ParkedEvent]:
+    return [msgspec.structs.replace(p, event=None if p.event is None else Event(*p.event)) for p in answer]
+
+
+def _deliveries(answer: Any) -> list[Delivered]:
+    return [Delivered(Event(*row), attempt, receipt) for row, attempt, receipt in answer]
+
+
+_TYPED: Final[dict[type, Callable[[Any], Any]]] = {
+    op.ReadStream: lambda page: op.EventPage(_events(page.events), page.next),
+    op.ReadAll: lambda page: op.EventPage(_events(page.events), page.next),
+    op.ScanStream: _events,
+    op.ScanAll: _events,
+    op.ReadSnapshot: _snapshot,
+    op.ListSnapshots: lambda page: op.SnapshotPage([_snapshot(row) for row in page[0]], page[1]),
+    sub.SubscribeOperation: lambda page: sub.SubscriptionPage(_events(page.events), page.live, page.next),
+    sub.Consume: _deliveries,
+    sub.Pull: _deliveries,
+    sub.ListParked: _parked,
+}
+"""The operations whose answers hold rows, and what makes of these the values that they stand for."""
+
+
 def _typed(operation: Operation[Any], answer: Any) -> Any:
-    """The answer with its rows as the values they stand for."""
-    if operation.answer == list[Event]:
-        return [Event(*row) for row in answer]
-    if operation.answer is sub.SubscriptionPage:
-        return sub.SubscriptionPage([Event(*row) for row in answer.events], answer.live, answer.next)
-    if operation.answer == list[Delivered]:
-        return [Delivered(Event(*row), attempt, receipt) for row, attempt, receipt in answer]
-    if operation.answer == list[ParkedEvent]:
-        return [msgspec.structs.replace(p, event=None if p.event is None else Event(*p.event)) for p in answer]
-    if operation.answer is op.EventPage:
-        return op.EventPage([Event(*row) for row in answer.events], answer.next)
-    if operation.answer is Snapshot:
-        return Snapshot(*answer)
-    if operation.answer is op.SnapshotPage:
-        rows, more = answer
-        return op.SnapshotPage([Snapshot(*row) for row in rows], more)
-    return answer
+    typed = _TYPED.get(type(operation))
+    return answer if typed is None else typed(answer)
