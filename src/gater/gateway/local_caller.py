@@ -90,7 +90,7 @@ def _snapshot(row: Any) -> Snapshot:
     return Snapshot(*row)
 
 
-def _parked(answer: list[ParkedEvent]) -> list[ParkedEvent]:
+def _parked(answer: Any) -> list[ParkedEvent]:
     return [msgspec.structs.replace(p, event=None if p.event is None else Event(*p.event)) for p in answer]
 
 
