@@ -11,7 +11,7 @@ from nats.js.api import StorageType
 
 import gater
 from gater.testing.nats import NatsServer
-from gater.testing.server import ServerError
+from gater.testing.server_process import ServerError
 
 
 async def test_server_takes_a_publish_and_keeps_it_over_a_kill() -> None:

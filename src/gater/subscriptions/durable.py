@@ -11,7 +11,7 @@ import contextlib
 import logging
 import time
 from collections.abc import AsyncGenerator, Callable, Sequence
-from typing import Final, Protocol
+from typing import Final, NamedTuple
 
 from gater.model.errors import GaterError, InternalError, StoreUnavailableError, SubscriptionNotFoundError
 from gater.model.limits import PAGE_BYTES
@@ -23,6 +23,7 @@ from gater.subscriptions.consumer import Consumer
 from gater.subscriptions.feeder import Feeder
 from gater.subscriptions.group import Group, Outcome
 from gater.subscriptions.keeper import Keeper
+from gater.subscriptions.observer import Observer
 
 PAGE_DELIVERIES: Final = 500
 """Deliveries that one page holds at the most."""
@@ -37,24 +38,12 @@ FAILED_BY: Final = frozenset({"retry", "park", "unknown"})
 log = logging.getLogger(__name__)
 
 
-class Observer(Protocol):
-    """Is told what happens to a subscription."""
+class Counts(NamedTuple):
+    """What was counted before the subscription was moved the last time."""
 
-    def consumers_changed(self, durable: DurableSubscription) -> None:
-        """Somebody was attached or has left."""
-        ...
-
-    def delivery_failed(self, durable: DurableSubscription, reason: str) -> None:
-        """A delivery was not acknowledged."""
-        ...
-
-    def delivery_succeeded(self, durable: DurableSubscription) -> None:
-        """A delivery was acknowledged, for the first time since one failed."""
-        ...
-
-    def crashed(self, durable: DurableSubscription, error: GaterError) -> None:
-        """It cannot go on for now."""
-        ...
+    delivered: int = 0
+    redelivered: int = 0
+    acked: int = 0
 
 
 class DurableSubscription:
@@ -84,6 +73,7 @@ class DurableSubscription:
         self._working = False
         self._closed = False
         self._oldest_receipt = 0
+        self._before = Counts()
         self._begin(saved, receipts_from=0)
 
     def _begin(self, saved: SavedSubscription, receipts_from: int) -> None:
@@ -308,6 +298,10 @@ class DurableSubscription:
         """It was moved: what is in flight is taken back, and consumers get what comes at the new place."""
         self._feeder.leave()
         self.config = saved.config
+        group, before = self._group, self._before
+        self._before = Counts(
+            before.delivered + group.delivered, before.redelivered + group.redelivered, before.acked + group.acked
+        )
         self._begin(saved, receipts_from=self._last_receipt + 1)
         self._oldest_receipt = self._last_receipt
         for consumer in self._consumers:
@@ -367,9 +361,9 @@ class DurableSubscription:
             in_flight=group.in_flight,
             retrying=group.retrying,
             parked=self._store.subscriptions.count_parked(config.name),
-            delivered=group.delivered,
-            redelivered=group.redelivered,
-            acked=group.acked,
+            delivered=self._before.delivered + group.delivered,
+            redelivered=self._before.redelivered + group.redelivered,
+            acked=self._before.acked + group.acked,
             delivery_seconds=self._keeper.delivery_seconds,
             reason="" if self._failure is None else str(self._failure),
         )

@@ -57,7 +57,6 @@ class Keeper:
         self._group = group
         self._changed = changed
         self._forgotten = forgotten
-        self._settings = saved.config.settings
         self._writing = False
         self._failed = False
         """Whether the last checkpoint could not be written."""

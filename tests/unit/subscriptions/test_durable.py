@@ -193,6 +193,7 @@ async def test_receipts_of_before_a_rewind_are_stale() -> None:
         assert again[0][2] == 1
         assert again[2] > first[2]
         assert durable.ack(1, again[2]) is Outcome.SETTLED
+        assert durable.info().delivered == 4  # those before the rewind count, too
 
 
 async def test_a_checkpoint_on_its_way_does_not_undo_a_rewind() -> None:

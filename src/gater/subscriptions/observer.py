@@ -1,0 +1,29 @@
+"""The port between a durable subscription at work and whoever tells of it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from gater.model.errors import GaterError
+    from gater.subscriptions.durable import DurableSubscription
+
+
+class Observer(Protocol):
+    """Is told what happens to a subscription."""
+
+    def consumers_changed(self, durable: DurableSubscription) -> None:
+        """Somebody was attached or has left."""
+        ...
+
+    def delivery_failed(self, durable: DurableSubscription, reason: str) -> None:
+        """A delivery was not acknowledged."""
+        ...
+
+    def delivery_succeeded(self, durable: DurableSubscription) -> None:
+        """A delivery was acknowledged, for the first time since one failed."""
+        ...
+
+    def crashed(self, durable: DurableSubscription, error: GaterError) -> None:
+        """It cannot go on for now."""
+        ...
