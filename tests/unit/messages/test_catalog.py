@@ -67,3 +67,10 @@ def test_a_message_is_validated_by_the_module_of_its_instance() -> None:
     assert validate_message("ex_esdb_health", sent[0], guard=ReplayGuard()) == record
     with pytest.raises(InvalidFormatError):
         validate_message("ex_esdb_audit", sent[0])
+
+
+def test_the_package_offers_the_modules_and_what_finds_them() -> None:
+    for module in messages.all_modules():
+        assert getattr(messages, module.__name__.rsplit(".", 1)[1]) is module
+    assert messages.module_for_instance("ex_esdb_health") is messages.health
+    assert set(messages.__all__) <= set(vars(messages))
