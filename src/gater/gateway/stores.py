@@ -67,6 +67,8 @@ class Stores:
         """End everything that waits for events to come."""
         for store in self._open.values():
             store.tail.watches.close()
+        for durables in self._durables.values():
+            durables.stop_waiting()
 
     def get(self, store: str) -> Store:
         """The open store of that name; StoreNotFoundError, or StoreCorruptError when its file is damaged."""

@@ -321,6 +321,11 @@ class DurableSubscription:
                 self._group.unblock(key)
             self._work_soon()
 
+    def stop_waiting(self) -> None:
+        """Nothing is to be waited for any more: those who pull are told."""
+        if self._puller is not None:
+            self._puller.end(StoreUnavailableError(self._store.id, "the store was closed"))
+
     def remove(self) -> None:
         """It was removed: its consumers are told."""
         self._stop(SubscriptionNotFoundError(self._store.id, self.config.name))

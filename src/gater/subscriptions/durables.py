@@ -326,6 +326,11 @@ class Durables:
         if emitter is not None:
             emitter.paused = durable.consumers > 0 or self._reporter.is_bad(config.name)
 
+    def stop_waiting(self) -> None:
+        """Nothing is to be waited for any more."""
+        for running in self._running.values():
+            running.stop_waiting()
+
     async def close(self) -> None:
         """The store closes: keep how far each has come, end the consumers."""
         self._reporter.close()

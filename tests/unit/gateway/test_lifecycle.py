@@ -113,6 +113,19 @@ async def test_closing_ends_reads_that_wait_for_a_position(tmp_path: Path) -> No
     assert [type(outcome) for outcome in outcomes] == [StoreUnavailableError] * 4
 
 
+async def test_closing_ends_pulls_that_wait_for_events(tmp_path: Path) -> None:
+    async with on_files(tmp_path, "s") as gateway:
+        api = GaterApi(LocalCaller(gateway, owns_gateway=False))
+        await api.save_subscription("s", "by_stream", "$all", "billing")
+        pulling = asyncio.ensure_future(api.pull_events("s", "billing", wait=60.0))
+        while not (await api.get_subscription("s", "billing")).consumers:
+            await asyncio.sleep(0.001)
+        async with asyncio.timeout(5.0):
+            await gateway.close()
+        with pytest.raises(StoreUnavailableError):
+            await pulling
+
+
 async def test_a_read_that_waits_too_long_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(op.GetVersion, "timeout", 0.05)
     async with gater.open(tmp_path, stores=["s"]) as api:
