@@ -29,6 +29,8 @@ SWITCH_SECONDS: Final = 0.0005
 """How long a thread that computes may keep the others waiting (Python's own: 5 ms)."""
 GC_THRESHOLD: Final = 50_000
 """New objects between two looks for garbage (Python's own: 700)."""
+LAST_WORD_SECONDS: Final = 0.05
+"""How long the last announcement may take to leave."""
 STOP_SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
 
 log = logging.getLogger(__name__)
@@ -111,6 +113,7 @@ class Node:
         self._listener = listener
         running.push_async_callback(listener.stop)
         running.callback(service.stopping.set)
+        running.push_async_callback(_say_stopping, gateway)
         # What is there now stays: the collector need not look at it again.
         gc.collect()
         gc.freeze()
@@ -146,6 +149,12 @@ async def run_node(settings: Settings) -> None:
     with node.stopped_by_signals():
         async with node:
             await node.serve()
+
+
+async def _say_stopping(gateway: Gateway) -> None:
+    """Announce that the node stops, while those who listen over the network can still hear it."""
+    if gateway.say_stopping():
+        await asyncio.sleep(LAST_WORD_SECONDS)
 
 
 @contextmanager

@@ -231,7 +231,7 @@ async def test_an_unknown_token_is_told_to_security(running: Node, way: Any) -> 
 
 
 async def test_a_node_tells_that_it_starts_and_stops(tmp_path: Path) -> None:
-    """It can be heard within the process: over the network nobody is connected yet, or any more."""
+    """Its start can be heard only within the process: over the network nobody is connected yet."""
     with (
         held() as pubsub,
         pubsub.subscribe("system", "system_status:*") as system,
@@ -242,6 +242,18 @@ async def test_a_node_tells_that_it_starts_and_stops(tmp_path: Path) -> None:
             assert _events(lifecycle) == ["joining", "joined"]
         assert _events(system) == ["stopping", "stopped"]
         assert _events(lifecycle) == ["leaving", "left"]
+
+
+async def test_who_listens_over_the_network_hears_that_a_node_stops(tmp_path: Path) -> None:
+    server = GaterServer(data_dir=tmp_path / "data")
+    async with server, gater.connect(server.url) as api:
+        async with api.pubsub("system").subscribe("system_status:*") as messages:
+            stopping = asyncio.create_task(asyncio.to_thread(server.stop))
+            message = await anext(messages)
+            record = opened(message.body, Keyring())
+            assert isinstance(record, SystemLifecycle)
+            assert record.event == "stopping"
+        assert await stopping == 0
 
 
 def _events(subscription: Any) -> list[str]:

@@ -87,6 +87,7 @@ class Gateway:
         self.witness = Witness(lambda: self.announcements)
         self.metrics = Metrics(node, self._sources(), tell=self._tell)
         self._watchman: Watchman | None = None
+        self._said_stopping = False
         self._tasks: set[asyncio.Task[None]] = set()
         self._closed = True
         self._handlers: dict[type, Callable[[Any, Done], None]] = {
@@ -146,8 +147,7 @@ class Gateway:
 
     async def close(self) -> None:
         """Answer everything accepted, then close the stores."""
-        if not self._closed:
-            self.announcements.node_is("stopping")
+        self.say_stopping()
         if self._watchman is not None:
             self._watchman.close()
         self._closed = True
@@ -162,6 +162,14 @@ class Gateway:
                 use(self._source_before)
             self._pubsub = None
             release()
+
+    def say_stopping(self) -> bool:
+        """Announce, once, that the node is about to stop; whether somebody was told."""
+        if self._closed or self._said_stopping:
+            return False
+        self._said_stopping = True
+        self.announcements.node_is("stopping")
+        return any(self.pubsub.instance(instance).is_heard for instance in (Instance.SYSTEM, Instance.LIFECYCLE))
 
     @property
     def announcements(self) -> Announcements:
