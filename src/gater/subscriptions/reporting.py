@@ -94,8 +94,9 @@ class Reporter:
         self._channels.health.broadcast(f"health_summary:{self._store}", ["health_summary", self.tracker.summary()])
 
     def _look_around(self) -> None:
+        """Have the subscriptions checked, and tell what was found."""
         self._timers[1] = self._loop.call_later(CHECK_SECONDS, self._look_around)
-        self._check()
+        self._channels.health.broadcast(f"store_health:{self._store}", ["subscription_check", self._check()])
 
     def close(self) -> None:
         """Tell no more."""

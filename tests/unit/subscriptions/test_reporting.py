@@ -51,8 +51,9 @@ class Told:
         channels = Channels(self.events, self.health, self.metrics)
         self.reporter = Reporter("orders", channels, lambda: self.at_work, self._check, self.changed.append)
 
-    def _check(self) -> None:
+    def _check(self) -> dict[str, int]:
         self.checks += 1
+        return {"total_issues": self.checks}
 
 
 @pytest.fixture
@@ -203,7 +204,7 @@ def test_summary_is_told_every_thirty_seconds(told: Told) -> None:
     }
     assert told.health.messages == [("health_summary:orders", ["health_summary", summary])]
     told.loop.move(60)
-    assert len(told.health.messages) == 3
+    assert [topic for topic, _ in told.health.messages].count("health_summary:orders") == 3
 
 
 def test_a_subscription_at_work_gives_figures_and_a_sign_of_life(told: Told) -> None:
@@ -238,6 +239,7 @@ def test_it_is_checked_every_sixty_seconds(told: Told) -> None:
     assert told.checks == 0
     told.loop.move(0.1)
     assert told.checks == 1
+    assert told.health.messages[-1] == ("store_health:orders", ["subscription_check", {"total_issues": 1}])
     told.loop.move(120)
     assert told.checks == 3
 
