@@ -239,7 +239,7 @@ def test_it_is_checked_every_sixty_seconds(told: Told) -> None:
     assert told.checks == 0
     told.loop.move(0.1)
     assert told.checks == 1
-    assert told.health.messages[-1] == ("store_health:orders", ["subscription_check", {"total_issues": 1}])
+    assert ("store_health:orders", ["subscription_check", {"total_issues": 1}]) in told.health.messages
     told.loop.move(120)
     assert told.checks == 3
 
