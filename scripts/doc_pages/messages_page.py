@@ -11,7 +11,7 @@ from typing import Any, Final, Literal, Union, get_args, get_origin, get_type_hi
 from gater.messages.catalog import all_modules
 from gater.messages.field_rules import Handle, Map, Number, Symbol
 from gater.messages.records import RECORDS, Record
-from gater.pubsub.instances import POLICIES, Overflow
+from gater.pubsub.instances import POLICIES, Overflow, parse_instance
 
 _HEAD: Final = """# System messages
 
@@ -23,14 +23,60 @@ system](../how-to/listen-to-the-system.md).
 Pub/sub has ten instances. Each has its own queues, its own counters and its own policy for a listener that is too slow.
 A name is short (`health`) or full (`ex_esdb_health`).
 
-| Instance | For | Volume | Criticality | Waits for one listener | Past it |
-|---|---|---|---|---|---|
+| Instance | For | Volume | Criticality | Messages a second, usually up to | Waits for one listener | Past it |
+|---|---|---|---|---|---|---|
 """
 
 _AFTER: Final = """
 Past its bound, a queue of most instances drops its oldest message, and counts that. `security`, `audit` and `alerts`
 drop nothing in silence: an alert is given, and at ten times the bound the listener is disconnected with `overloaded`
-after it has read what waits.
+after it has read what waits. More messages than usual, over ten seconds, are an alert.
+
+## What a node says
+
+| Instance | Topic | What |
+|---|---|---|
+| `system` | `system_status:{node}` | SystemLifecycle: the node is starting, started, stopping, stopped |
+| | `configuration_changes:{what}` | SystemConfig: somebody has done an administrative act |
+| `lifecycle` | `process_lifecycle:{node}` | NodeLifecycle: the same, for the cluster |
+| | `process_lifecycle:stores` | ProcessLifecycle: a store was started, stopped, crashed, restarted |
+| `health` | `node_health` | NodeHealth, every 30 seconds |
+| | `process_health:{store}` | ComponentHealth, every 30 seconds and when it changes |
+| | `process_health:pubsub:{instance}` | ComponentHealth, when an instance had ended |
+| | `health_checks:verify:{store}` | HealthCheck: a store was verified |
+| | `subscription_health:{store}:{name}` | something happened to a durable subscription |
+| | `health_summary:{store}`, `store_health:{store}` | how all of them are doing, every 30 and 60 seconds |
+| `metrics` | `throughput_stats:{operation}` | ThroughputMetric, every 30 seconds |
+| | `throughput_stats:pubsub:{instance}` | ThroughputMetric, every 30 seconds |
+| | `performance_metrics:{operation}` | LatencyMetric, every 30 seconds |
+| | `performance_metrics:memory`, `performance_metrics:disk` | ResourceUsage, every 30 seconds |
+| | `subscription_metrics:{store}:{name}` | figures of subscriptions |
+| | `gater:metrics`, `gater:alerts` | all figures, every 30 seconds; calls in trouble |
+| `security` | `security_events:authentication` | AuthEvent: a token was missing or unknown |
+| | `security_events:authorization` | AccessViolation: a token did not allow it |
+| `audit` | `audit_trail:admin_operations` | AccessLog: who did what, when, from where |
+| `alerts` | `system_alerts:warning`, `system_alerts:critical` | SystemAlert |
+| `diagnostics` | `diagnostics:performance_trace` | DebugTrace: a slow call |
+| | `diagnostics:errors:{operation}` | ErrorAnalysis: a call that failed |
+| `logging` | `logs:gater:{level}` | LogEntry: a log line of warning or above |
+| `events` | `event_stream:{stream_id}` and the delivery topics of subscriptions | events as they are appended |
+
+It speaks only when somebody listens to the instance.
+
+| Alert | Given when | Severity |
+|---|---|---|
+| slow call | a call took more than 5 seconds | warning |
+| the code of an error | a call failed; refusals such as a conflict are answers and no failures | error |
+| store … takes no writes | a disk is full, a file damaged | critical |
+| memory or disk is running out | more than 75 % is in use; more than 90 % is critical | warning, critical |
+| limit reached | too many connections, calls or streams of one, bytes of requests | warning |
+| slow listener | more waits for a listener than its bound, on an instance that drops nothing | warning |
+| listener disconnected | ten times as much | error |
+| unusual volume | more messages than usual on an instance | warning |
+| messages fail | 10 within ten seconds: they could not be published, or a listener's function raised | error |
+| instance down | an instance had ended, and was opened again | critical |
+
+The same alert about the same thing is given once in ten seconds.
 
 ## Envelope
 
@@ -63,7 +109,8 @@ _KINDS: Final[tuple[tuple[Any, str], ...]] = (
 def messages_page() -> str:
     """The page as Markdown."""
     rows = [
-        f"| `{instance}` | {policy.purpose} | {policy.volume} | {policy.criticality} | {policy.bound:,} | "
+        f"| `{instance}` | {policy.purpose} | {policy.volume} | {policy.criticality} | "
+        f"{policy.usual_rate:,} | {policy.bound:,} | "
         f"{'drops the oldest' if policy.overflow is Overflow.DROP_OLDEST else 'alert, then disconnected'} |\n"
         for instance, policy in POLICIES.items()
     ]
@@ -72,8 +119,13 @@ def messages_page() -> str:
 
 def _module(module: Any) -> str:
     name = module.__name__.rsplit(".", 1)[1]
-    about = (module.__doc__ or "").split(": the messages")[0]
-    parts = [f"## `{name}`\n\n{about}. Instance `{module.INSTANCE}`.\n\n"]
+    about = (module.__doc__ or "").split(": the messages")[0].rstrip(".")
+    common = ", ".join(f"`{topic}`" for topic in module.TOPICS)
+    typical = ", ".join(f"`{topic}`" for topic in POLICIES[parse_instance(module.INSTANCE)].topics)
+    parts = [
+        f"## `{name}`\n\n{about}. Instance `{module.INSTANCE}`.\n\n"
+        f"Common topics of these records: {common}. Typical topics of the instance: {typical}.\n\n"
+    ]
     parts += [_record(record) for record in RECORDS.values() if record.__module__ == module.__name__]
     return "".join(parts)
 

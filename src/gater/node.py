@@ -139,7 +139,7 @@ class Node:
             authorise=partial(authorise, selector_of=gateway.selector_of),
             witness=gateway.witness,
         )
-        return service, Listener(settings, build_app(service), endpoint.protocol_class)
+        return service, Listener(settings, build_app(service), endpoint.protocol_class, gateway.witness.limit_reached)
 
 
 async def run_node(settings: Settings) -> None:

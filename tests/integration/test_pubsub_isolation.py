@@ -71,6 +71,7 @@ async def test_a_listener_that_loses_nothing_is_disconnected_and_the_others_go_o
             for number in range(bound + 1):
                 pubsub.broadcast("alerts", "flood", number)
             pubsub.broadcast("alerts", "system_alerts:critical", "still here")
+        assert b"listener disconnected" in (await anext(other)).body[-1]
         assert (await anext(other)).body == "still here"
         assert [(await anext(slow)).body for _ in range(bound)] == list(range(bound))
         with refused(OverloadedError):

@@ -30,12 +30,16 @@ class InstanceStatus(msgspec.Struct, frozen=True):
     delivered: int
     dropped: int
     failed: int
-    """Callbacks that failed, and subscribers that were disconnected."""
+    """Callbacks that failed, subscribers that were disconnected, messages that other nodes could not be given."""
     subscribers: int
     depth: int
     """Messages that wait for all subscribers together."""
     max_lag: int
     """Messages that wait for the slowest one."""
+    processing_seconds: float
+    """How long a subscriber takes for a message, on average."""
+    is_open: bool
+    """Whether it can be had."""
 
 
 class Listen(StreamingOperation[list[PubSubMessage]], frozen=True, array_like=True):

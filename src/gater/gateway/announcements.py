@@ -12,6 +12,7 @@ from gater.messages import alerts, audit, diagnostics, health, lifecycle, logs, 
 from gater.messages.broadcast import Messenger
 from gater.messages.records import Record
 from gater.model.errors import GaterError
+from gater.pubsub.bus import SlowSubscriber
 from gater.pubsub.instances import Instance
 from gater.pubsub.system import PubSub
 
@@ -200,10 +201,34 @@ class Announcements:
             lambda: alerts.system_alert(severity, category, title, description, source),  # type: ignore[arg-type]
         )
 
-    def slow_listener(self, instance: Instance, pattern: str, depth: int) -> None:
-        """Somebody does not keep up with an instance that drops nothing."""
-        text = f"{depth:,} messages wait for a listener to {pattern} on {instance.value}"
-        self.alert("warning", "system", "slow listener", text, instance.value)
+    def slow_listener(self, slow: SlowSubscriber) -> None:
+        """Somebody does not keep up with an instance that drops nothing, or was disconnected for it."""
+        name = slow.instance.value
+        text = f"{slow.depth:,} messages wait for a listener to {slow.pattern} on {name}"
+        if slow.is_disconnected:
+            self.alert("error", "system", "listener disconnected", text, name)
+        else:
+            self.alert("warning", "system", "slow listener", text, name)
+
+    def busy_instance(self, instance: Instance, rate: int, usual: int) -> None:
+        """Far more is said on an instance than is usual; messages a second."""
+        text = f"{rate:,} messages a second on {instance.value}, where up to {usual:,} are usual"
+        self.alert("warning", "performance", "unusual volume", text, instance.value)
+
+    def failing_instance(self, instance: Instance, failures: int) -> None:
+        """Messages on an instance do not reach whom they should, more often than by chance."""
+        text = f"{failures:,} messages on {instance.value} could not be given to somebody lately"
+        self.alert("error", "system", "messages fail", text, instance.value)
+
+    def instance_down(self, instance: Instance) -> None:
+        """An instance had ended, with all who listened to it, and was opened again."""
+        text = f"{instance.value} had ended and was opened again; who listened to it must do so again"
+        self.alert("critical", "system", "instance down", text, instance.value)
+        self.component_health(f"pubsub:{instance.value}", "unhealthy", {"reason": text})
+
+    def limit_reached(self, what: str, limit: int) -> None:
+        """Somebody was refused as a limit of the node is reached."""
+        self.alert("warning", "system", "limit reached", f"there are {limit:,} {what}, and no more are taken", what)
 
     def slow_call(self, operation: str, seconds: float) -> None:
         """A call took long."""

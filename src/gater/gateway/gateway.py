@@ -24,12 +24,12 @@ from gater.api.pubsub_operations import GetPubSub, Listen, Publish
 from gater.gateway import reads, scans, speaking
 from gater.gateway.admission import admit_append, admit_import, admit_snapshot
 from gater.gateway.announcements import Announcements
+from gater.gateway.instance_watch import InstanceWatch
 from gater.gateway.stores import Stores
 from gater.gateway.subscribing import Subscribing
-from gater.gateway.watchman import Watchman, tell_trouble
+from gater.gateway.voice import Voice
+from gater.gateway.watchman import Watchman
 from gater.gateway.witness import Witness
-from gater.messages.broadcast import Messenger
-from gater.messages.origin import Source, current_source, use
 from gater.messages.signing import Keyring
 from gater.model import commands as c
 from gater.model.errors import (
@@ -45,18 +45,14 @@ from gater.model.limits import Limits
 from gater.model.selectors import Selector
 from gater.model.snapshots import check_snapshot_version
 from gater.model.stores import StoreInfo, StoreStatus, VerifyReport
-from gater.model.version import __version__
-from gater.pubsub.instances import Instance
-from gater.pubsub.system import PubSub, acquire, release
+from gater.pubsub.adapters.port import Adapter
+from gater.pubsub.system import PubSub
 from gater.store.log import Done
 from gater.store.store import Store
 from gater.subscriptions.catch_up import reached
-from gater.subscriptions.channels import Channels
 from gater.telemetry.metrics import Metrics
 from gater.telemetry.sources import Sources
 
-SPOKEN_ON: Final = (Instance.EVENTS, Instance.HEALTH, Instance.METRICS)
-"""Where stores tell what happens in them, in the order of Channels."""
 COMPACT_STEP: Final = 1_000
 """Hidden events that one compaction command removes."""
 
@@ -74,20 +70,17 @@ class Gateway:
         node: str = "gater@localhost",
         memory: bool = False,
         keyring: Keyring | None = None,
+        adapter: Adapter | None = None,
     ) -> None:
-        """`keyring`: what signs its announcements."""
+        """`keyring`: what signs its announcements; `adapter`: what carries messages to other processes, if any."""
         self.limits = limits or Limits()
         self.node = node
         self._stores = Stores(data_dir, self.limits, memory=memory)
         self._subscribing = Subscribing(self._stores)
-        self._pubsub: PubSub | None = None
-        self._keyring = keyring
-        self._announcements: Announcements | None = None
-        self._source_before: Source | None = None
+        self._voice = Voice(node, keyring, adapter)
         self.witness = Witness(lambda: self.announcements)
-        self.metrics = Metrics(node, self._sources(), tell=self._tell)
+        self.metrics = Metrics(node, self._sources(), tell=self._voice.tell)
         self._watchman: Watchman | None = None
-        self._said_stopping = False
         self._tasks: set[asyncio.Task[None]] = set()
         self._closed = True
         self._handlers: dict[type, Callable[[Any, Done], None]] = {
@@ -131,19 +124,21 @@ class Gateway:
 
     async def start(self) -> None:
         """Open every store of the data folder; raises what makes one of them impossible to open."""
-        self._pubsub = acquire()
-        self._stores.channels = Channels(*map(self.pubsub.instance, SPOKEN_ON))
-        messenger = Messenger(self.pubsub.broadcast, self._keyring, node=self.node)
-        self._announcements = Announcements(self.pubsub, messenger, __version__)
-        self._source_before = use(messenger)
-        self._tell_trouble = tell_trouble(self._announcements)
-        self.pubsub.overflow_hooks.append(self._announcements.slow_listener)
-        self._announcements.node_is("starting")
-        await self._stores.open_all()
+        await self._voice.begin()
+        self._stores.channels = self._voice.channels()
+        self.announcements.node_is("starting")
+        try:
+            await self._stores.open_all()
+        except BaseException:
+            await self._voice.end()
+            raise
         self._closed = False
         folder = None if self._stores.memory else self._stores.folder
-        self._watchman = Watchman(self._announcements, self.metrics, self._stores.troubles, folder)
-        self._announcements.node_is("started")
+        instances = InstanceWatch(self.pubsub, self.announcements)
+        self._watchman = Watchman(self.announcements, self.metrics, self._stores.troubles, instances, folder)
+        for store in self._stores.open():
+            self.announcements.store_is(store.id, "started")
+        self.announcements.node_is("started")
 
     async def close(self) -> None:
         """Answer everything accepted, then close the stores."""
@@ -154,40 +149,32 @@ class Gateway:
         self._stores.stop_following()
         if self._tasks:
             await asyncio.wait(self._tasks)
+        names = [store.id for store in self._stores.open()]
         await self._stores.close()
-        if self._pubsub is not None:
+        if self._voice.has_begun:
+            for name in names:
+                self.announcements.store_is(name, "stopped")
             self.announcements.node_is("stopped")
-            self.pubsub.overflow_hooks.remove(self.announcements.slow_listener)
-            if self._source_before is not None and current_source() is self.announcements.messenger:
-                use(self._source_before)
-            self._pubsub = None
-            release()
+            await self._voice.end()
 
     def say_stopping(self) -> bool:
         """Announce, once, that the node is about to stop; whether somebody was told."""
-        if self._closed or self._said_stopping:
-            return False
-        self._said_stopping = True
-        self.announcements.node_is("stopping")
-        return any(self.pubsub.instance(instance).is_heard for instance in (Instance.SYSTEM, Instance.LIFECYCLE))
+        return not self._closed and self._voice.say_stopping()
 
     @property
     def announcements(self) -> Announcements:
         """What the node says of itself; only after it was started."""
-        if self._announcements is None:
-            raise StoreUnavailableError(reason="the node has not started")
-        return self._announcements
+        return self._voice.announcements
 
     @property
     def pubsub(self) -> PubSub:
         """The pub/sub system that this gateway shares with all others of its process."""
-        if self._pubsub is None:
-            raise StoreUnavailableError(reason="the node is stopping")
-        return self._pubsub
+        return self._voice.pubsub
 
     async def ensure_stores(self, names: Sequence[str]) -> None:
         """Make those of these stores that are missing."""
-        await self._stores.ensure(tuple(names))
+        for name in await self._stores.ensure(names):
+            self.announcements.store_is(name, "started")
 
     def statuses(self) -> list[StoreStatus]:
         """How each store is doing, the damaged ones included, ordered by name."""
@@ -270,7 +257,9 @@ class Gateway:
         return Sources(
             stores=self.statuses,
             logs=lambda: {store.id: store.log_stats for store in stores.open()},
-            instances=lambda: [] if self._pubsub is None else speaking.stats(self._pubsub),
+            instances=self._voice.instance_figures,
+            topics=self._voice.topic_figures,
+            messages=self._voice.message_figures,
             subscriptions=lambda: {store.id: stores.durables(store.id).at_work() for store in stores.open()},
             workers=lambda: {store.id: 1 for store in stores.open()},
         )
@@ -278,13 +267,6 @@ class Gateway:
     def _reset_metrics(self, _: tel.ResetMetrics, done: Done) -> None:
         self.metrics.reset_metrics()
         done(None, None)
-
-    def _tell(self, topic: str, body: dict[str, Any]) -> None:
-        """Pass on what the metrics have to tell."""
-        if self._pubsub is not None:
-            if self.pubsub.instance(Instance.METRICS).is_heard:
-                self.pubsub.broadcast(Instance.METRICS, topic, [body["type"], body])
-            self._tell_trouble(topic, body)
 
     # --- writes ---
 
@@ -365,10 +347,15 @@ class Gateway:
         self.announcements.store_is(operation.store, "stopped")
 
     async def _verify(self, operation: op.VerifyStore) -> Any:
+        began = time.perf_counter()
         damage = self._stores.damage(operation.store)
         if damage is not None:
-            return VerifyReport(operation.store, 0, 0, 0, (str(damage),))
-        return await self._stores.get(operation.store).verify()
+            report = VerifyReport(operation.store, 0, 0, 0, (str(damage),))
+        else:
+            report = await self._stores.get(operation.store).verify()
+        facts = {"events": report.events, "problems": list(report.problems)}
+        self.announcements.checked(f"verify:{operation.store}", report.ok, time.perf_counter() - began, facts)
+        return report
 
     async def _compact(self, operation: op.CompactStore) -> int:
         """Hidden events are removed in steps, between which other writers have their turn."""

@@ -45,10 +45,12 @@ def stats(pubsub: PubSub) -> list[InstanceStatus]:
                 stats.published,
                 stats.delivered,
                 stats.dropped,
-                stats.failed_callbacks + stats.disconnected,
+                stats.failed,
                 stats.subscribers,
                 stats.depth,
                 stats.max_lag,
+                stats.processing.mean,
+                stats.is_open,
             )
         )
     return found

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import logging
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
@@ -133,11 +134,14 @@ class Stores:
         self._serve(made)
         return made
 
-    async def ensure(self, names: tuple[str, ...]) -> None:
-        """Make those of these stores that are missing."""
+    async def ensure(self, names: Sequence[str]) -> list[str]:
+        """Make those of these stores that are missing; returns which were."""
+        made = []
         for name in names:
             with contextlib.suppress(AlreadyExistsError):
                 await self.create(name, in_memory=False, description="", tags=())
+                made.append(name)
+        return made
 
     async def remove(self, store: str) -> None:
         """Close a store and delete its files, also when they are damaged."""

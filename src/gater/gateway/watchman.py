@@ -8,15 +8,16 @@ import os
 import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from gater.gateway.announcements import Announcements
+from gater.gateway.instance_watch import InstanceWatch
 from gater.telemetry.health_rules import resource_check
 from gater.telemetry.metrics import UPDATE_SECONDS, Metrics
 from gater.telemetry.process import process_figures
 
 LOOK_SECONDS: Final = 1.0
-"""How often it is looked whether a store is in trouble."""
+"""How often it is looked whether a store or an instance of pub/sub is in trouble."""
 SEVERITY: Final = {"warning": "warning", "error": "critical"}
 """Of the alert about a resource, by what its check says."""
 
@@ -31,12 +32,14 @@ class Watchman:
         announcements: Announcements,
         metrics: Metrics,
         troubles: Callable[[], Mapping[str, str]],
+        instances: InstanceWatch,
         folder: Path | None,
     ) -> None:
         """`troubles`: each store and why it is not running (empty: it is); `folder`: whose disk is watched."""
         self._announcements = announcements
         self._metrics = metrics
         self._troubles = troubles
+        self._instances = instances
         self._folder = folder
         self._known: dict[str, str] = {}
         self._before: dict[str, tuple[int, float]] = {}
@@ -58,10 +61,14 @@ class Watchman:
         except Exception:
             log.exception("the watch over the node failed")
 
-    # --- stores ---
+    # --- who is in trouble ---
 
     def _look(self) -> None:
-        """Tell when a store got into trouble, or out of it."""
+        """Tell when a store got into trouble, or out of it, and when an instance of pub/sub is in trouble."""
+        self._look_at_stores()
+        self._instances.look()
+
+    def _look_at_stores(self) -> None:
         now = dict(self._troubles())
         for store, reason in now.items():
             before = self._known.get(store, "")
@@ -88,6 +95,7 @@ class Watchman:
         for store, reason in self._known.items():
             announcements.component_health(store, "unhealthy" if reason else "healthy", {"reason": reason})
         self._tell_calls()
+        self._instances.tell()
         self._watch_resource("memory", memory.memory_percent, memory.memory_limit_bytes, memory.memory_bytes)
         if disk:
             self._watch_resource("disk", *disk)
@@ -123,18 +131,3 @@ class Watchman:
         """Look no longer."""
         for timer in self._timers:
             timer.cancel()
-
-
-def tell_trouble(announcements: Announcements) -> Callable[[str, dict[str, Any]], None]:
-    """What is told of calls in trouble, as alerts and diagnostics."""
-
-    def told(topic: str, body: dict[str, Any]) -> None:
-        if body["type"] != "performance_alert":
-            return
-        facts = body["metadata"]
-        if body["alert"] == "slow_api_call":
-            announcements.slow_call(facts["function"], body["duration_us"] / 1e6)
-        elif body["alert"] == "api_call_error":
-            announcements.failed_call(facts["function"], facts["code"])
-
-    return told

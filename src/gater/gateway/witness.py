@@ -10,7 +10,7 @@ from typing import Any, Final, TypeVar
 
 from gater.api.operation import Operation, StreamingOperation
 from gater.gateway.announcements import Announcements
-from gater.model.errors import AccessError, GaterError
+from gater.model.errors import AccessError, GaterError, OverloadedError
 from gater.store.log import Done
 
 Answer = TypeVar("Answer")
@@ -101,6 +101,17 @@ class Witness:
         self._announcements().administered(who, operation.name, _resource(operation), outcome, seconds, came_from)
         if error is None:
             self._announcements().configured(_resource(operation), {"operation": operation.name}, who)
+
+    def turned_away(self, error: GaterError, came_from: str | None) -> None:
+        """Somebody was not let in: they are not known, or there are too many."""
+        if isinstance(error, AccessError):
+            self.refused("unknown", None, error, came_from)
+        elif isinstance(error, OverloadedError):
+            self.limit_reached(error)
+
+    def limit_reached(self, error: OverloadedError) -> None:
+        """Somebody was refused as a limit of the node is reached."""
+        self._announcements().limit_reached(error.what, error.limit)
 
     def refused(self, who: str, operation: Operation[Any] | None, error: AccessError, came_from: str | None) -> None:
         """Somebody is not known, or may not do what they asked for."""

@@ -17,6 +17,7 @@ from gater.messages.replay import WINDOW_SECONDS, ReplayGuard
 from gater.messages.signing import NONCE_BYTES, Keyring
 from gater.model.errors import InvalidFormatError, MessageError, MisconfiguredError, ValidationError
 from gater.model.identifiers import MAX_TOPIC_BYTES, check_name
+from gater.telemetry.sources import MessageFigures
 
 log = logging.getLogger(__name__)
 
@@ -54,6 +55,8 @@ class Messenger:
         self._refused: Counter[str] = Counter()
         self._failing: dict[str, int] = {}
         """By instance, how often publishing has failed since it last succeeded."""
+        self.failures: Counter[str] = Counter()
+        """How often publishing has failed, by the full name of the instance."""
         self._warned: set[tuple[str, str]] = set()
 
     def rotate(self, key: str | bytes) -> None:
@@ -96,10 +99,12 @@ class Messenger:
         self._counts["received"] += 1
         return record
 
-    def stats(self) -> dict[str, Any]:
-        """What was sent and received so far: `sent`, `failed`, `received`, `unsigned`, and `refused` by code."""
-        names = ("sent", "failed", "received", "unsigned")
-        return {**{name: self._counts[name] for name in names}, "refused": dict(self._refused)}
+    def stats(self) -> MessageFigures:
+        """What was sent and received so far."""
+        counts = self._counts
+        return MessageFigures(
+            counts["sent"], self.failures.total(), counts["received"], counts["unsigned"], dict(self._refused)
+        )
 
     def _count_unsigned(self, direction: str, instance: str) -> None:
         """Warns of the first unsigned message each way on each instance; a warning for each would be a flood."""
@@ -113,7 +118,7 @@ class Messenger:
 
         The others are counted: log lines can be messages themselves, and would fail in turn without end.
         """
-        self._counts["failed"] += 1
+        self.failures[record.instance] += 1
         failures = self._failing[record.instance] = self._failing.get(record.instance, 0) + 1
         if failures == 1:
             facts = {"instance": record.instance, "topic": topic, "tag": record.tag, "reason": repr(error)}

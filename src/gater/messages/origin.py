@@ -38,15 +38,22 @@ class Origin:
     clock: Callable[[], float] = time.time
 
 
-_process: Source = Origin(platform.node() or "localhost")
+_in_process: Final[list[Source]] = [Origin(platform.node() or "localhost")]
+"""The newest is in use; the first, the machine, never leaves."""
 _context: ContextVar[Source | None] = ContextVar("gater_message_source", default=None)
 
 
-def use(source: Source) -> Source:
-    """Make this the source of the whole process, for example a Messenger; the one before is returned."""
-    global _process
-    before, _process = _process, source
-    return before
+def use(source: Source) -> None:
+    """Make this the source of the whole process, for example a Messenger, until `leave` or until another is used."""
+    _in_process.append(source)
+
+
+def leave(source: Source) -> None:
+    """Use this source no longer; of those that are left, the newest is in use. Nothing happens when it is not used."""
+    for index in range(len(_in_process) - 1, 0, -1):
+        if _in_process[index] is source:
+            del _in_process[index]
+            return
 
 
 @contextmanager
@@ -61,7 +68,7 @@ def using(source: Source) -> Iterator[None]:
 
 def current_source() -> Source:
     """The source of this context, otherwise that of the process; at first the name and the clock of the machine."""
-    return _context.get() or _process
+    return _context.get() or _in_process[-1]
 
 
 def self_node() -> str:

@@ -6,32 +6,55 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Callable, Sequence
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
 import msgspec
 
-from gater.model.errors import InvalidArgumentError, NotFoundError
+from gater.model.errors import InvalidArgumentError, NotFoundError, RequestTooLargeError
 from gater.pubsub.callbacks import Callback, CallbackSubscription, check_callback
 from gater.pubsub.instances import POLICIES, Instance
 from gater.pubsub.mailbox import Ledger, Mailbox, Message
 from gater.pubsub.subscription import Subscription
 from gater.pubsub.topics import TopicIndex, check_pattern, check_topic
+from gater.telemetry.histogram import Histogram
+from gater.telemetry.tally import Tally
 
 log = logging.getLogger(__name__)
 
-OverflowHook: TypeAlias = Callable[[Instance, str, int], object]
-"""Told of a subscriber that is too slow for an instance that never drops: the instance, its pattern, what waits."""
+MOST_CARRIED_BYTES: Final = 1 << 20
+"""The largest message that is carried to other processes, as msgpack."""
+
+_encode = msgspec.msgpack.Encoder().encode
+
+
+class SlowSubscriber(msgspec.Struct, frozen=True):
+    """A subscriber that does not keep up with an instance that never drops."""
+
+    instance: Instance
+    pattern: str
+    depth: int
+    """Messages that wait for it."""
+    is_disconnected: bool
+    """Whether it is at the hard bound, and gets no more."""
+
+
+SlowHook: TypeAlias = Callable[[SlowSubscriber], object]
+Carry: TypeAlias = Callable[[Instance, str, bytes], object]
+"""Gives a message to the other processes, without waiting and without raising: the instance, the topic, the body."""
 
 
 class InstanceStats(msgspec.Struct, frozen=True):
     """What an instance has done since it began, and how it stands."""
 
     published: int
+    """Messages given to it, in this process or in others."""
     delivered: int
     """Messages given to subscribers, each counted once for each of them."""
     dropped: int
     """Of those delivered, messages dropped before a slow subscriber read them."""
     failed_callbacks: int
+    not_carried: int
+    """Messages published here that other processes could not be given, as they are no plain data or too large."""
     overflows: int
     """How often a subscriber passed the bound of an instance that never drops."""
     disconnected: int
@@ -41,17 +64,30 @@ class InstanceStats(msgspec.Struct, frozen=True):
     """Messages that wait for all subscribers together."""
     max_lag: int
     """Messages that wait for the slowest subscriber."""
+    processing: Histogram
+    """From the moment a subscriber is given a message to the moment it asks for the next."""
     is_open: bool
+
+    @property
+    def failed(self) -> int:
+        """Messages that somebody should have had and did not get, other than by being dropped."""
+        return self.failed_callbacks + self.not_carried + self.disconnected
 
 
 class Bus:
     """The broadcaster of one instance; it belongs to the event loop and shares nothing with the other instances."""
 
-    def __init__(self, instance: Instance, overflow_hooks: Sequence[OverflowHook] = ()) -> None:
+    def __init__(self, instance: Instance, slow_hooks: Sequence[SlowHook] = ()) -> None:
         self.instance = instance
         self.is_open = True
+        self.carry: Carry | None = None
+        """What takes messages to other processes; None when there are none."""
+        self.topics = Tally()
+        """Messages by topic."""
         self._policy = POLICIES[instance]
-        self._overflow_hooks = overflow_hooks
+        self._slow_hooks = slow_hooks
+        self._not_carried = 0
+        self._cannot_carry = False
         self._mailboxes: TopicIndex[Mailbox] = TopicIndex()
         self._callbacks: TopicIndex[CallbackSubscription] = TopicIndex()
         self._ledger = Ledger()
@@ -60,8 +96,8 @@ class Bus:
 
     @property
     def is_heard(self) -> bool:
-        """Whether anybody listens to any topic."""
-        return bool(self._mailboxes or self._callbacks)
+        """Whether anybody listens to any topic, as far as this process can know."""
+        return bool(self._mailboxes or self._callbacks) or self.carry is not None
 
     def subscribe(self, pattern: str, *, buffer: int | None = None) -> Subscription:
         """The messages published from now on under the topics that a pattern fits.
@@ -98,11 +134,22 @@ class Bus:
         """Give a message to all who subscribed to its topic, without waiting for any; returns how many took it.
 
         Subscribers in trouble are counted and logged, and are no trouble of the caller. When the instance has ended,
-        nobody is reached. Raises only InvalidArgumentError, for what is no topic.
+        nobody is reached. Other processes are given it as well; those who take it there are not counted. Raises only
+        InvalidArgumentError, for what is no topic.
         """
         topic = check_topic(topic)
         if not self.is_open:
             return 0
+        if self.carry is not None:
+            self._carry(self.carry, topic, body)
+        return self._give(topic, body)
+
+    def broadcast_here(self, topic: str, body: Any) -> int:
+        """The same, to subscribers of this process only."""
+        topic = check_topic(topic)
+        return self._give(topic, body) if self.is_open else 0
+
+    def _give(self, topic: str, body: Any) -> int:
         if self._abandoned:
             self._forget_abandoned()
         message = Message(topic, body, self.instance)
@@ -113,6 +160,7 @@ class Bus:
         ledger = self._ledger
         ledger.published += 1
         ledger.delivered += receivers
+        self.topics.add(topic)
         if ledger.news:
             self._tell_news()
         if self._callbacks:
@@ -127,43 +175,69 @@ class Bus:
         self._ledger.delivered += receivers
         return receivers
 
+    def _carry(self, carry: Carry, topic: str, body: Any) -> None:
+        """Logs the first failure of an episode: log lines can be messages themselves."""
+        try:
+            encoded = _encode(body)
+            if len(encoded) > MOST_CARRIED_BYTES:
+                raise RequestTooLargeError(len(encoded), MOST_CARRIED_BYTES)
+        except (TypeError, ValueError, OverflowError, RecursionError, RequestTooLargeError) as error:
+            self._not_carried += 1
+            if not self._cannot_carry:
+                self._cannot_carry = True
+                facts = {"instance": self.instance.value, "topic": topic, "reason": str(error)}
+                log.warning("a message cannot be given to other processes", extra=facts)
+        else:
+            self._cannot_carry = False
+            carry(self.instance, topic, encoded)
+
     def _tell_news(self) -> None:
         """Tell of overflows once all queues have the message: those who are told may publish in turn."""
         news, self._ledger.news = self._ledger.news, []
         for mailbox in news:
-            facts = {"instance": self.instance.value, "pattern": mailbox.pattern, "depth": len(mailbox.queue)}
-            if mailbox.failure is not None:
+            slow = SlowSubscriber(self.instance, mailbox.pattern, len(mailbox.queue), mailbox.failure is not None)
+            facts = {"instance": self.instance.value, "pattern": slow.pattern, "depth": slow.depth}
+            if slow.is_disconnected:
                 self._leave(mailbox)
                 log.warning("a slow subscriber was disconnected", extra=facts)
             else:
                 log.warning("a subscriber is slow", extra=facts)
-                self._call_overflow_hooks(mailbox)
+            self._call_slow_hooks(slow)
 
-    def _call_overflow_hooks(self, mailbox: Mailbox) -> None:
-        for hook in tuple(self._overflow_hooks):
+    def _call_slow_hooks(self, slow: SlowSubscriber) -> None:
+        for hook in tuple(self._slow_hooks):
             try:
-                hook(self.instance, mailbox.pattern, len(mailbox.queue))
+                hook(slow)
             except (Exception, asyncio.CancelledError) as error:
-                facts = {"instance": self.instance.value, "pattern": mailbox.pattern}
+                facts = {"instance": self.instance.value, "pattern": slow.pattern}
                 log.warning("telling of a slow subscriber failed", extra=facts, exc_info=error)
 
     def stats(self) -> InstanceStats:
         """How the instance stands; costs one step for each subscriber that has messages waiting."""
         self._forget_abandoned()
         ledger = self._ledger
-        depths = [len(mailbox.queue) for mailbox in ledger.backlog]
+        depths = []
+        for mailbox in ledger.backlog:
+            depths.append(len(mailbox.queue))
+            mailbox.must_time = True  # one that is never through with what waits is to be timed, too
         return InstanceStats(
             published=ledger.published,
             delivered=ledger.delivered,
             dropped=ledger.dropped,
             failed_callbacks=ledger.failed_callbacks,
+            not_carried=self._not_carried,
             overflows=ledger.overflows,
             disconnected=ledger.disconnected,
             subscribers=len(self._mailboxes) + len(self._callbacks),
             depth=sum(depths),
             max_lag=max(depths, default=0),
+            processing=ledger.processing,
             is_open=self.is_open,
         )
+
+    def reopen(self) -> None:
+        """Take subscribers again after `close`; nothing happens when it is open."""
+        self.is_open = True
 
     def close(self) -> None:
         """End all subscriptions: what waits can still be read, nothing more comes."""

@@ -6,6 +6,7 @@ import asyncio
 import inspect
 import logging
 from collections.abc import Callable
+from time import perf_counter
 from typing import Any, TypeAlias
 
 from gater.model.errors import InvalidArgumentError
@@ -58,6 +59,7 @@ class CallbackSubscription:
             self._fail(message, RecursionError("the callback has published what it listens to"))
             return False
         self._running = True
+        began = perf_counter()
         try:
             self._callback(message)
         except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - the publisher must not meet it
@@ -65,6 +67,7 @@ class CallbackSubscription:
             return False
         finally:
             self._running = False
+            self._ledger.processing.observe(perf_counter() - began)
         self._failing = False
         self.delivered += 1
         return True

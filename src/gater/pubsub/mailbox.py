@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from contextlib import suppress
+from time import perf_counter
 from typing import Any
 
 import msgspec
 
 from gater.model.errors import InvalidArgumentError, OverloadedError
 from gater.pubsub.instances import HARD_BOUND_FACTOR, Instance, Overflow
+from gater.telemetry.histogram import Histogram
 
 
 class Message(msgspec.Struct, frozen=True):
@@ -35,6 +37,7 @@ class Ledger:
         "failed_callbacks",
         "news",
         "overflows",
+        "processing",
         "published",
     )
 
@@ -45,6 +48,8 @@ class Ledger:
         self.failed_callbacks = 0
         self.overflows = 0
         self.disconnected = 0
+        self.processing = Histogram()
+        """From the moment a subscriber is given a message to the moment it asks for the next."""
         self.backlog: dict[Mailbox, None] = {}
         self.news: list[Mailbox] = []
         """Mailboxes that have passed a bound, of which nobody was told yet."""
@@ -59,12 +64,15 @@ class Mailbox:
         "_ledger",
         "_limit",
         "_overflow",
+        "_taken_before",
+        "_timed_since",
         "_waiter",
         "delivered",
         "dropped",
         "failure",
         "high_water",
         "is_open",
+        "must_time",
         "pattern",
         "queue",
     )
@@ -79,6 +87,10 @@ class Mailbox:
         self.delivered = 0
         self.dropped = 0
         self.high_water = 0
+        self.must_time = True
+        """Whether to look at the clock when the next message is taken; each time would cost too much."""
+        self._timed_since = 0.0
+        self._taken_before = 0
         self._bound = bound
         self._hard_bound = bound * HARD_BOUND_FACTOR
         self._overflow = overflow
@@ -122,6 +134,8 @@ class Mailbox:
 
     def pop(self) -> Message:
         """The oldest message, which must be there."""
+        if self.must_time:
+            self._begin_timing()
         message = self.queue.popleft()
         if not self.queue:
             self._caught_up()
@@ -129,6 +143,8 @@ class Mailbox:
 
     def take(self) -> list[Message]:
         """All that waits, oldest first."""
+        if self.must_time:
+            self._begin_timing()
         messages = list(self.queue)
         self.queue.clear()
         self._caught_up()
@@ -138,11 +154,26 @@ class Mailbox:
         self._ledger.backlog.pop(self, None)
         self._limit = self._bound
 
+    def _begin_timing(self) -> None:
+        """Count the messages taken since the clock was looked at, if any, as worked on, and begin with the next."""
+        self._end_timing()
+        self.must_time = False
+        self._timed_since = perf_counter()
+
+    def _end_timing(self) -> None:
+        """Count the messages taken since the clock was looked at as worked on, all for the same time."""
+        taken = self.delivered - self.dropped - len(self.queue)
+        count, self._taken_before = taken - self._taken_before, taken
+        if count:
+            self._ledger.processing.observe((perf_counter() - self._timed_since) / count, count)
+        self.must_time = True
+
     async def wait(self) -> bool:
         """Return True when a message waits, False when none will come; raises `failure` when that is why.
 
         One task waits at a time: InvalidArgumentError for another.
         """
+        self._end_timing()
         while not self.queue:
             if self.failure is not None:
                 raise self.failure.again()
@@ -166,7 +197,9 @@ class Mailbox:
     def close(self) -> None:
         """Take no more and let go of what waits."""
         self.failure = None
-        self.take()
+        self._taken_before += len(self.queue)
+        self.queue.clear()
+        self._caught_up()
         self.end()
 
     def _wake(self) -> None:

@@ -10,18 +10,22 @@ from typing import Any, Final
 from weakref import WeakKeyDictionary
 
 from gater.model.errors import InvalidRequestError
-from gater.pubsub.bus import Bus, InstanceStats, OverflowHook
+from gater.pubsub.bus import Bus, InstanceStats, SlowHook
+from gater.pubsub.carrying import Carrying
 from gater.pubsub.instances import Instance, parse_instance
 from gater.pubsub.subscription import Subscription
+from gater.telemetry.tally import Tally
 
 
 class PubSub:
     """The ten instances, each by its short or full name; InvalidArgumentError for another name."""
 
     def __init__(self) -> None:
-        self.overflow_hooks: list[OverflowHook] = []
-        """Told when a subscriber passes the bound of an instance that never drops; who adds one takes it out again."""
-        self._buses = {instance: Bus(instance, self.overflow_hooks) for instance in Instance}
+        self.slow_hooks: list[SlowHook] = []
+        """Told when a subscriber passes a bound of an instance that never drops; who adds one takes it out again."""
+        self._buses = {instance: Bus(instance, self.slow_hooks) for instance in Instance}
+        self.carrying = Carrying(self._buses)
+        """What joins it to other processes."""
 
     def instance(self, name: str) -> Bus:
         """The instance of this name, always the same one."""
@@ -38,6 +42,21 @@ class PubSub:
     def stats(self) -> dict[Instance, InstanceStats]:
         """How each instance stands."""
         return {instance: bus.stats() for instance, bus in self._buses.items()}
+
+    def topics(self) -> dict[str, int]:
+        """Messages by topic, of all instances together; topics that came when there were 1,000 count as `other`."""
+        topics = Tally()
+        for bus in self._buses.values():
+            for topic, count in bus.topics.as_dict().items():
+                topics.add(topic, count)
+        return topics.as_dict()
+
+    def reopen(self) -> list[Instance]:
+        """Open again what was closed alone; returns which instances were."""
+        ended = [instance for instance, bus in self._buses.items() if not bus.is_open]
+        for instance in ended:
+            self._buses[instance].reopen()
+        return ended
 
     def close(self) -> None:
         """End all subscriptions of all instances."""

@@ -7,8 +7,9 @@ any other, and a connection that stays silent is closed.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from functools import partial
-from typing import Any, Final, cast
+from typing import Any, Final, TypeAlias, cast
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
@@ -26,9 +27,13 @@ REFUSED_SECONDS: Final = 5.0
 """How long a connection that came in excess may take to make the request that is then refused."""
 
 
-def http_protocol(max_connections: int) -> type[asyncio.Protocol]:
+OnExcess: TypeAlias = Callable[[OverloadedError], object]
+"""Told of each time that somebody is refused as there is too much of something."""
+
+
+def http_protocol(max_connections: int, on_excess: OnExcess) -> type[asyncio.Protocol]:
     """What to give uvicorn as `http`."""
-    return cast("type[asyncio.Protocol]", partial(HttpConnection, max_connections))
+    return cast("type[asyncio.Protocol]", partial(HttpConnection, max_connections, on_excess))
 
 
 class WholeWrites:
@@ -70,9 +75,10 @@ class WholeWrites:
 class HttpConnection(HttpToolsProtocol):
     """One HTTP connection."""
 
-    def __init__(self, max_connections: int, *args: Any, **kwargs: Any) -> None:
+    def __init__(self, max_connections: int, on_excess: OnExcess, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._max_connections = max_connections
+        self._on_excess = on_excess
         self._in_excess = False
         self._in_head = True
         self._head_bytes = 0
@@ -81,14 +87,18 @@ class HttpConnection(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Accept the connection; one in excess gets an application that refuses its first request."""
+        in_excess = len(self.connections) >= self._max_connections
+        error = OverloadedError("connections", self._max_connections)
+        if in_excess:
+            self._on_excess(error)
         if len(self.connections) >= 2 * self._max_connections:
             transport.abort()
             return
         super().connection_made(transport)
         self._last_heard = self.loop.time()
-        if len(self.connections) > self._max_connections:
+        if in_excess:
             self._in_excess = True
-            self.app = _refusing(OverloadedError("connections", self._max_connections))
+            self.app = _refusing(error)
         self._answers = WholeWrites(transport, self.loop)
         self._watch(REFUSED_SECONDS if self._in_excess else IDLE_SECONDS)
 

@@ -18,7 +18,7 @@ from uvicorn.config import Config
 from uvicorn.server import ServerState
 
 from gater.gateway.witness import Witness, source
-from gater.model.errors import AccessError, GaterError, InternalError, NotFoundError, OverloadedError
+from gater.model.errors import GaterError, InternalError, NotFoundError, OverloadedError
 from gater.model.limits import Limits
 from gater.server.rpc_connection import RpcConnection
 from gater.server.rpc_ports import Authenticate, Authorise, Dispatcher
@@ -78,8 +78,8 @@ class RpcEndpoint:
         try:
             connection = self._admitted(server_state, request)
         except GaterError as error:
-            if self._witness is not None and isinstance(error, AccessError):
-                self._witness.refused("unknown", None, error, source.get())
+            if self._witness is not None:
+                self._witness.turned_away(error, source.get())
             return WSUpgradeResponseWithListener(_refusal(error), None)
         except Exception as error:
             log.exception("a handshake failed")

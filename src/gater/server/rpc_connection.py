@@ -18,7 +18,7 @@ from picows import WSCloseCode, WSMsgType, WSTransport
 
 from gater.api.operation import Operation, StreamingOperation
 from gater.gateway.witness import Witness
-from gater.model.errors import AccessError, GaterError, ValidationError
+from gater.model.errors import AccessError, GaterError, OverloadedError, ValidationError
 from gater.server.rpc_ports import Authorise, Dispatcher
 from gater.server.rpc_requests import STREAMING, decode_operation
 from gater.server.rpc_streams import RpcStreams, internal_error
@@ -135,6 +135,9 @@ class RpcConnection(MessageListener):
                 self._streams.adjust(frame)
         if session.outgoing.frames:
             self._flush_soon()
+        if session.overload is not None:
+            self._note_overload(session.overload)
+            session.overload = None
         if session.broken is not None:
             self._close(WSCloseCode.PROTOCOL_ERROR)
         elif not self._proceeding:
@@ -170,10 +173,16 @@ class RpcConnection(MessageListener):
                     done = self._witness.watching(self._who, operation, self._came_from, done)
                 self._dispatch(operation, done)
         except GaterError as error:
+            if isinstance(error, OverloadedError):
+                self._note_overload(error)
             self._answer(request_id, None, error)
         except Exception as error:
             log.exception("request failed", extra={"operation": request.operation})
             self._answer(request_id, None, internal_error(error))
+
+    def _note_overload(self, error: OverloadedError) -> None:
+        if self._witness is not None:
+            self._witness.limit_reached(error)
 
     def _items(self, operation: StreamingOperation[Any]) -> AsyncGenerator[Any, None]:
         """What a stream is to send."""

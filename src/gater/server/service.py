@@ -15,6 +15,7 @@ from gater.model.stores import StoreStatus
 from gater.model.version import __version__
 from gater.server.auth import Authenticator, Principal
 from gater.server.authorised_caller import AuthorisedCaller
+from gater.server.connections import OnExcess
 from gater.telemetry.prometheus import MetricsPage
 
 
@@ -31,7 +32,7 @@ class Service:
 
     def __init__(self, gateway: Gateway, authenticator: Authenticator, limits: Limits) -> None:
         self.limits = limits
-        self.held_bytes = HeldBytes(limits.max_waiting_bytes)
+        self.held_bytes = HeldBytes(limits.max_waiting_bytes, gateway.witness.limit_reached)
         self.stopping = asyncio.Event()
         """Set when what would never end by itself has to end."""
         self._gateway = gateway
@@ -45,7 +46,7 @@ class Service:
         try:
             principal = self._authenticator.authenticate(headers)
         except AccessError as error:
-            self._gateway.witness.refused("unknown", None, error, source.get())
+            self._gateway.witness.turned_away(error, source.get())
             raise
         found = self._access.get(principal)
         if found is None:
@@ -66,14 +67,17 @@ class Service:
 class HeldBytes:
     """Counts the bytes of request bodies that are held while they come in, against a limit."""
 
-    def __init__(self, limit: int) -> None:
+    def __init__(self, limit: int, on_excess: OnExcess) -> None:
         self.count = 0
         self._limit = limit
+        self._on_excess = on_excess
 
     def hold(self, size: int) -> None:
         """Count `size` bytes more; OverloadedError, and nothing counted, past the limit."""
         if self.count + size > self._limit:
-            raise OverloadedError("request bytes", self._limit)
+            error = OverloadedError("request bytes", self._limit)
+            self._on_excess(error)
+            raise error
         self.count += size
 
     def let_go(self, size: int) -> None:

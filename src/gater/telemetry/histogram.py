@@ -45,10 +45,10 @@ class Histogram:
         self.seconds = 0.0
         """All durations together."""
 
-    def observe(self, seconds: float) -> None:
-        """Take in a duration; one that is exactly a bound belongs to that bound's bucket."""
-        self._counts[bisect_left(self._bounds, seconds)] += 1
-        self.seconds += seconds
+    def observe(self, seconds: float, times: int = 1) -> None:
+        """Take in a duration, so many times; one that is exactly a bound belongs to that bound's bucket."""
+        self._counts[bisect_left(self._bounds, seconds)] += times
+        self.seconds += seconds * times
 
     @property
     def count(self) -> int:

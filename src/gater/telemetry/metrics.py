@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from gater.telemetry import health_rules
@@ -12,7 +12,6 @@ from gater.telemetry.membership_counts import KnownNodes, RegistrationCounts, Wo
 from gater.telemetry.notices import Notices, Tell
 from gater.telemetry.process import process_figures
 from gater.telemetry.sources import Sources
-from gater.telemetry.tally import Tally
 
 UPDATE_SECONDS: Final = 30.0
 """How often `tell_update` is to be called."""
@@ -45,12 +44,12 @@ class Metrics:
         self.workers = WorkerCounts()
         self.nodes = KnownNodes()
         self.registrations = RegistrationCounts()
-        self._topics = Tally()
         self._notices = Notices(node, now, tell)
         self._clock = clock
         self._now = now
         self._began = clock()
         self._messages_at_reset = (0, 0)
+        self._topics_at_reset: Mapping[str, int] = {}
 
     # --- what happens ---
 
@@ -86,10 +85,6 @@ class Metrics:
         """A worker could not be registered with the cluster."""
         self.registrations.failed()
         self._notices.alert("swarm_registration_failed", {"store_id": store, "reason": reason})
-
-    def topic_used(self, topic: str, messages: int = 1) -> None:
-        """Messages of a topic were sent or received; which instances have how many is looked up, not told."""
-        self._topics.add(topic, messages)
 
     def _call_troubled(self, operation: str, seconds: float, code: str | None) -> None:
         duration_us = round(seconds * 1e6)
@@ -174,15 +169,15 @@ class Metrics:
         self.calls.clear()
         self.workers.clear()
         self.registrations.clear()
-        self._topics.clear()
         self._notices.forget_issues()
         self._messages_at_reset = self._messages()
+        self._topics_at_reset = self.sources.topics()
 
     def _workers_by_store(self) -> dict[str, int] | None:
         return None if self.sources.workers is None else dict(self.sources.workers())
 
     def _messages(self) -> tuple[int, int]:
-        instances = self.sources.instances()
+        instances = self.sources.instances().values()
         return sum(each.published for each in instances), sum(each.delivered for each in instances)
 
     def _message_figures(self) -> dict[str, Any]:
@@ -191,5 +186,10 @@ class Metrics:
         return {
             "sent": max(0, sent - sent_before),
             "received": max(0, received - received_before),
-            "by_topic": self._topics.as_dict(),
+            "by_topic": self._by_topic(),
         }
+
+    def _by_topic(self) -> dict[str, int]:
+        before = self._topics_at_reset
+        since = {topic: count - before.get(topic, 0) for topic, count in self.sources.topics().items()}
+        return {topic: count for topic, count in since.items() if count > 0}

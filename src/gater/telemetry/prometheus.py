@@ -52,12 +52,34 @@ _INSTANCES: Final[Table] = (
     (
         _COUNTER,
         "gater_pubsub_messages_failed_total",
-        "Callbacks that failed, and subscribers that were disconnected.",
+        "Callbacks that failed, subscribers that were disconnected, messages that could not be carried.",
         attrgetter("failed"),
     ),
     (_GAUGE, "gater_pubsub_queue_depth", "Messages that wait for all subscribers together.", attrgetter("depth")),
     (_GAUGE, "gater_pubsub_subscriber_lag", "Messages that wait for the slowest subscriber.", attrgetter("max_lag")),
     (_GAUGE, "gater_pubsub_subscribers", "Subscribers of an instance.", attrgetter("subscribers")),
+    (_GAUGE, "gater_pubsub_up", "1 when an instance can be had.", lambda figures: float(figures.is_open)),
+)
+_MESSAGES: Final[Table] = (
+    (_COUNTER, "gater_system_messages_sent_total", "System messages that were published.", attrgetter("sent")),
+    (
+        _COUNTER,
+        "gater_system_messages_failed_total",
+        "System messages that could not be published.",
+        attrgetter("failed"),
+    ),
+    (
+        _COUNTER,
+        "gater_system_messages_received_total",
+        "System messages of others that were believed.",
+        attrgetter("received"),
+    ),
+    (
+        _COUNTER,
+        "gater_system_messages_unsigned_total",
+        "System messages without a signature, of those sent and received.",
+        attrgetter("unsigned"),
+    ),
 )
 _STORES: Final[Table] = (
     (_COUNTER, "gater_store_events_total", "Events ever committed: the newest position.", attrgetter("position")),
@@ -165,8 +187,7 @@ class NodeCollector(Collector):
         yield from _families(_NODE, (), [((), metrics)])
         yield _cluster_nodes(metrics)
         yield from self._calls()
-        instances = [((each.name,), each) for each in sources.instances()]
-        yield from _families(_INSTANCES, ("instance",), instances)
+        yield from self._pubsub()
         stores = [((status.store,), status) for status in sources.stores()]
         yield from _families(_STORES, ("store",), stores)
         yield _states("gater_store_state", "1 for the state of a store.", ("store",), stores, STORE_STATES)
@@ -175,6 +196,23 @@ class NodeCollector(Collector):
         commits = [(labels, log.commit_durations) for labels, log in logs]
         yield _durations("gater_store_commit_duration_seconds", "Time until a batch was durable.", ("store",), commits)
         yield from self._subscriptions()
+
+    def _pubsub(self) -> Iterator[Metric]:
+        sources = self._metrics.sources
+        rows = [((name,), figures) for name, figures in sources.instances().items()]
+        yield from _families(_INSTANCES, ("instance",), rows)
+        processing = [(labels, figures.processing) for labels, figures in rows]
+        yield _durations(
+            "gater_pubsub_processing_seconds", "Time that subscribers took for a message.", ("instance",), processing
+        )
+        messages = sources.messages()
+        yield from _families(_MESSAGES, (), [((), messages)])
+        refused = CounterMetricFamily(
+            "gater_system_messages_refused_total", "System messages that were not believed.", labels=("code",)
+        )
+        for code, count in messages.refused.items():
+            refused.add_metric((code,), count)
+        yield refused
 
     def _calls(self) -> Iterator[Metric]:
         rows = [((calls.operation,), calls) for calls in self._metrics.calls]

@@ -16,11 +16,6 @@ class InstanceFigures(Protocol):
     """What an instance of pub/sub says of itself."""
 
     @property
-    def name(self) -> str:
-        """Which instance."""
-        ...
-
-    @property
     def published(self) -> int:
         """Messages given to it."""
         ...
@@ -37,7 +32,7 @@ class InstanceFigures(Protocol):
 
     @property
     def failed(self) -> int:
-        """Callbacks that failed, and subscribers that were disconnected."""
+        """Callbacks that failed, subscribers that were disconnected, messages that could not be carried."""
         ...
 
     @property
@@ -54,6 +49,30 @@ class InstanceFigures(Protocol):
     def max_lag(self) -> int:
         """Messages that wait for the slowest one."""
         ...
+
+    @property
+    def processing(self) -> Histogram:
+        """How long subscribers take for a message."""
+        ...
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it can be had."""
+        ...
+
+
+class MessageFigures(msgspec.Struct, frozen=True):
+    """What became of the system messages of a node."""
+
+    sent: int = 0
+    failed: int = 0
+    """Messages that could not be published."""
+    received: int = 0
+    """Messages of others that were opened and believed."""
+    unsigned: int = 0
+    """Of those sent and received, the ones without a signature."""
+    refused: Mapping[str, int] = {}
+    """Messages of others that were not believed, by code."""
 
 
 class LogFigures(Protocol):
@@ -83,8 +102,12 @@ def _no_logs() -> Mapping[str, LogFigures]:
     return {}
 
 
-def _no_instances() -> Sequence[InstanceFigures]:
-    return ()
+def _no_instances() -> Mapping[str, InstanceFigures]:
+    return {}
+
+
+def _no_topics() -> Mapping[str, int]:
+    return {}
 
 
 def _no_subscriptions() -> Mapping[str, Sequence[SubscriptionInfo]]:
@@ -97,7 +120,11 @@ class Sources(msgspec.Struct, frozen=True, kw_only=True):
     stores: Callable[[], Sequence[StoreStatus]] = _no_stores
     logs: Callable[[], Mapping[str, LogFigures]] = _no_logs
     """By store."""
-    instances: Callable[[], Sequence[InstanceFigures]] = _no_instances
+    instances: Callable[[], Mapping[str, InstanceFigures]] = _no_instances
+    """The instances of pub/sub, by name."""
+    topics: Callable[[], Mapping[str, int]] = _no_topics
+    """Messages given to pub/sub, by topic."""
+    messages: Callable[[], MessageFigures] = MessageFigures
     subscriptions: Callable[[], Mapping[str, Sequence[SubscriptionInfo]]] = _no_subscriptions
     """By store."""
     workers: Callable[[], Mapping[str, int]] | None = None

@@ -42,6 +42,8 @@ class ServerSession:
         """Frames to send."""
         self.broken: GaterError | None = None
         """Set when the client broke the protocol: send what is outgoing and close, the session takes no more."""
+        self.overload: OverloadedError | None = None
+        """The newest refusal of a request as too many are under way; for whoever takes it away."""
         self._streaming = streaming
         self._limits = limits or SessionLimits()
         self._calls: dict[int, bool] = {}  # id -> whether somebody still waits
@@ -95,15 +97,19 @@ class ServerSession:
             return False
         if frame.operation in self._streaming:
             if len(self._streams) >= self._limits.max_streams:
-                self._refuse(request_id, OverloadedError("streams of a connection", self._limits.max_streams))
+                self._overloaded(request_id, "streams of a connection", self._limits.max_streams)
                 return False
             self._streams[request_id] = frame.credit
         else:
             if len(self._calls) >= self._limits.max_calls:
-                self._refuse(request_id, OverloadedError("requests of a connection", self._limits.max_calls))
+                self._overloaded(request_id, "requests of a connection", self._limits.max_calls)
                 return False
             self._calls[request_id] = True
         return True
+
+    def _overloaded(self, request_id: int, what: str, limit: int) -> None:
+        self.overload = OverloadedError(what, limit)
+        self._refuse(request_id, self.overload)
 
     def answer(self, request_id: int, answer: Any) -> None:
         """Answer a call; what cannot be encoded is answered with InternalError."""

@@ -195,7 +195,8 @@ async def test_metrics_look_at_stores_logs_instances_subscriptions_and_workers(g
     sources = gateway.metrics.sources
     assert [(status.store, status.position) for status in sources.stores()] == [("s", 1)]
     assert sources.logs()["s"].commands >= 2
-    assert [figures.name for figures in sources.instances()] == list(Instance)
+    assert list(sources.instances()) == list(Instance)
+    assert sources.messages().sent == 0
     assert [(info.name, info.lag) for info in sources.subscriptions()["s"]] == [("mail", 1)]
     assert sources.workers is not None
     assert sources.workers() == {"s": 1}
@@ -207,14 +208,16 @@ async def test_messages_are_counted_and_a_reset_begins_anew(gateway: Gateway) ->
     api = LocalCaller(gateway, owns_gateway=False)
     with gateway.pubsub.subscribe("events", "*"):
         gateway.pubsub.broadcast("events", "t", 1)
-    assert (await api.call(tel.GetMetrics()))["pubsub_messages"]["sent"] == 1
+    assert (await api.call(tel.GetMetrics()))["pubsub_messages"] == {"sent": 1, "received": 1, "by_topic": {"t": 1}}
     await api.call(tel.ResetMetrics())
     found = await api.call(tel.GetMetrics())
-    assert (found["pubsub_messages"]["sent"], found["api_calls"]["by_function"]) == (0, {"get_metrics": 1})
+    assert (found["pubsub_messages"]["sent"], found["pubsub_messages"]["by_topic"]) == (0, {})
+    assert found["api_calls"]["by_function"] == {"get_metrics": 1}
 
 
 async def test_metrics_can_be_looked_at_before_the_start_and_after_the_end() -> None:
     async with in_memory("s") as gateway:
         pass
-    assert list(gateway.metrics.sources.instances()) == []
+    assert gateway.metrics.sources.instances() == {}
+    assert gateway.metrics.sources.topics() == {}
     assert gateway.metrics.get_metrics()["pubsub_messages"]["sent"] == 0

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from gater.gateway import watchman as module
-from gater.gateway.watchman import LOOK_SECONDS, Watchman, tell_trouble
+from gater.gateway.watchman import LOOK_SECONDS, Watchman
 from gater.telemetry.metrics import UPDATE_SECONDS, Metrics
 from gater.telemetry.process import ProcessFigures
 from tests.unit.hand_loop import HandLoop
@@ -33,6 +33,19 @@ class Told:
         return found
 
 
+class Instances:
+    """Stands for the watch over the instances of pub/sub: counts how often it is asked to do its work."""
+
+    def __init__(self) -> None:
+        self.looks = self.tellings = 0
+
+    def look(self) -> None:
+        self.looks += 1
+
+    def tell(self) -> None:
+        self.tellings += 1
+
+
 class Watch:
     """A watchman, and all that it watches."""
 
@@ -41,7 +54,14 @@ class Watch:
         self.told, self.ears, self.clock = Told(), Ears(), Clock()
         self.metrics = Metrics("n@h", tell=self.ears, clock=self.clock, now=self.clock.now)
         self.troubles: dict[str, str] = {"orders": "", "stock": ""}
-        self.watchman = Watchman(self.told, self.metrics, lambda: self.troubles, folder)  # type: ignore[arg-type]
+        self.instances = Instances()
+        self.watchman = Watchman(
+            self.told,  # type: ignore[arg-type]
+            self.metrics,
+            lambda: self.troubles,
+            self.instances,  # type: ignore[arg-type]
+            folder,
+        )
 
     def call(self, operation: str, times: int, seconds: float) -> None:
         for _ in range(times):
@@ -120,6 +140,13 @@ def test_a_store_that_is_removed_in_trouble_is_forgotten(watch: Watch) -> None:
     watch.troubles["orders"] = "the disk is full"
     watch.loop.move(LOOK_SECONDS)
     assert watch.told.of("store_is") == [("orders", "crashed", "the disk is full")]
+
+
+def test_the_instances_of_pubsub_are_looked_at_with_the_stores(watch: Watch) -> None:
+    watch.loop.move(3 * LOOK_SECONDS)
+    assert (watch.instances.looks, watch.instances.tellings) == (3, 0)
+    watch.loop.move(UPDATE_SECONDS)
+    assert watch.instances.tellings == 1
 
 
 # --- every so often ---
@@ -238,17 +265,3 @@ def test_nothing_is_seen_after_the_end(watch: Watch) -> None:
     watch.troubles["orders"] = "the disk is full"
     watch.loop.move(10 * UPDATE_SECONDS)
     assert (watch.told.all, watch.loop.pending) == ([], 0)
-
-
-def test_calls_in_trouble_become_alerts_and_diagnostics() -> None:
-    told, clock = Told(), Clock()
-    metrics = Metrics("n@h", tell=tell_trouble(told), clock=clock, now=clock.now)  # type: ignore[arg-type]
-    call = metrics.calls.begin("read_all")
-    clock.move(6)
-    metrics.calls.end(call)
-    metrics.calls.end(metrics.calls.begin("append"), "internal_error")
-    metrics.calls.end(metrics.calls.begin("append"), "wrong_expected_version")
-    metrics.registration_failed("orders", "no peer")
-    metrics.node_up("other")
-    metrics.tell_update()
-    assert told.all == [("slow_call", ("read_all", 6.0)), ("failed_call", ("append", "internal_error"))]

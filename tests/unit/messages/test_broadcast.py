@@ -25,6 +25,7 @@ from gater.model.errors import (
     UnsecuredMessageError,
     ValidationError,
 )
+from gater.telemetry.sources import MessageFigures
 from tests.unit.messages.promises import MOMENT, NOW, PROMISES, Promise
 
 KEYS = Keyring("the secret")
@@ -152,7 +153,7 @@ def test_without_a_key_messages_go_unsigned_with_one_warning_for_each_instance(
         for instance in ("ex_esdb_health", "ex_esdb_metrics")
         for direction in ("received", "sent")
     ]
-    assert messenger.stats() == {"sent": 6, "failed": 0, "received": 6, "unsigned": 12, "refused": {}}
+    assert messenger.stats() == MessageFigures(sent=6, received=6, unsigned=12)
 
 
 @pytest.mark.parametrize("keys", [None, Keyring(), Keyring(previous=["old"])], ids=["none", "empty", "only old"])
@@ -180,7 +181,7 @@ def test_trouble_with_publishing_is_logged_once_and_counted_and_harms_nobody(
     assert caplog.records[0].reason == "RuntimeError('the bus is down')"  # type: ignore[attr-defined]
     assert caplog.records[1].failures == 3  # type: ignore[attr-defined]
     stats = messenger.stats()
-    assert (stats["sent"], stats["failed"]) == (1, 3)
+    assert (stats.sent, stats.failed) == (1, 3)
 
 
 def test_a_log_handler_that_broadcasts_does_not_go_round_in_circles(messenger: Messenger, bus: Bus) -> None:
@@ -195,13 +196,13 @@ def test_a_log_handler_that_broadcasts_does_not_go_round_in_circles(messenger: M
         logs.broadcast_log_entry("system_logs", logs.log_entry("info", "hello", "m"))
     finally:
         logging.getLogger("gater.messages").removeHandler(handler)
-    assert messenger.stats()["failed"] == 2
+    assert messenger.stats().failed == 2
 
 
 def test_a_record_that_is_too_large_is_not_published(messenger: Messenger, bus: Bus) -> None:
     logs.broadcast_log_entry("system_logs", logs.log_entry("info", "x" * (1 << 20), "m"))
     assert bus.published == []
-    assert messenger.stats()["failed"] == 1
+    assert messenger.stats().failed == 1
 
 
 def test_a_message_of_another_instance_is_refused(messenger: Messenger, bus: Bus) -> None:
@@ -217,7 +218,7 @@ def test_each_receiver_opens_a_message_once(messenger: Messenger, bus: Bus) -> N
         health.validate_secure_message(body, guard=guard)
         with pytest.raises(MessageReplayedError):
             health.validate_secure_message(body, guard=guard)
-    assert messenger.stats()["refused"] == {"message_replayed": 3}
+    assert messenger.stats().refused == {"message_replayed": 3}
 
 
 def test_refusals_are_counted_by_code(messenger: Messenger, bus: Bus) -> None:
@@ -230,7 +231,7 @@ def test_refusals_are_counted_by_code(messenger: Messenger, bus: Bus) -> None:
     messenger_on(bus, None).secure_broadcast("t", health.node_health("n", "healthy"))
     with pytest.raises(UnsecuredMessageError):
         messenger.open(bus.published[-1][2])
-    assert messenger.stats()["refused"] == {
+    assert messenger.stats().refused == {
         "invalid_format": 1,
         "invalid_signature": 1,
         "unsecured_message_rejected": 1,

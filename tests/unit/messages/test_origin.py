@@ -9,16 +9,18 @@ from typing import Any
 
 import pytest
 
-from gater.messages import health, origin
+from gater.messages import health
 from gater.messages.origin import (
     Origin,
     cluster_context,
+    current_source,
     current_timestamp,
     enrich_metadata,
     generate_message_id,
     get_node,
     get_originating_node,
     get_reporting_node,
+    leave,
     self_node,
     use,
     using,
@@ -49,15 +51,40 @@ def test_a_timestamp_is_utc_in_milliseconds() -> None:
 
 
 def test_the_source_of_the_process_gives_way_to_that_of_the_context() -> None:
-    before = use(Origin("process"))
+    before, source = current_source(), Origin("process")
+    use(source)
     try:
         assert self_node() == "process"
         with using(Origin("context")):
             assert self_node() == "context"
         assert self_node() == "process"
     finally:
-        assert use(before).node == "process"
-    assert origin.current_source() is before
+        leave(source)
+    assert current_source() is before
+
+
+@pytest.mark.parametrize("order", ["first in, first out", "last in, first out"])
+def test_who_leaves_leaves_the_others_in_use(order: str) -> None:
+    before, first, second = current_source(), Origin("first"), Origin("second")
+    use(first)
+    use(second)
+    assert self_node() == "second"
+    if order == "first in, first out":
+        leave(first)
+        assert self_node() == "second"
+        leave(second)
+    else:
+        leave(second)
+        assert self_node() == "first"
+        leave(first)
+    leave(first)
+    assert current_source() is before
+
+
+def test_the_machine_does_not_leave() -> None:
+    machine = current_source()
+    leave(machine)
+    assert current_source() is machine
 
 
 async def test_tasks_keep_the_source_they_were_begun_with() -> None:

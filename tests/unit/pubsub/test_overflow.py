@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gater.model.errors import OverloadedError
-from gater.pubsub.bus import Bus
+from gater.pubsub.bus import Bus, SlowSubscriber
 from gater.pubsub.instances import HARD_BOUND_FACTOR, POLICIES, Instance, Overflow
 from gater.pubsub.subscription import Subscription
 
@@ -27,10 +27,10 @@ class Told:
     """A hook that remembers what it was told."""
 
     def __init__(self) -> None:
-        self.overflows: list[tuple[Instance, str, int]] = []
+        self.of: list[SlowSubscriber] = []
 
-    def __call__(self, instance: Instance, pattern: str, depth: int) -> None:
-        self.overflows.append((instance, pattern, depth))
+    def __call__(self, slow: SlowSubscriber) -> None:
+        self.of.append(slow)
 
 
 def bodies(subscription: Subscription) -> list[Any]:
@@ -47,7 +47,7 @@ def test_a_slow_subscriber_loses_its_own_oldest_messages(instance: Instance) -> 
     assert bodies(slow) == [6, 7, 8, 9]
     assert bodies(quick) == list(range(10))
     assert (slow.dropped, quick.dropped, bus.stats().dropped) == (6, 0, 6)
-    assert told.overflows == []
+    assert told.of == []
 
 
 @pytest.mark.parametrize("instance", list(Instance))
@@ -78,7 +78,7 @@ def test_beyond_its_bound_all_is_kept_and_somebody_is_told_once(instance: Instan
     slow = bus.subscribe("t*", buffer=BUFFER)
     for number in range(HARD):
         assert bus.broadcast("t", number) == 1
-    assert told.overflows == [(instance, "t*", BUFFER + 1)]
+    assert told.of == [SlowSubscriber(instance, "t*", BUFFER + 1, is_disconnected=False)]
     assert bodies(slow) == list(range(HARD))
     assert (slow.dropped, bus.stats().overflows, bus.stats().disconnected) == (0, 1, 0)
 
@@ -90,7 +90,7 @@ def test_who_has_caught_up_and_is_slow_again_is_told_of_again() -> None:
     for episode in range(1, 4):
         for number in range(BUFFER * 2):
             bus.broadcast("t", number)
-        assert len(told.overflows) == bus.stats().overflows == episode
+        assert len(told.of) == bus.stats().overflows == episode
         slow.take()
 
 
@@ -103,14 +103,15 @@ async def test_who_reads_but_does_not_catch_up_is_told_of_once() -> None:
     for number in range(50):
         assert await anext(slow)
         bus.broadcast("t", number)
-    assert len(told.overflows) == 1
+    assert len(told.of) == 1
 
 
 @pytest.mark.parametrize("instance", KEEPING)
 async def test_past_the_hard_bound_a_subscriber_reads_what_waits_and_is_told(
     instance: Instance, caplog: pytest.LogCaptureFixture
 ) -> None:
-    bus = Bus(instance)
+    told = Told()
+    bus = Bus(instance, [told])
     stuck, other = bus.subscribe("t", buffer=BUFFER), bus.subscribe("t")
     with caplog.at_level(logging.WARNING):
         for number in range(HARD):
@@ -119,6 +120,7 @@ async def test_past_the_hard_bound_a_subscriber_reads_what_waits_and_is_told(
         assert bus.broadcast("t", HARD + 1) == 1
     lines = [record.getMessage() for record in caplog.records]
     assert lines == ["a subscriber is slow", "a slow subscriber was disconnected"]
+    assert told.of[1:] == [SlowSubscriber(instance, "t", HARD, is_disconnected=True)]
     assert not stuck.is_open
     assert [(await anext(stuck)).body for _ in range(HARD)] == list(range(HARD))
     for _ in range(2):
@@ -146,10 +148,10 @@ async def test_a_disconnected_subscription_can_be_closed_or_forgotten() -> None:
 
 
 def test_a_hook_that_fails_harms_neither_publisher_nor_subscriber(caplog: pytest.LogCaptureFixture) -> None:
-    def fail(instance: Instance, pattern: str, depth: int) -> None:
-        raise LookupError(pattern)
+    def fail(slow: SlowSubscriber) -> None:
+        raise LookupError(slow.pattern)
 
-    def cancel(instance: Instance, pattern: str, depth: int) -> None:
+    def cancel(slow: SlowSubscriber) -> None:
         raise asyncio.CancelledError
 
     told = Told()
@@ -157,14 +159,14 @@ def test_a_hook_that_fails_harms_neither_publisher_nor_subscriber(caplog: pytest
     slow = bus.subscribe("t", buffer=1)
     assert [bus.broadcast("t", number) for number in range(3)] == [1, 1, 1]
     assert bodies(slow) == [0, 1, 2]
-    assert len(told.overflows) == 1
+    assert len(told.of) == 1
     assert [record.getMessage() for record in caplog.records].count("telling of a slow subscriber failed") == 2
 
 
 def test_what_a_hook_publishes_comes_after_what_it_was_told_of() -> None:
     hooks: list[Any] = []
     bus = Bus(Instance.ALERTS, hooks)
-    hooks.append(lambda instance, pattern, depth: bus.broadcast("t", "slow!"))
+    hooks.append(lambda slow: bus.broadcast("t", "slow!"))
     slow, quick = bus.subscribe("t", buffer=2), bus.subscribe("t")
     for number in range(4):
         bus.broadcast("t", number)

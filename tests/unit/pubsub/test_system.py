@@ -10,9 +10,11 @@ import pytest
 
 from gater.model.errors import InvalidArgumentError, InvalidRequestError
 from gater.pubsub import system
+from gater.pubsub.bus import SlowSubscriber
 from gater.pubsub.instances import POLICIES, Instance
 from gater.pubsub.subscription import Subscription
 from gater.pubsub.system import PubSub, SharedPubSub
+from gater.telemetry.tally import MOST_NAMES
 
 
 @pytest.fixture
@@ -145,14 +147,16 @@ async def test_the_recipes_of_the_specification_work(pubsub: PubSub) -> None:
     }
 
 
-def test_an_overflow_hook_hears_of_every_instance_that_never_drops(pubsub: PubSub) -> None:
-    told: list[tuple[Instance, str, int]] = []
-    pubsub.overflow_hooks.append(lambda *facts: told.append(facts))
+def test_a_hook_hears_of_every_instance_that_never_drops(pubsub: PubSub) -> None:
+    told: list[SlowSubscriber] = []
+    pubsub.slow_hooks.append(told.append)
     subscriptions = [pubsub.subscribe(instance, "t", buffer=1) for instance in Instance]
     for _ in range(3):
         for instance in Instance:
             pubsub.broadcast(instance, "t", None)
-    assert told == [(instance, "t", 2) for instance in (Instance.SECURITY, Instance.AUDIT, Instance.ALERTS)]
+    assert [(slow.instance, slow.depth) for slow in told] == [
+        (instance, 2) for instance in (Instance.SECURITY, Instance.AUDIT, Instance.ALERTS)
+    ]
     assert len(subscriptions) == 10
 
 
@@ -189,6 +193,34 @@ def test_a_shared_system_that_nobody_has_cannot_be_released() -> None:
     shared.release()
     with pytest.raises(InvalidRequestError):
         shared.release()
+
+
+def test_messages_are_counted_by_topic_over_all_instances(pubsub: PubSub) -> None:
+    for _ in range(2):
+        pubsub.broadcast("health", "node_health", None)
+        pubsub.broadcast("metrics", "node_health", None)
+    pubsub.broadcast("events", "orders:new", None)
+    assert pubsub.topics() == {"node_health": 4, "orders:new": 1}
+
+
+def test_topics_are_told_apart_up_to_a_bound(pubsub: PubSub) -> None:
+    for number in range(MOST_NAMES + 50):
+        pubsub.broadcast("events", f"event_stream:{number}", None)
+    pubsub.broadcast("alerts", "system_alerts:critical", None)
+    topics = pubsub.topics()
+    assert len(topics) <= MOST_NAMES + 1
+    assert sum(topics.values()) == MOST_NAMES + 51
+
+
+async def test_an_instance_that_was_closed_is_opened_again_alone(pubsub: PubSub) -> None:
+    ended, other = pubsub.subscribe("health", "t"), pubsub.subscribe("metrics", "t")
+    pubsub.instance("health").close()
+    assert pubsub.reopen() == [Instance.HEALTH]
+    assert pubsub.reopen() == []
+    assert [message.body async for message in ended] == []
+    again = pubsub.subscribe("health", "t")
+    assert [pubsub.broadcast(name, "t", 1) for name in ("health", "metrics")] == [1, 1]
+    assert (len(again.take()), len(other.take())) == (1, 1)
 
 
 def test_the_system_of_the_process_is_one() -> None:

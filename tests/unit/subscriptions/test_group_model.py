@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -15,14 +14,12 @@ from gater.model.subscriptions import NACK_ACTIONS, Ahead, GroupSettings
 from gater.store.machine import EventRow
 from gater.subscriptions import group_window
 from gater.subscriptions.group import Group, Outcome
+from tests.unit.subscriptions.group_model import WINDOW, Model
 
-WINDOW: Final = 4
 CONSUMERS: Final = ("x", "y", "z")
 RUNS: Final = settings(
     max_examples=300, stateful_step_count=80, deadline=None, suppress_health_check=list(HealthCheck), print_blob=True
 )
-
-State = Literal["ready", "flight", "retry", "parking", "parking later", "settled"]
 
 group_settings = st.builds(
     GroupSettings,
@@ -34,259 +31,6 @@ group_settings = st.builds(
     max_consumers=st.just(2),
     after_park=st.sampled_from(["continue", "block"]),
 )
-
-
-@dataclass
-class Owed:
-    """An event of the group as the model knows it."""
-
-    row: EventRow
-    fed: bool
-    replayed: bool
-    state: State = "ready"
-    failures: int = 0
-    receipt: int = 0
-    judged: bool = False
-    holder: str = ""
-    taken_at: float = 0.0
-    due: float = 0.0
-    parking: tuple[str, int] = ("", 0)
-
-    @property
-    def key(self) -> str:
-        return self.row[0]
-
-    @property
-    def position(self) -> int:
-        return self.row[2]
-
-
-@dataclass
-class Model:
-    """The rules said plainly; each question looks through everything."""
-
-    settings: GroupSettings
-    checkpoint: int = 0
-    reached: int = 0
-    known: Ahead = field(default_factory=Ahead)
-    known_parked: set[int] = field(default_factory=set)
-    entries: list[Owed] = field(default_factory=list)
-    """Everything that was fed or replayed; what is settled, too."""
-    blocked: dict[str, int] = field(default_factory=dict)
-    prefetch: dict[str, int] = field(default_factory=dict)
-    last_receipt: int = 0
-    announced: list[Owed] = field(default_factory=list)
-    forgotten: list[int] = field(default_factory=list)
-    delivered: int = 0
-    redelivered: int = 0
-    acked: int = 0
-    skipped: int = 0
-
-    @property
-    def keyed(self) -> bool:
-        return self.settings.ordering == "key"
-
-    @property
-    def blocks(self) -> bool:
-        return self.keyed and self.settings.after_park == "block"
-
-    def unsettled(self) -> list[Owed]:
-        return sorted([e for e in self.entries if e.state != "settled"], key=lambda e: e.position)
-
-    def find(self, position: int) -> Owed | None:
-        found = [e for e in self.entries if e.position == position]
-        return next((e for e in found if e.state != "settled"), found[0] if found else None)
-
-    def in_flight(self, consumer: str = "") -> list[Owed]:
-        flying = [e for e in self.entries if e.state == "flight" and consumer in ("", e.holder)]
-        return sorted(flying, key=lambda e: e.receipt)
-
-    def position(self) -> int:
-        waiting = [e.position for e in self.unsettled() if e.fed]
-        return min(waiting) - 1 if waiting else self.reached
-
-    def kept(self) -> int:
-        fed = [e for e in self.entries if e.fed and e.position > self.position()]
-        return len(fed) + len([e for e in self.unsettled() if not e.fed])
-
-    def room(self) -> int:
-        return max(max(2 * self.settings.max_in_flight, WINDOW) - self.kept(), 0)
-
-    def ahead(self) -> Ahead:
-        fed = sorted([e for e in self.entries if e.fed], key=lambda e: e.position)
-        settled = [e.position for e in fed if e.state == "settled" and e.position > self.position()]
-        attempts = [(e.position, e.failures) for e in fed if e.state != "settled" and e.failures]
-        settled += [position for position in self.known.settled if position > self.reached]
-        attempts += [(position, count) for position, count in self.known.attempts if position > self.reached]
-        return Ahead(tuple(settled), tuple(attempts))
-
-    def deliverable(self) -> list[Owed]:
-        """What may be delivered next."""
-        unsettled = self.unsettled()
-        ready = [e for e in unsettled if e.state == "ready"]
-        if not self.keyed:
-            return ready
-        held = {e.key for e in unsettled if e.state != "ready"}
-        firsts: dict[str, Owed] = {}
-        for entry in ready:
-            firsts.setdefault(entry.key, entry)
-        return [e for key, e in firsts.items() if key not in held]
-
-    def share(self, consumer: str) -> int:
-        """How many more events a consumer may have."""
-        if consumer not in self.prefetch:
-            return 0
-        own = self.prefetch[consumer] - len(self.in_flight(consumer))
-        return max(min(own, self.settings.max_in_flight - len(self.in_flight())), 0)
-
-    def next_due(self) -> float | None:
-        overdue = [e.taken_at + self.settings.ack_timeout for e in self.in_flight()]
-        waits = [e.due for e in self.entries if e.state in ("retry", "parking later")]
-        return min(overdue + waits, default=None)
-
-    # --- what happens ---
-
-    def feed(self, rows: list[EventRow], reached: int) -> None:
-        for row in rows:
-            if row[2] <= self.reached:
-                continue
-            here = self.find(row[2])
-            if here is not None and here.state != "settled":
-                here.fed = True
-                continue
-            entry = Owed(row, fed=True, replayed=False, failures=dict(self.known.attempts).get(row[2], 0))
-            self.entries.append(entry)
-            if row[2] in self.known.settled or row[2] in self.known_parked:
-                entry.state = "settled"
-            elif self.is_behind(entry):
-                self.park(entry, f"behind the parked event at position {self.blocked[entry.key]}", 0)
-        self.reached = max(self.reached, reached)
-
-    def is_behind(self, entry: Owed) -> bool:
-        return entry.position > self.blocked.get(entry.key, entry.position) and not entry.replayed
-
-    def replay(self, row: EventRow) -> None:
-        here = self.find(row[2])
-        if here is None or here.state == "settled":
-            self.entries.append(Owed(row, fed=False, replayed=True))
-        elif not here.replayed:
-            here.replayed, here.failures = True, 0
-
-    def deliver(self, entry: Owed, consumer: str, receipt: int, now: float) -> None:
-        self.delivered += 1
-        self.redelivered += bool(entry.receipt or entry.failures or entry.replayed)
-        entry.state, entry.holder, entry.receipt = "flight", consumer, receipt
-        entry.taken_at, entry.judged = now, False
-        self.last_receipt = receipt
-
-    def refusal(self, position: int, receipt: int | None) -> Outcome | None:
-        entry = self.find(position)
-        if entry is None:
-            known = position <= self.position() or (
-                position > self.reached and (position in self.known.settled or position in self.known_parked)
-            )
-            return Outcome.ALREADY if known else Outcome.UNKNOWN
-        if entry.state == "settled":
-            return Outcome.ALREADY
-        if entry.receipt and receipt not in (None, entry.receipt):
-            return Outcome.STALE
-        if not entry.receipt and (receipt is None or receipt < 1):
-            return Outcome.UNKNOWN
-        return None
-
-    def ack(self, position: int, receipt: int | None) -> Outcome:
-        refusal, entry = self.refusal(position, receipt), self.find(position)
-        if refusal is not None or entry is None:
-            return refusal or Outcome.UNKNOWN
-        if entry.state in ("parking", "parking later"):
-            return Outcome.STALE
-        self.acked += 1
-        self.settle(entry)
-        return Outcome.SETTLED
-
-    def nack(self, position: int, receipt: int | None, action: str, now: float, delay: float | None) -> Outcome:
-        refusal, entry = self.refusal(position, receipt), self.find(position)
-        if refusal is not None or entry is None:
-            return refusal or Outcome.UNKNOWN
-        if entry.state in ("parking", "parking later"):
-            return Outcome.ALREADY
-        if action == "skip":
-            self.skipped += 1
-            self.settle(entry)
-        elif action == "park":
-            self.park(entry, "why", entry.failures + (not entry.judged))
-        elif action == "stop":
-            if entry.state != "flight":
-                return Outcome.ALREADY
-            self.detach(entry.holder, counts=False)
-        elif entry.judged:
-            return Outcome.ALREADY
-        else:
-            self.fail(entry, now, "why", delay)
-        return Outcome.SETTLED
-
-    def settle(self, entry: Owed) -> None:
-        entry.state = "settled"
-        if entry.replayed:
-            self.forgotten.append(entry.position)
-
-    def count_failure(self, entry: Owed, reason: str) -> bool:
-        entry.failures += 1
-        entry.judged = True
-        if entry.failures <= self.settings.max_retries:
-            return True
-        times = "1 time" if entry.failures == 1 else f"{entry.failures} times"
-        self.park(entry, f"failed {times}: {reason}", entry.failures)
-        return False
-
-    def fail(self, entry: Owed, now: float, reason: str, delay: float | None = None) -> None:
-        if self.count_failure(entry, reason):
-            backoff = self.settings.backoff
-            pause = delay if delay is not None else (backoff + backoff[-1:] * entry.failures)[entry.failures - 1]
-            entry.state, entry.due = "retry", now + pause
-
-    def give_back(self, entry: Owed) -> None:
-        if self.is_behind(entry):
-            self.park(entry, f"behind the parked event at position {self.blocked[entry.key]}", 0)
-        else:
-            entry.state = "ready"
-
-    def detach(self, consumer: str, *, counts: bool) -> None:
-        for entry in self.in_flight(consumer):
-            if not counts or self.count_failure(entry, "its consumer left"):
-                self.give_back(entry)
-            counts = False
-        self.prefetch.pop(consumer, None)
-
-    def tick(self, now: float) -> None:
-        for entry in self.in_flight():
-            if entry.taken_at + self.settings.ack_timeout <= now:
-                self.fail(entry, now, "not acknowledged in time")
-        for entry in self.entries:
-            if entry.state == "retry" and entry.due <= now:
-                self.give_back(entry)
-            elif entry.state == "parking later" and entry.due <= now:
-                self.park(entry, *entry.parking)
-
-    def park(self, entry: Owed, reason: str, attempts: int) -> None:
-        entry.state, entry.parking = "parking", (reason, attempts)
-        self.announced.append(entry)
-
-    def parked(self, position: int) -> None:
-        entry = self.find(position)
-        assert entry is not None
-        assert entry.state == "parking"
-        entry.state = "settled"
-        if self.blocks:
-            self.blocked[entry.key] = min(position, self.blocked.get(entry.key, position))
-            for later in self.unsettled():
-                if later.key == entry.key and later.position > position and later.state == "ready":
-                    self.park(later, f"behind the parked event at position {position}", 0)
-
-    def configure(self, changed: GroupSettings) -> None:
-        self.settings = changed
-        if not self.blocks:
-            self.blocked.clear()
 
 
 class GroupMachine(RuleBasedStateMachine):
@@ -575,7 +319,7 @@ class GroupMachine(RuleBasedStateMachine):
 
     def work_until_idle(self) -> None:
         for _ in range(1_000):
-            before = (self.group.reached, self.model.delivered, self.now, len(self.records), self.group.unsettled)
+            before = self.progress()
             self.feed(8, 0)
             self.take("x", 5)
             for entry in self.model.in_flight():
@@ -588,10 +332,21 @@ class GroupMachine(RuleBasedStateMachine):
             self.time_passes_until_something_is_due()
             self.the_facts_are_those_of_the_model()
             self.the_checkpoint_tells_the_truth_and_never_goes_back()
-            after = (self.group.reached, self.model.delivered, self.now, len(self.records), self.group.unsettled)
-            if before == after:
+            if before == self.progress():
                 return
         raise AssertionError("it never comes to an end")
+
+    def progress(self) -> tuple[object, ...]:
+        """What changes as long as there is something left to do."""
+        group = self.group
+        return (
+            group.reached,
+            group.unsettled,
+            group.next_due,
+            self.model.delivered,
+            self.now,
+            len(self.records),
+        )
 
 
 def test_a_group_does_what_the_model_does() -> None:

@@ -119,15 +119,20 @@ def test_system_metrics_tell_of_the_process(metrics: Metrics, clock: Clock) -> N
 
 
 def test_messages_are_those_of_all_instances_since_the_reset(clock: Clock, ears: Ears) -> None:
-    instances = [SimpleNamespace(published=5, delivered=7), SimpleNamespace(published=1, delivered=0)]
-    metrics = new_metrics(clock, ears, instances=lambda: instances)
-    metrics.topic_used("orders:new")
-    metrics.topic_used("orders:new", 2)
+    events = SimpleNamespace(published=5, delivered=7)
+    instances = {"events": events, "health": SimpleNamespace(published=1, delivered=0)}
+    topics = {"orders:new": 5, "node_health": 1}
+    metrics = new_metrics(clock, ears, instances=lambda: instances, topics=lambda: dict(topics))
     messages = metrics.get_metrics()["pubsub_messages"]
-    assert messages == {"sent": 6, "received": 7, "by_topic": {"orders:new": 3}}
+    assert messages == {"sent": 6, "received": 7, "by_topic": topics}
     metrics.reset_metrics()
-    instances[0].published += 4
-    assert metrics.get_metrics()["pubsub_messages"] == {"sent": 4, "received": 0, "by_topic": {}}
+    events.published += 4
+    topics.update({"orders:new": 8, "orders:old": 1})
+    assert metrics.get_metrics()["pubsub_messages"] == {
+        "sent": 4,
+        "received": 0,
+        "by_topic": {"orders:new": 3, "orders:old": 1},
+    }
 
 
 def test_reset_keeps_the_nodes_and_what_is_under_way(metrics: Metrics) -> None:

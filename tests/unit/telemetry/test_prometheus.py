@@ -10,18 +10,18 @@ from typing import Any
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from gater.api.pubsub_operations import InstanceStatus
 from gater.model.selectors import parse_selector
 from gater.model.stores import StoreStatus
 from gater.model.subscriptions import GroupSettings, SubscriptionInfo
+from gater.pubsub.bus import InstanceStats
 from gater.store.log_stats import LogStats
+from gater.telemetry.histogram import Histogram
 from gater.telemetry.metrics import Metrics
 from gater.telemetry.prometheus import CONTENT_TYPE, STORE_STATES, SUBSCRIPTION_STATES, MetricsPage
-from gater.telemetry.sources import Sources
+from gater.telemetry.sources import MessageFigures, Sources
 from tests.unit.telemetry.hands import Clock
 
 STORE = StoreStatus("orders", "read_only", "fsync", 42, 7, 3, 2, 4_096, 11, 5, "disk full")
-INSTANCE = InstanceStatus("health", "…", "drop_oldest", 1_000, 100, 250, 4, 1, 3, 17, 9)
 SUBSCRIPTION = SubscriptionInfo(
     'odd "name"\n',
     parse_selector("by_stream", "$all"),
@@ -51,10 +51,30 @@ def log_stats() -> LogStats:
     return stats
 
 
+def instance_stats() -> InstanceStats:
+    processing = Histogram()
+    processing.observe(0.002, 3)
+    return InstanceStats(
+        published=100,
+        delivered=250,
+        dropped=4,
+        failed_callbacks=1,
+        not_carried=3,
+        overflows=2,
+        disconnected=1,
+        subscribers=3,
+        depth=17,
+        max_lag=9,
+        processing=processing,
+        is_open=True,
+    )
+
+
 SOURCES = Sources(
     stores=lambda: [STORE],
     logs=lambda: {"orders": log_stats()},
-    instances=lambda: [INSTANCE],
+    instances=lambda: {"health": instance_stats()},
+    messages=lambda: MessageFigures(sent=12, failed=2, received=5, unsigned=1, refused={"invalid_signature": 4}),
     subscriptions=lambda: {"orders": [SUBSCRIPTION]},
     workers=lambda: {"orders": 1},
 )
@@ -106,14 +126,24 @@ def test_content_type_is_that_of_the_text_format() -> None:
         ("gater_pubsub_messages_published_total", 100),
         ("gater_pubsub_messages_delivered_total", 250),
         ("gater_pubsub_messages_dropped_total", 4),
-        ("gater_pubsub_messages_failed_total", 1),
+        ("gater_pubsub_messages_failed_total", 5),
         ("gater_pubsub_subscribers", 3),
         ("gater_pubsub_queue_depth", 17),
         ("gater_pubsub_subscriber_lag", 9),
+        ("gater_pubsub_up", 1),
+        ("gater_pubsub_processing_seconds_count", 3),
+        ("gater_pubsub_processing_seconds_sum", 0.006),
     ],
 )
 def test_instances_of_pubsub_are_on_the_page(metrics: Metrics, name: str, value: float) -> None:
     assert Page(metrics).value(name, instance="health") == value
+
+
+def test_system_messages_are_on_the_page(metrics: Metrics) -> None:
+    page = Page(metrics)
+    for outcome, count in {"sent": 12, "failed": 2, "received": 5, "unsigned": 1}.items():
+        assert page.value(f"gater_system_messages_{outcome}_total") == count
+    assert page.value("gater_system_messages_refused_total", code="invalid_signature") == 4
 
 
 @pytest.mark.parametrize(
@@ -209,14 +239,12 @@ def test_node_cluster_and_workers_are_on_the_page(metrics: Metrics, clock: Clock
 
 
 def test_page_is_written_anew_each_time(clock: Clock) -> None:
-    instance = SimpleNamespace(
-        name="x", published=1, delivered=0, dropped=0, failed=0, subscribers=0, depth=0, max_lag=0
-    )
-    metrics = Metrics("n", Sources(instances=lambda: [instance]), clock=clock, now=clock.now)
+    store = SimpleNamespace(batches=1, commands=1, commit_durations=Histogram())
+    metrics = Metrics("n", Sources(logs=lambda: {"x": store}), clock=clock, now=clock.now)
     page = MetricsPage(metrics, "1")
-    assert b'gater_pubsub_messages_published_total{instance="x"} 1.0' in page.render()
-    instance.published = 8
-    assert b'gater_pubsub_messages_published_total{instance="x"} 8.0' in page.render()
+    assert b'gater_store_batches_total{store="x"} 1.0' in page.render()
+    store.batches = 8
+    assert b'gater_store_batches_total{store="x"} 8.0' in page.render()
 
 
 def test_node_without_anything_has_a_page(clock: Clock) -> None:

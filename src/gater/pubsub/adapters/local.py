@@ -9,6 +9,8 @@ from gater.pubsub.instances import Instance
 class LocalAdapter:
     """Carries nothing: its instances reach all subscribers there are."""
 
+    reaches_others = False
+
     async def start(self, deliver: Deliver) -> None:
         """Nothing is delivered."""
 

@@ -20,6 +20,9 @@ class Adapter(Protocol):
     - Whoever stands above makes bodies bytes and judges what came: an adapter looks at neither.
     """
 
+    reaches_others: bool
+    """Whether there can be other processes; without them nothing is made ready to be carried."""
+
     async def start(self, deliver: Deliver) -> None:
         """Begin to carry; `deliver` is given what other processes publish."""
         ...
