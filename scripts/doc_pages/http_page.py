@@ -42,6 +42,7 @@ _TITLES: Final = {
     "subscriptions": "Subscriptions",
     "pubsub": "Pub/sub",
     "health": "Health",
+    "node": "The node itself",
 }
 _METHODS: Final = ("get", "post", "put", "delete")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, Field, fields
 from datetime import datetime
@@ -10,8 +11,9 @@ from typing import Any, Final, Literal, Union, get_args, get_origin, get_type_hi
 
 from gater.messages.catalog import all_modules
 from gater.messages.field_rules import Handle, Map, Number, Symbol
+from gater.messages.origin import self_node
 from gater.messages.records import RECORDS, Record
-from gater.pubsub.instances import POLICIES, Overflow, parse_instance
+from gater.pubsub.instances import POLICIES, Instance, Overflow, parse_instance
 
 _HEAD: Final = """# System messages
 
@@ -22,6 +24,9 @@ system](../how-to/listen-to-the-system.md).
 
 Pub/sub has ten instances. Each has its own queues, its own counters and its own policy for a listener that is too slow.
 A name is short (`health`) or full (`ex_esdb_health`).
+
+By convention, topics are levels parted by `:`, from the general to the particular, with the identifiers of what they
+are about, and alike within an instance: `subscription_health:{store}:{name}`.
 
 | Instance | For | Volume | Criticality | Messages a second, usually up to | Waits for one listener | Past it |
 |---|---|---|---|---|---|---|
@@ -42,6 +47,7 @@ after it has read what waits. More messages than usual, over ten seconds, are an
 | | `process_lifecycle:stores` | ProcessLifecycle: a store was started, stopped, crashed, restarted |
 | `health` | `node_health` | NodeHealth, every 30 seconds |
 | | `process_health:{store}` | ComponentHealth, every 30 seconds and when it changes |
+| | `process_health:streams` and `:subscriptions`, `:consistency` | ComponentHealth, every 30 seconds |
 | | `process_health:pubsub:{instance}` | ComponentHealth, when an instance had ended |
 | | `health_checks:verify:{store}` | HealthCheck: a store was verified |
 | | `subscription_health:{store}:{name}` | something happened to a durable subscription |
@@ -59,6 +65,7 @@ after it has read what waits. More messages than usual, over ten seconds, are an
 | `diagnostics` | `diagnostics:performance_trace` | DebugTrace: a slow call |
 | | `diagnostics:errors:{operation}` | ErrorAnalysis: a call that failed |
 | `logging` | `logs:gater:{level}` | LogEntry: a log line of warning or above |
+| | `logging:{component}`, `logging:store:{store}` | the same, and startup and shutdown, as `log_event` |
 | `events` | `event_stream:{stream_id}` and the delivery topics of subscriptions | events as they are appended |
 
 It speaks only when somebody listens to the instance.
@@ -68,7 +75,8 @@ It speaks only when somebody listens to the instance.
 | slow call | a call took more than 5 seconds | warning |
 | the code of an error | a call failed; refusals such as a conflict are answers and no failures | error |
 | store … takes no writes | a disk is full, a file damaged | critical |
-| memory or disk is running out | more than 75 % is in use; more than 90 % is critical | warning, critical |
+| slow write | a batch took more than 10 seconds until it was durable | warning |
+| running out of memory, disk, open files | more than 75 % is in use; more than 90 % is critical | warning, critical |
 | limit reached | too many connections, calls or streams of one, bytes of requests | warning |
 | slow listener | more waits for a listener than its bound, on an instance that drops nothing | warning |
 | listener disconnected | ten times as much | error |
@@ -88,9 +96,22 @@ more than five minutes old.
 
 `validate_message(instance, message)` of `gater.messages.catalog` checks and opens one. Each module has a constructor
 and a broadcast function for each record: `health.node_health("n1", "degraded", load_avg=1.2)`,
-`health.broadcast_node_health("node_health", record)`.
+`health.broadcast_node_health("node_health", record)`. Fields that are required are given by position, in the order of
+their table; all others by name. Every record also has a `timestamp`: now, unless it is given. A name is 1 to 255
+characters. A value that is missing, of another type, or none of those allowed is a `ValidationError` that names the
+field.
+
+A message passes once in a process. A second receiver there brings a memory of its own, or meets `message_replayed`:
+`validate_message(instance, message, guard=ReplayGuard())`, with `ReplayGuard` of `gater.messages.replay`.
+
+Messages that come as plain maps, from elsewhere, are checked by `gater.messages.requirements` (`validate_as(tag, map)`:
+`missing_fields`, `invalid_node_fields`, `invalid_timestamp`) before a record is made of them. `gater.messages.origin`
+makes what messages of your own may want: `generate_message_id`, `enrich_metadata`, `cluster_context`.
 
 """
+
+_ID_DIGITS: Final = 16
+_ID: Final = re.compile(rf"([a-z]+_)?[0-9a-f]{{{_ID_DIGITS}}}").fullmatch
 
 _KINDS: Final[tuple[tuple[Any, str], ...]] = (
     (Symbol, "name"),
@@ -114,17 +135,22 @@ def messages_page() -> str:
         f"{'drops the oldest' if policy.overflow is Overflow.DROP_OLDEST else 'alert, then disconnected'} |\n"
         for instance, policy in POLICIES.items()
     ]
-    return _HEAD + "".join(rows) + _AFTER + "".join(_module(module) for module in all_modules())
+    events = f"Typical topics of `events`: {_listed(POLICIES[Instance.EVENTS].topics)}.\n"
+    return _HEAD + "".join(rows) + "\n" + events + _AFTER + "".join(_module(module) for module in all_modules())
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(f"`{name}`" for name in names)
 
 
 def _module(module: Any) -> str:
     name = module.__name__.rsplit(".", 1)[1]
     about = (module.__doc__ or "").split(": the messages")[0].rstrip(".")
-    common = ", ".join(f"`{topic}`" for topic in module.TOPICS)
-    typical = ", ".join(f"`{topic}`" for topic in POLICIES[parse_instance(module.INSTANCE)].topics)
+    typical = POLICIES[parse_instance(module.INSTANCE)].topics
     parts = [
         f"## `{name}`\n\n{about}. Instance `{module.INSTANCE}`.\n\n"
-        f"Common topics of these records: {common}. Typical topics of the instance: {typical}.\n\n"
+        f"Common topics of these records: {_listed(module.TOPICS)}. Typical topics of the instance: "
+        f"{_listed(typical)}.\n\n"
     ]
     parts += [_record(record) for record in RECORDS.values() if record.__module__ == module.__name__]
     return "".join(parts)
@@ -169,6 +195,15 @@ def _default(each: Field[Any]) -> str:
         return "required"
     if each.default_factory is dict:
         return "empty"
-    return {"self_node": "this node", "getpid": "this process"}.get(
-        getattr(each.default_factory, "__name__", ""), "made when it is absent"
-    )
+    known = {"self_node": "this node", "getpid": "this process"}
+    return known.get(getattr(each.default_factory, "__name__", "")) or _made(each.default_factory())
+
+
+def _made(example: Any) -> str:
+    """What is made when a value is absent, from an example of it: an id behind a prefix, or the name of this node."""
+    if isinstance(example, str) and _ID(example):
+        prefix = example[:-_ID_DIGITS]
+        return (f"`{prefix}` and " if prefix else "") + f"{_ID_DIGITS} random hexadecimal digits"
+    if list(example) == [self_node()]:
+        return "this node"
+    raise AssertionError(f"no words for a default like {example!r}")

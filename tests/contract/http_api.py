@@ -38,9 +38,10 @@ from tests.contract.http_requests import (
     stream_path,
 )
 from tests.contract.http_subscriptions import HttpSubscriptions, where_text
+from tests.contract.http_telemetry import HttpTelemetry
 
 
-class HttpApi(HttpSubscriptions, HttpPubSub):
+class HttpApi(HttpSubscriptions, HttpPubSub, HttpTelemetry):
     """One store server by its address; `client` is for the test's own loop."""
 
     async def list_stores(self) -> list[StoreInfo]:

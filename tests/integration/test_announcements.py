@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -20,6 +21,7 @@ from gater.config.tokens import Token
 from gater.messages.envelope import open_envelope
 from gater.messages.payloads.audit import AccessLog
 from gater.messages.payloads.lifecycle import NodeLifecycle
+from gater.messages.payloads.logs import LogEntry
 from gater.messages.payloads.security import AccessViolation, AuthEvent
 from gater.messages.payloads.system import SystemConfig, SystemLifecycle
 from gater.messages.records import Record
@@ -225,6 +227,27 @@ async def test_an_unknown_token_is_told_to_security(running: Node, way: Any) -> 
         assert (record.event_type, record.auth_method, record.user_id) == ("login_failure", "token", "unknown")
         assert record.source_ip == "127.0.0.1"
         assert "guessed" not in str(record)
+
+
+# --- logs ---
+
+
+async def test_a_log_line_is_heard_as_a_record_and_on_the_topics_of_its_component_and_store(running: Node) -> None:
+    async with over_rpc(running, "keeper-token") as api, api.pubsub("logging").subscribe() as messages:
+        logging.getLogger("gater.store.local_log").warning("the disk is slow", extra={"store": "orders"})
+        heard = {message.topic: message.body for message in [await anext(messages) for _ in range(3)]}
+    assert set(heard) == {"logging:store", "logging:store:orders", "logs:gater:warn"}
+    record = opened(heard["logs:gater:warn"], Keyring())
+    assert isinstance(record, LogEntry)
+    assert (record.level, record.module, record.message) == ("warn", "store", "the disk is slow")
+    tag, event = heard["logging:store:orders"]
+    assert heard["logging:store"] == [tag, event]
+    assert (tag, event["event_type"], event["store_id"], event["message"]) == (
+        "log_event",
+        "health",
+        "orders",
+        "the disk is slow",
+    )
 
 
 # --- start and stop ---

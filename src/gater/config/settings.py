@@ -114,7 +114,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     secret_key_base: Annotated[
         str | None,
         _about(
-            "Key that signs system messages, the same on all nodes; a node that others reach needs one.",
+            "Key that signs system messages, the same on all nodes; a node that others reach needs one. An empty "
+            "variable is none; SECRET_KEY_BASE, which other programs use as well, comes after the file.",
             aliases=("SECRET_KEY_BASE",),
         ),
     ] = None

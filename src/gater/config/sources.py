@@ -1,4 +1,7 @@
-"""Where settings come from: explicit values, then the environment, then a TOML file, then the defaults."""
+"""Where settings come from: explicit values, then the environment, then a TOML file, then the defaults.
+
+SECRET_KEY_BASE, which other programs use as well, comes after the file.
+"""
 
 from __future__ import annotations
 
@@ -20,6 +23,9 @@ FILE_VARIABLE: Final = "GATER_CONFIG"
 _WHOLE_NUMBER: Final = re.compile(r"-?[0-9]{1,19}").fullmatch
 _NUMBER: Final = re.compile(r"-?[0-9]{1,19}(\.[0-9]{1,9})?").fullmatch
 _SECRET: Final = frozenset({"tokens"})
+_NEVER_EMPTY: Final = frozenset({"secret_key_base"})
+_SHARED: Final = frozenset({"SECRET_KEY_BASE"})
+"""Variables that are not only a node's: a configuration file, which is, comes before them."""
 _BOOLEANS: Final = {"true": True, "false": False}
 
 
@@ -38,7 +44,8 @@ def load_settings(
     environ = os.environ if environ is None else environ
     given = _from_arguments(explicit or {})
     path = file or environ.get(FILE_VARIABLE)
-    merged = {**(_from_file(Path(path)) if path else {}), **_from_environment(environ), **given}
+    shared, own = _from_environment(environ)
+    merged = {**shared, **(_from_file(Path(path)) if path else {}), **own, **given}
     return Settings(**merged)
 
 
@@ -70,13 +77,20 @@ def _refuse_unknown(values: Mapping[str, Any], place: str) -> None:
             raise MisconfiguredError(name, f"there is no such setting ({place})")
 
 
-def _from_environment(environ: Mapping[str, str]) -> dict[str, Any]:
-    values = {}
+def _from_environment(environ: Mapping[str, str]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """What variables say: those that other programs use, too, and those that are meant for a node."""
+    shared: dict[str, Any] = {}
+    own: dict[str, Any] = {}
     for name in FIELD_TYPES:
-        variable = next((known for known in environment_names(name) if known in environ), None)
+        variable = next((known for known in environment_names(name) if _says_something(name, environ.get(known))), None)
         if variable is not None:
-            values[name] = _parsed(name, environ[variable], variable)
-    return values
+            (shared if variable in _SHARED else own)[name] = _parsed(name, environ[variable], variable)
+    return shared, own
+
+
+def _says_something(name: str, text: str | None) -> bool:
+    """Whether a variable gives a value; an empty key is none, and hides none that stands elsewhere."""
+    return text is not None and (text != "" or name not in _NEVER_EMPTY)
 
 
 def _parsed(name: str, text: str, variable: str = "") -> Any:

@@ -5,16 +5,18 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Final
 
 from gater.messages import alerts, audit, diagnostics, health, lifecycle, logs, metrics, origin, security, system
 from gater.messages.broadcast import Messenger
+from gater.messages.field_rules import LONGEST_SYMBOL
 from gater.messages.records import Record
 from gater.model.errors import GaterError
 from gater.pubsub.bus import SlowSubscriber
 from gater.pubsub.instances import Instance
 from gater.pubsub.system import PubSub
+from gater.telemetry.log_forwarding import log_event, log_topics
 
 ALERT_SECONDS: Final = 10.0
 """An alert of the same kind about the same thing is given again after so long."""
@@ -59,6 +61,7 @@ class Announcements:
             f"process_lifecycle:{self.messenger.node}",
             lambda: lifecycle.node_lifecycle(self.messenger.node, happened, 1),  # type: ignore[arg-type]
         )
+        self._came_or_went("node", event, {"node": self.messenger.node})
 
     def store_is(self, store: str, event: str, reason: str | None = None) -> None:
         """The worker of a store is `started`, `stopped` or `crashed`."""
@@ -67,13 +70,17 @@ class Announcements:
             "process_lifecycle:stores",
             lambda: lifecycle.process_lifecycle(store, "store", event, name=store, reason=reason),  # type: ignore[arg-type]
         )
+        self._came_or_went("store", event, {"store": store})
 
     def configured(self, component: str, changes: Mapping[str, Any], by: str) -> None:
-        """Somebody has changed how something works."""
+        """Somebody has changed how something works; a long name is cut, and then whole among the changes."""
+        name, facts = component[:LONGEST_SYMBOL], dict(changes)
+        if name != component:
+            facts["component"] = component
         self.say(
             Instance.SYSTEM,
-            f"configuration_changes:{component}",
-            lambda: system.system_config(component, dict(changes), changed_by=by),
+            f"configuration_changes:{name}",
+            lambda: system.system_config(name, facts, changed_by=by),
         )
 
     # --- health and metrics ---
@@ -241,6 +248,10 @@ class Announcements:
             ),
         )
 
+    def slow_write(self, store: str, seconds: float) -> None:
+        """A batch of a store took longer than this until it was durable."""
+        self.alert("warning", "performance", "slow write", f"a write to {store} took more than {seconds:.0f} s", store)
+
     def failed_call(self, operation: str, code: str) -> None:
         """A call ended in an error that was not the right answer to it."""
         self.alert("error", "system", code, f"{operation} ended in {code}", operation)
@@ -253,10 +264,26 @@ class Announcements:
     # --- logs ---
 
     def logged(self, level: str, component: str, message: str, fields: Mapping[str, Any], at: datetime) -> None:
-        """A log line of some importance was written, at that time."""
+        """A log line of some importance was written, at that time: a record, and an event for who sorts them."""
+        self._log_event(level, component, message, fields, at)
         said = {"warning": "warn"}.get(level, level)
         self.say(
             Instance.LOGGING,
             f"logs:gater:{said}",
             lambda: logs.log_entry(said, message, component, metadata=dict(fields), timestamp=at),  # type: ignore[arg-type]
         )
+
+    def _log_event(self, level: str, component: str, message: str, fields: Mapping[str, Any], at: datetime) -> None:
+        bus = self._pubsub.instance(Instance.LOGGING)
+        if not bus.is_heard:
+            return
+        body = ["log_event", log_event(level, component, message, fields, at)]
+        for topic in log_topics(component, fields):
+            bus.broadcast(topic, body)
+
+    def _came_or_went(self, component: str, event: str, fields: Mapping[str, Any]) -> None:
+        """Startup and shutdown are no warnings, but belong among the events of the log."""
+        kind = {"started": "startup", "stopped": "shutdown"}.get(event)
+        if kind is not None:
+            facts = {**fields, "event_type": kind}
+            self._log_event("info", component, f"{component} {event}", facts, datetime.now(UTC))

@@ -24,6 +24,7 @@ from gater.api.pubsub_operations import GetPubSub, Listen, Publish
 from gater.gateway import reads, scans, speaking
 from gater.gateway.admission import admit_append, admit_import, admit_snapshot
 from gater.gateway.announcements import Announcements
+from gater.gateway.component_watch import ComponentWatch
 from gater.gateway.instance_watch import InstanceWatch
 from gater.gateway.stores import Stores
 from gater.gateway.subscribing import Subscribing
@@ -134,8 +135,9 @@ class Gateway:
             raise
         self._closed = False
         folder = None if self._stores.memory else self._stores.folder
-        instances = InstanceWatch(self.pubsub, self.announcements)
-        self._watchman = Watchman(self.announcements, self.metrics, self._stores.troubles, instances, folder)
+        self._components = ComponentWatch(self.announcements, self.metrics)
+        watches = (InstanceWatch(self.pubsub, self.announcements), self._components)
+        self._watchman = Watchman(self.announcements, self.metrics, self._stores.troubles, folder, watches)
         for store in self._stores.open():
             self.announcements.store_is(store.id, "started")
         self.announcements.node_is("started")
@@ -353,6 +355,7 @@ class Gateway:
             report = VerifyReport(operation.store, 0, 0, 0, (str(damage),))
         else:
             report = await self._stores.get(operation.store).verify()
+        self._components.verified(report.ok)
         facts = {"events": report.events, "problems": list(report.problems)}
         self.announcements.checked(f"verify:{operation.store}", report.ok, time.perf_counter() - began, facts)
         return report

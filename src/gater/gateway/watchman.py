@@ -6,22 +6,33 @@ import asyncio
 import logging
 import os
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Final, Protocol
 
 from gater.gateway.announcements import Announcements
-from gater.gateway.instance_watch import InstanceWatch
-from gater.telemetry.health_rules import resource_check
+from gater.telemetry.health_rules import Health, overall_of_checks, resource_check, worst
 from gater.telemetry.metrics import UPDATE_SECONDS, Metrics
 from gater.telemetry.process import process_figures
 
 LOOK_SECONDS: Final = 1.0
-"""How often it is looked whether a store or an instance of pub/sub is in trouble."""
+"""How often it is looked whether something is in trouble."""
 SEVERITY: Final = {"warning": "warning", "error": "critical"}
 """Of the alert about a resource, by what its check says."""
 
 log = logging.getLogger(__name__)
+
+
+class Watch(Protocol):
+    """Somebody who looks after a part of the node."""
+
+    def look(self) -> None:
+        """See whether something is in trouble; called every LOOK_SECONDS."""
+        ...
+
+    def tell(self) -> None:
+        """Tell how it is doing; called every UPDATE_SECONDS."""
+        ...
 
 
 class Watchman:
@@ -32,14 +43,17 @@ class Watchman:
         announcements: Announcements,
         metrics: Metrics,
         troubles: Callable[[], Mapping[str, str]],
-        instances: InstanceWatch,
         folder: Path | None,
+        watches: Sequence[Watch] = (),
     ) -> None:
-        """`troubles`: each store and why it is not running (empty: it is); `folder`: whose disk is watched."""
+        """`troubles`: each store and why it is not running (empty: it is); `folder`: whose disk is watched.
+
+        `watches` look and tell with it.
+        """
         self._announcements = announcements
         self._metrics = metrics
         self._troubles = troubles
-        self._instances = instances
+        self._watches = watches
         self._folder = folder
         self._known: dict[str, str] = {}
         self._before: dict[str, tuple[int, float]] = {}
@@ -64,9 +78,10 @@ class Watchman:
     # --- who is in trouble ---
 
     def _look(self) -> None:
-        """Tell when a store got into trouble, or out of it, and when an instance of pub/sub is in trouble."""
+        """Tell when a store got into trouble, or out of it, and what the other watches see."""
         self._look_at_stores()
-        self._instances.look()
+        for watch in self._watches:
+            watch.look()
 
     def _look_at_stores(self) -> None:
         now = dict(self._troubles())
@@ -87,18 +102,22 @@ class Watchman:
         """Tell how the node is, what it did since it was last told, and what it takes."""
         announcements, metrics = self._announcements, self._metrics
         judged = metrics.get_health()
-        memory, disk = process_figures(), self._disk()
+        process, disk = process_figures(), self._disk()
+        resources = {"memory": process.memory_percent, "open files": process.open_files_percent}
+        if disk:
+            resources["disk"] = disk[0]
         checks = {name: judged[name] for name in ("api_health", "worker_pool_health", "cluster_health")}
-        announcements.node_health(
-            judged["status"], checks, os.getloadavg()[0], memory.memory_percent, disk[0] if disk else 0.0
-        )
+        status = worst(judged["status"], self._judge_resources(resources))
+        load = os.getloadavg()[0]
+        announcements.node_health(status, checks, load, process.memory_percent, resources.get("disk", 0.0))
         for store, reason in self._known.items():
             announcements.component_health(store, "unhealthy" if reason else "healthy", {"reason": reason})
         self._tell_calls()
-        self._instances.tell()
-        self._watch_resource("memory", memory.memory_percent, memory.memory_limit_bytes, memory.memory_bytes)
+        for watch in self._watches:
+            watch.tell()
+        announcements.resource("memory", process.memory_percent, process.memory_limit_bytes, process.memory_bytes)
         if disk:
-            self._watch_resource("disk", *disk)
+            announcements.resource("disk", *disk)
         metrics.tell_update()
 
     def _tell_calls(self) -> None:
@@ -113,12 +132,16 @@ class Watchman:
                 self._announcements.throughput(calls.operation, made, UPDATE_SECONDS)
                 self._announcements.latency(calls.operation, max(seconds - seconds_before, 0.0) / made, made)
 
-    def _watch_resource(self, kind: str, percent: float, available: int, used: int) -> None:
-        self._announcements.resource(kind, percent, available, used)
-        check = resource_check(percent)
-        if check in SEVERITY:
-            title, text = f"{kind} is running out", f"{percent:.0f} % of the {kind} is in use"
-            self._announcements.alert(SEVERITY[check], "performance", title, text, self._metrics.node)
+    def _judge_resources(self, percents: Mapping[str, float]) -> Health:
+        """What the use of resources means for the node, with an alert for each that runs out."""
+        results = {kind: resource_check(percent) for kind, percent in percents.items()}
+        for kind, check in results.items():
+            if check in SEVERITY:
+                text = f"{percents[kind]:.0f} % of what there is is in use"
+                self._announcements.alert(
+                    SEVERITY[check], "performance", f"running out of {kind}", text, self._metrics.node
+                )
+        return overall_of_checks(results.values())
 
     def _disk(self) -> tuple[float, int, int] | None:
         """Per cent, bytes in all and bytes in use of the disk that the stores are on."""

@@ -26,7 +26,7 @@ Map: TypeAlias = Mapping[str, Any]
 
 Rule = Callable[[str, Any], Any]
 
-_LONGEST_SYMBOL: Final = 255
+LONGEST_SYMBOL: Final = 255
 _DEEPEST: Final = 16
 """Levels of lists and maps that plain data may have."""
 _LEAST: Final = -(1 << 63)
@@ -74,8 +74,8 @@ def _text(field: str, value: Any) -> str:
 
 def _symbol(field: str, value: Any) -> str:
     name = _text(field, value)
-    if not 1 <= len(name) <= _LONGEST_SYMBOL:
-        raise ValidationError(field, f"a name of 1 to {_LONGEST_SYMBOL} characters")
+    if not 1 <= len(name) <= LONGEST_SYMBOL:
+        raise ValidationError(field, f"a name of 1 to {LONGEST_SYMBOL} characters")
     return name
 
 

@@ -87,7 +87,7 @@ POLICIES: Final[Mapping[Instance, Policy]] = MappingProxyType(
             ),
         ),
         Instance.SYSTEM: Policy(
-            purpose="general system events",
+            purpose="general system events; kept for compatibility",
             volume="medium",
             criticality="medium",
             usual_rate=1_000,

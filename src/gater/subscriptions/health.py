@@ -100,7 +100,7 @@ class HealthTracker:
         self._known.pop(name, None)
         self._failures.pop(name, None)
 
-    def summary(self) -> dict[str, Any]:
+    def summary(self, now: int) -> dict[str, Any]:
         """How many there are in each status."""
         counts = Counter(known.current_status for known in self._known.values())
         return {
@@ -111,4 +111,5 @@ class HealthTracker:
             "failed": counts["failed"],
             "registering": counts["registering"],
             "unknown": counts["unknown"],
+            "timestamp": now,
         }

@@ -91,7 +91,9 @@ class Reporter:
             self.measure(info.name, "subscription_figures", figures(info))
             if info.state != "failed":
                 self.note(info.name, "periodic_heartbeat", {"state": info.state, "lag": info.lag})
-        self._channels.health.broadcast(f"health_summary:{self._store}", ["health_summary", self.tracker.summary()])
+        self._channels.health.broadcast(
+            f"health_summary:{self._store}", ["health_summary", self.tracker.summary(_now())]
+        )
 
     def _look_around(self) -> None:
         """Have the subscriptions checked, and tell what was found."""

@@ -10,6 +10,7 @@ Check: TypeAlias = Literal["ok", "warning", "error"]
 
 GOOD: Final[frozenset[Health]] = frozenset({"healthy", "degraded"})
 """What counts as good where several are judged together."""
+_BADNESS: Final[dict[Health, int]] = {"unknown": 0, "healthy": 1, "degraded": 2, "unhealthy": 3}
 SLOW_WRITE_SECONDS: Final = 10.0
 """A write that took longer is worth an alert."""
 
@@ -94,6 +95,11 @@ def overall_of_checks(checks: Iterable[Check]) -> Health:
     if "error" in results:
         return "unhealthy"
     return "degraded" if "warning" in results else "healthy"
+
+
+def worst(*judged: Health) -> Health:
+    """What several parts mean together; what is unknown does not count, and nothing is healthy."""
+    return max(judged, key=_BADNESS.__getitem__, default="healthy")
 
 
 def _by_share(share: float, healthy: float, degraded: float) -> Health:

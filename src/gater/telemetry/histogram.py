@@ -65,6 +65,10 @@ class Histogram:
         """Each bound with how many durations were no longer; the last bound is infinite."""
         return list(zip((*self._bounds, math.inf), accumulate(self._counts), strict=True))
 
+    def count_above(self, bound: float) -> int:
+        """How many durations were longer than one of the bounds."""
+        return sum(self._counts[bisect_left(self._bounds, bound) + 1 :])
+
     def quantile(self, share: float) -> float:
         """The least bound that this share of the durations (0 to 1) did not exceed.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import threading
 from collections import deque
 from collections.abc import Callable, Mapping
@@ -123,11 +124,16 @@ def log_topics(component: str, fields: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def log_event(level: str, component: str, message: str, fields: Mapping[str, Any], time: datetime) -> dict[str, Any]:
-    """A line as the body of a `log_event` message (reference, section 9.5)."""
+    """A line as the body of a `log_event` message; `pid` is the number of this process.
+
+    `event_type` is the field `event_type` of the line (`startup`, `shutdown`), otherwise it follows from the level.
+    """
+    by_level = "error" if level in ("error", "critical") else "health" if level == "warning" else "action"
     return {
         "component": component,
-        "event_type": "error" if level in ("error", "critical") else "health" if level == "warning" else "action",
+        "event_type": fields.get("event_type", by_level),
         "store_id": fields.get("store"),
+        "pid": os.getpid(),
         "timestamp": time.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
         "message": message,
         "metadata": {"level": level, **fields},

@@ -11,6 +11,7 @@ from pathlib import Path
 import msgspec
 
 _STATM = Path("/proc/self/statm")
+_DESCRIPTORS = Path("/proc/self/fd")
 _GROUP_LIMIT = Path("/sys/fs/cgroup/memory.max")
 
 
@@ -24,16 +25,27 @@ class ProcessFigures(msgspec.Struct, frozen=True):
     threads: int
     cpus: int
     """Processors that it may use."""
+    open_files: int = 0
+    """Files and sockets that it has open."""
+    open_files_limit: int = 0
+    """How many it may have."""
 
     @property
     def memory_percent(self) -> float:
         """The part of its memory that is in use."""
         return 100 * self.memory_bytes / self.memory_limit_bytes if self.memory_limit_bytes else 0.0
 
+    @property
+    def open_files_percent(self) -> float:
+        """The part of the files and sockets it may have that are open."""
+        return 100 * self.open_files / self.open_files_limit if self.open_files_limit else 0.0
+
 
 def process_figures() -> ProcessFigures:
     """How the process stands now."""
-    return ProcessFigures(_memory_bytes(), _memory_limit_bytes(), threading.active_count(), _cpus())
+    return ProcessFigures(
+        _memory_bytes(), _memory_limit_bytes(), threading.active_count(), _cpus(), _open_files(), _open_files_limit()
+    )
 
 
 def _memory_bytes() -> int:
@@ -59,6 +71,21 @@ def _memory_limit_bytes() -> int:
         group = int(_GROUP_LIMIT.read_text())
         return min(machine, group) if machine else group
     return machine
+
+
+def _open_files() -> int:
+    with suppress(OSError):
+        return len(os.listdir(_DESCRIPTORS))
+    return 0
+
+
+def _open_files_limit() -> int:
+    try:
+        import resource
+    except ImportError:
+        return 0
+    limit = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    return 0 if limit == resource.RLIM_INFINITY else limit
 
 
 def _cpus() -> int:

@@ -129,3 +129,26 @@ def test_keys_come_from_the_environment() -> None:
     settings = load_settings(environ={"SECRET_KEY_BASE": "new", "GATER_PREVIOUS_SECRET_KEYS": "old, older"})
     assert (settings.secret_key_base, settings.previous_secret_keys) == ("new", ("old", "older"))
     assert load_settings(environ={"SECRET_KEY_BASE": "a", "GATER_SECRET_KEY_BASE": "b"}).secret_key_base == "b"
+
+
+def test_a_key_of_other_programs_comes_after_the_file(tmp_path: Path) -> None:
+    file = tmp_path / "gater.toml"
+    file.write_text('secret_key_base = "of the file"')
+
+    def key(**environ: str) -> str | None:
+        return load_settings(file=file, environ=environ).secret_key_base
+
+    assert key(SECRET_KEY_BASE="of another program") == "of the file"
+    assert key(GATER_SECRET_KEY_BASE="of the node") == "of the node"
+    assert load_settings({"secret_key_base": "given"}, file=file, environ={"SECRET_KEY_BASE": "x"}) == load_settings(
+        {"secret_key_base": "given"}, environ={}
+    )
+
+
+def test_an_empty_key_in_the_environment_hides_no_other(tmp_path: Path) -> None:
+    file = tmp_path / "gater.toml"
+    file.write_text('secret_key_base = "of the file"')
+    empty = {"GATER_SECRET_KEY_BASE": "", "SECRET_KEY_BASE": ""}
+    assert load_settings(file=file, environ=empty).secret_key_base == "of the file"
+    assert load_settings(environ=empty).secret_key_base is None
+    assert load_settings(environ={**empty, "SECRET_KEY_BASE": "real"}).secret_key_base == "real"

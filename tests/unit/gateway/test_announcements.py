@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
+from datetime import UTC, datetime
 from types import SimpleNamespace
 
 import pytest
 
 from gater.gateway import announcements as module
 from gater.gateway.announcements import ALERT_SECONDS, MOST_KINDS, Announcements
-from gater.messages import health, origin
+from gater.messages import health, origin, system
 from gater.messages.records import Record
 from gater.pubsub.instances import Instance
 from gater.pubsub.system import PubSub
 from tests.unit.gateway.listening import NODE, Listener
 from tests.unit.telemetry.hands import Clock
+
+NOON = datetime(2026, 1, 2, 12, tzinfo=UTC)
+OF_ORDERS = ["logging:store", "logging:store:orders"]
 
 
 @pytest.fixture
@@ -81,6 +86,45 @@ def test_nothing_is_raised_when_the_system_has_ended(pubsub: PubSub, said: Annou
         pubsub.close()
         said.node_is("stopped")
         assert subscription.take() == []
+
+
+def test_a_name_that_is_too_long_for_a_record_is_cut_and_told_whole(said: Announcements, listener: Listener) -> None:
+    path = "orders/" + "x" * 300
+    said.configured(path, {"operation": "delete_stream"}, "keeper")
+    ((_, topic, record),) = listener.heard()
+    assert isinstance(record, system.SystemConfig)
+    assert (topic, record.component) == (f"configuration_changes:{path[:255]}", path[:255])
+    assert record.changes == {"operation": "delete_stream", "component": path}
+
+
+@pytest.mark.parametrize(
+    ("say", "component", "kind", "topics"),
+    [
+        (lambda said: said.node_is("started"), "node", "startup", ["logging:node"]),
+        (lambda said: said.node_is("stopped"), "node", "shutdown", ["logging:node"]),
+        (lambda said: said.node_is("stopping"), "node", None, []),
+        (lambda said: said.store_is("orders", "started"), "store", "startup", OF_ORDERS),
+        (lambda said: said.store_is("orders", "stopped"), "store", "shutdown", OF_ORDERS),
+        (lambda said: said.store_is("orders", "crashed"), "store", None, []),
+        (lambda said: said.logged("error", "store", "full", {"store": "orders"}, NOON), "store", "error", OF_ORDERS),
+    ],
+)
+def test_events_of_the_log_go_to_the_topics_of_their_component_and_store(
+    pubsub: PubSub,
+    said: Announcements,
+    say: Callable[[Announcements], None],
+    component: str,
+    kind: str | None,
+    topics: list[str],
+) -> None:
+    heard = pubsub.subscribe("logging", "logging:*")
+    say(said)
+    messages = heard.take()
+    assert [message.topic for message in messages] == topics
+    for message in messages:
+        tag, event = message.body
+        assert (tag, event["component"], event["event_type"]) == ("log_event", component, kind)
+        assert set(event) == {"component", "event_type", "store_id", "pid", "timestamp", "message", "metadata"}
 
 
 def test_an_alert_is_given_again_only_after_a_while(said: Announcements, listener: Listener, clock: Clock) -> None:

@@ -25,7 +25,7 @@ async def test_calls_in_trouble_become_alerts_and_diagnostics() -> None:
     voice, clock = Voice("n@h"), Clock()
     metrics = Metrics("n@h", tell=voice.tell, clock=clock, now=clock.now)
     await voice.begin()
-    alarms, traces = (voice.pubsub.subscribe(name, "*") for name in ("alerts", "diagnostics"))
+    alarms, traces, figures = (voice.pubsub.subscribe(name, "*") for name in ("alerts", "diagnostics", "metrics"))
     call = metrics.calls.begin("read_all")
     clock.move(6)
     metrics.calls.end(call)
@@ -41,6 +41,9 @@ async def test_calls_in_trouble_become_alerts_and_diagnostics() -> None:
         ("internal_error", "append"),
     ]
     assert [type(record) for record in said[2:]] == [diagnostics.DebugTrace, diagnostics.ErrorAnalysis]
+    told = figures.take()
+    assert [message.topic for message in told] == [*["gater:alerts"] * 3, "gater:cluster", "gater:metrics"]
+    assert all(message.body[0] == message.body[1]["type"] for message in told)
     await voice.end()
 
 

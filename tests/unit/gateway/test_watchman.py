@@ -16,6 +16,8 @@ from gater.telemetry.process import ProcessFigures
 from tests.unit.hand_loop import HandLoop
 from tests.unit.telemetry.hands import Clock, Ears
 
+HEALTH_KEYS = ("status", "api_health", "worker_pool_health", "cluster_health")
+
 
 class Told:
     """Stands for the announcements: keeps what is told of what."""
@@ -33,8 +35,8 @@ class Told:
         return found
 
 
-class Instances:
-    """Stands for the watch over the instances of pub/sub: counts how often it is asked to do its work."""
+class Part:
+    """Stands for a watch over a part of the node: counts how often it is asked to do its work."""
 
     def __init__(self) -> None:
         self.looks = self.tellings = 0
@@ -54,13 +56,13 @@ class Watch:
         self.told, self.ears, self.clock = Told(), Ears(), Clock()
         self.metrics = Metrics("n@h", tell=self.ears, clock=self.clock, now=self.clock.now)
         self.troubles: dict[str, str] = {"orders": "", "stock": ""}
-        self.instances = Instances()
+        self.part = Part()
         self.watchman = Watchman(
             self.told,  # type: ignore[arg-type]
             self.metrics,
             lambda: self.troubles,
-            self.instances,  # type: ignore[arg-type]
             folder,
+            [self.part],
         )
 
     def call(self, operation: str, times: int, seconds: float) -> None:
@@ -84,8 +86,8 @@ def failing(*_: Any) -> Any:
     raise ZeroDivisionError("a defect")
 
 
-def use_memory(monkeypatch: pytest.MonkeyPatch, percent: int) -> None:
-    monkeypatch.setattr(module, "process_figures", lambda: ProcessFigures(percent, 100, 1, 1))
+def use_process(monkeypatch: pytest.MonkeyPatch, memory: int, open_files: int) -> None:
+    monkeypatch.setattr(module, "process_figures", lambda: ProcessFigures(memory, 100, 1, 1, open_files, 100))
 
 
 def use_disk(monkeypatch: pytest.MonkeyPatch, percent: int) -> None:
@@ -142,18 +144,22 @@ def test_a_store_that_is_removed_in_trouble_is_forgotten(watch: Watch) -> None:
     assert watch.told.of("store_is") == [("orders", "crashed", "the disk is full")]
 
 
-def test_the_instances_of_pubsub_are_looked_at_with_the_stores(watch: Watch) -> None:
+def test_other_watches_look_and_tell_with_it(watch: Watch) -> None:
     watch.loop.move(3 * LOOK_SECONDS)
-    assert (watch.instances.looks, watch.instances.tellings) == (3, 0)
+    assert (watch.part.looks, watch.part.tellings) == (3, 0)
     watch.loop.move(UPDATE_SECONDS)
-    assert watch.instances.tellings == 1
+    assert watch.part.tellings == 1
+
+
+def test_it_looks_every_second_and_tells_every_thirty() -> None:
+    assert (LOOK_SECONDS, UPDATE_SECONDS) == (1, 30)
 
 
 # --- every so often ---
 
 
 def test_how_the_node_and_its_stores_are_is_told_every_so_often(watch: Watch, monkeypatch: pytest.MonkeyPatch) -> None:
-    use_memory(monkeypatch, 40)
+    use_process(monkeypatch, 40, 1)
     use_disk(monkeypatch, 50)
     monkeypatch.setattr("gater.gateway.watchman.os.getloadavg", lambda: (0.25, 0.0, 0.0))
     watch.loop.move(LOOK_SECONDS)
@@ -178,15 +184,27 @@ def test_how_the_node_and_its_stores_are_is_told_every_so_often(watch: Watch, mo
 def test_a_resource_that_runs_out_is_an_alert(
     watch: Watch, monkeypatch: pytest.MonkeyPatch, percent: int, severity: str | None
 ) -> None:
-    use_memory(monkeypatch, percent)
+    use_process(monkeypatch, percent, percent)
     use_disk(monkeypatch, percent)
     watch.loop.move(UPDATE_SECONDS)
     expected = [
-        (severity, "performance", f"{kind} is running out", f"{percent} % of the {kind} is in use", "n@h")
-        for kind in ("memory", "disk")
+        (severity, "performance", f"running out of {kind}", f"{percent} % of what there is is in use", "n@h")
+        for kind in ("memory", "open files", "disk")
         if severity
     ]
     assert watch.told.of("alert") == expected
+
+
+@pytest.mark.parametrize("kind", ["memory", "open files", "disk"])
+@pytest.mark.parametrize(("percent", "status"), [(75, "healthy"), (80, "degraded"), (95, "unhealthy")])
+def test_a_resource_that_runs_out_speaks_against_the_node(
+    watch: Watch, monkeypatch: pytest.MonkeyPatch, kind: str, percent: int, status: str
+) -> None:
+    use_process(monkeypatch, *((percent if kind == each else 1) for each in ("memory", "open files")))
+    use_disk(monkeypatch, percent if kind == "disk" else 1)
+    monkeypatch.setattr(watch.metrics, "get_health", lambda: dict.fromkeys(HEALTH_KEYS, "healthy"))
+    watch.loop.move(UPDATE_SECONDS)
+    assert [told for told, *_ in watch.told.of("node_health")] == [status]
 
 
 @pytest.mark.parametrize("has_folder", [True, False])

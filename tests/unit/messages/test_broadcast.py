@@ -137,6 +137,37 @@ def test_store_and_cluster_health_have_topics_of_their_own(messenger: Messenger,
         health.broadcast_cluster_health_update(record)  # type: ignore[arg-type]
 
 
+HEALTH_RECORDS = [
+    health.node_health("n", "healthy"),
+    health.component_health("store", "n", "healthy"),
+    health.health_check("disk", "n", "pass"),
+    health.cluster_health("healthy", 3, 3),
+]
+
+
+@pytest.mark.parametrize("record", HEALTH_RECORDS, ids=[record.tag for record in HEALTH_RECORDS])
+@pytest.mark.parametrize("of_a_store", [True, False], ids=["store", "cluster"])
+def test_a_topic_of_health_takes_just_its_records(
+    messenger: Messenger, bus: Bus, record: Any, of_a_store: bool
+) -> None:
+    taken = {"node_health_updated", "component_health_updated", "health_check_completed"}
+    if not of_a_store:
+        taken = {"node_health_updated", "cluster_health_updated"}
+
+    def publish() -> None:
+        if of_a_store:
+            health.broadcast_store_health("orders", record)
+        else:
+            health.broadcast_cluster_health_update(record)
+
+    if record.tag in taken:
+        publish()
+    else:
+        with pytest.raises(ValidationError):
+            publish()
+    assert len(bus.published) == (record.tag in taken)
+
+
 def test_without_a_key_messages_go_unsigned_with_one_warning_for_each_instance(
     bus: Bus, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -42,11 +42,30 @@ def test_there_are_nine_modules_and_nine_instances_without_events() -> None:
     assert {messages.module_for_instance(f"ex_esdb_{name}") for name in NINE} == set(all_modules())
 
 
-def test_a_module_belongs_to_its_instance_and_names_its_usual_topics() -> None:
+@pytest.mark.parametrize(
+    ("name", "topics"),
+    {
+        "system": ("config", "lifecycle", "features"),
+        "health": ("node_health", "cluster_health", "component_health", "health_checks"),
+        "metrics": ("performance", "throughput", "latency", "resource_usage"),
+        "lifecycle": ("node_lifecycle", "process_lifecycle", "supervision", "cluster_membership"),
+        "security": ("auth_events", "access_violations", "security_alerts", "session_events"),
+        "audit": ("data_changes", "admin_actions", "access_logs", "compliance"),
+        "alerts": ("critical", "warnings", "notifications", "escalations"),
+        "diagnostics": ("debug_traces", "performance_analysis", "system_state", "error_analysis"),
+        "logging": ("application_logs", "system_logs", "error_logs", "audit_logs"),
+    }.items(),
+)
+def test_the_usual_topics_are_those_of_the_specification(name: str, topics: tuple[str, ...]) -> None:
+    module = module_for_instance(f"ex_esdb_{name}")
+    assert module is not None
+    assert topics == module.TOPICS
+
+
+def test_a_module_belongs_to_its_instance() -> None:
     for instance, module in instance_to_module_map().items():
         assert instance == module.INSTANCE
         assert module_for_instance(instance) is module
-        assert 3 <= len(module.TOPICS) <= 4
         own = [kind for kind in RECORDS.values() if kind.instance == instance]
         assert all(kind.__module__ == module.__name__ for kind in own)
     assert module_for_instance("ex_esdb_health") is health

@@ -179,12 +179,30 @@ def test_sound_maps_pass_every_check() -> None:
     validate_timestamp({})
 
 
-@pytest.mark.parametrize("tag", REQUIRED_FIELDS)
-def test_required_fields_are_fields_of_the_record(tag: str) -> None:
-    assert set(REQUIRED_FIELDS[tag]) <= set(RECORDS[tag]._rules)
+REQUIRED = {
+    "node_health_updated": ["node", "status"],
+    "cluster_health_updated": ["status", "healthy_nodes", "total_nodes"],
+    "component_health_updated": ["component", "node", "status"],
+    "health_check_completed": ["check_name", "node", "result"],
+    "system_config_changed": ["component", "changes"],
+    "system_lifecycle_event": ["event", "system_name", "version", "node"],
+    "feature_toggle_changed": ["feature", "enabled", "changed_by", "node"],
+}
+
+
+@pytest.mark.parametrize(("tag", "names"), REQUIRED.items())
+def test_the_fields_that_a_message_must_have_are_named(tag: str, names: list[str]) -> None:
+    assert set(REQUIRED_FIELDS) == set(REQUIRED)
+    assert set(names) <= set(RECORDS[tag]._rules)
     with pytest.raises(ValidationError) as caught:
         validate_as(tag, {})
-    assert caught.value.details["names"] == list(REQUIRED_FIELDS[tag])
+    assert caught.value.details["names"] == [*names, "timestamp"]
+
+
+def test_a_time_that_is_none_is_no_datetime() -> None:
+    with pytest.raises(ValidationError) as caught:
+        validate_timestamp({"timestamp": 1_795_000_000_000})
+    assert caught.value.details["cause"] == "not_datetime"
 
 
 def test_a_message_without_a_list_of_fields_needs_its_timestamp() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import itertools
+from types import SimpleNamespace
 from typing import Any
 
 import msgspec
@@ -12,6 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gater.messages import signing
 from gater.messages.replay import ReplayGuard
 from gater.messages.signing import Keyring, Signature, key_id
 from gater.model.errors import (
@@ -203,3 +205,18 @@ def test_nothing_passes_twice_whatever_the_order_and_the_clock(
             assert guard.remembered <= limit
         assert number not in passed
         passed.add(number)
+
+
+def test_digests_are_compared_in_constant_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    compared: list[tuple[bytes, bytes]] = []
+
+    def compare(right: bytes, given: bytes) -> bool:
+        compared.append((right, given))
+        return True
+
+    monkeypatch.setattr(signing, "hmac", SimpleNamespace(compare_digest=compare, digest=hmac.digest))
+    keyring = Keyring("the secret")
+    signed = Signature.read(keyring.sign(b"original", 1, b"n" * 16))
+    forged = bytes(32)
+    keyring.check(signed._replace(digest=forged), b"original")
+    assert compared == [(signed.digest, forged)]

@@ -111,6 +111,15 @@ async def test_a_hundred_rapid_messages_all_arrive(bus: Bus) -> None:
         assert await asyncio.gather(*readers) == [list(range(100))] * 10
 
 
+async def test_readers_that_wait_have_a_message_in_the_next_turn_of_the_loop(bus: Bus) -> None:
+    readers = [asyncio.create_task(anext(bus.subscribe("t"))) for _ in range(10)]
+    for reader in readers:
+        await until_waiting(reader)
+    assert bus.broadcast("t", "x") == 10
+    await asyncio.sleep(0)
+    assert [reader.result().body for reader in readers if reader.done()] == ["x"] * 10
+
+
 async def test_a_reader_that_waits_is_woken_once_for_many_messages(bus: Bus) -> None:
     subscription = bus.subscribe("t")
     waking = asyncio.create_task(subscription.wait())

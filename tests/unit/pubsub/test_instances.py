@@ -33,14 +33,38 @@ def test_anything_else_is_refused(value: Any) -> None:
     assert refusal.value.argument == "instance"
 
 
-def test_each_instance_has_a_policy_that_says_what_it_is_for() -> None:
+SPECIFIED = {
+    "events": ("high", "high", ["event_stream", "projection_updates", "aggregate_events"]),
+    "system": ("medium", "medium", ["system_status", "configuration_changes", "service_discovery"]),
+    "logging": ("very high", "medium", ["logs", "structured_logs", "error_reports"]),
+    "health": ("medium", "high", ["subscription_health", "process_health", "circuit_breaker_status"]),
+    "metrics": ("very high", "medium", ["subscription_metrics", "performance_metrics", "throughput_stats"]),
+    "security": (
+        "low to medium",
+        "very high",
+        ["security_events", "security_events", "threat_detection", "access_violations"],
+    ),
+    "audit": ("medium", "very high", ["audit_trail", "audit_trail", "compliance_events"]),
+    "alerts": ("low", "very high", ["system_alerts", "system_alerts", "incident_alerts"]),
+    "diagnostics": ("variable, can be very high", "low", ["diagnostics"] * 3),
+    "lifecycle": ("medium", "high", ["process_lifecycle"] * 3),
+}
+"""Of each instance its volume, its criticality, and the first level of its typical topics."""
+
+
+@pytest.mark.parametrize(("name", "specified"), SPECIFIED.items())
+def test_an_instance_is_as_the_specification_has_it(name: str, specified: tuple[str, str, list[str]]) -> None:
+    policy = POLICIES[Instance(name)]
+    assert (policy.volume, policy.criticality, [topic.split(":")[0] for topic in policy.topics]) == specified
+    assert all(check_topic(topic) and ":" in topic for topic in policy.topics)
+
+
+def test_each_instance_has_a_policy_of_its_own() -> None:
     assert list(POLICIES) == list(Instance)
+    assert len({policy.purpose for policy in POLICIES.values()}) == 10
     for policy in POLICIES.values():
-        assert policy.purpose
-        assert policy.volume
-        assert policy.criticality
-        assert policy.topics
-        assert all(check_topic(topic) and ":" in topic for topic in policy.topics)
+        assert policy.usual_rate >= 100
+        assert policy.bound >= 1_000
 
 
 def test_just_those_that_matter_most_never_drop() -> None:

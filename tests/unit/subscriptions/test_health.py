@@ -107,7 +107,7 @@ def test_summary_counts_each_status(tracker: HealthTracker) -> None:
     }
     for name, event in names.items():
         tracker.note(name, event, 1)
-    assert tracker.summary() == {
+    assert tracker.summary(7) == {
         "store_id": "orders",
         "total_subscriptions": 6,
         "healthy": 2,
@@ -115,12 +115,13 @@ def test_summary_counts_each_status(tracker: HealthTracker) -> None:
         "failed": 1,
         "registering": 1,
         "unknown": 1,
+        "timestamp": 7,
     }
     assert tracker.names() == list("abcdef")
 
 
 def test_summary_of_nothing_is_all_zero(tracker: HealthTracker) -> None:
-    assert set(tracker.summary().values()) == {"orders", 0}
+    assert set(tracker.summary(0).values()) == {"orders", 0}
 
 
 def test_breaker_opens_once_after_failures_in_a_row_and_closes_with_a_success(tracker: HealthTracker) -> None:

@@ -202,7 +202,10 @@ def test_summary_is_told_every_thirty_seconds(told: Told) -> None:
         "registering": 0,
         "unknown": 0,
     }
-    assert told.health.messages == [("health_summary:orders", ["health_summary", summary])]
+    ((topic, (tag, told_summary)),) = told.health.messages
+    assert (topic, tag) == ("health_summary:orders", "health_summary")
+    assert abs(told_summary.pop("timestamp") - time.time() * 1_000) < 10_000
+    assert told_summary == summary
     told.loop.move(60)
     assert [topic for topic, _ in told.health.messages].count("health_summary:orders") == 3
 

@@ -175,3 +175,7 @@ def test_operations_beyond_the_bound_are_counted_together(calls: Calls, monkeypa
     for operation in ("a", "b", "c", "d", "a"):
         calls.end(calls.begin(operation))
     assert calls.figures()["by_function"] == {"a": 2, "b": 1, OTHER: 2}
+
+
+def test_a_call_is_slow_after_five_seconds() -> None:
+    assert SLOW_CALL_SECONDS == 5

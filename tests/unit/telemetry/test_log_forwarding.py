@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import threading
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
@@ -214,7 +215,14 @@ def test_log_event_has_the_fields_of_the_reference(level: str, kind: str) -> Non
         "component": "store",
         "event_type": kind,
         "store_id": "orders",
+        "pid": os.getpid(),
         "timestamp": "2026-01-02T03:04:05.000Z",
         "message": "full",
         "metadata": {"level": level, "store": "orders", "free": 0},
     }
+
+
+def test_a_line_may_say_what_kind_of_event_it_is() -> None:
+    event = log_event("info", "node", "node started", {"event_type": "startup"}, datetime.now(UTC))
+    assert event["event_type"] == "startup"
+    assert log_event("info", "node", "something", {}, datetime.now(UTC))["event_type"] == "action"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from types import SimpleNamespace
 from typing import Any
 
@@ -229,3 +230,23 @@ def test_process_knows_its_memory_and_processors() -> None:
 
 def test_share_of_an_unknown_limit_is_zero() -> None:
     assert ProcessFigures(memory_bytes=5, memory_limit_bytes=0, threads=1, cpus=1).memory_percent == 0.0
+
+
+def test_times_are_milliseconds_of_the_clock_of_the_machine() -> None:
+    before = time.time_ns() // 1_000_000
+    assert before <= Metrics("n").get_health()["timestamp"] <= time.time_ns() // 1_000_000
+
+
+def test_what_is_told_has_its_own_topic_and_the_fields_that_all_have(metrics: Metrics, ears: Ears) -> None:
+    metrics.tell_update()
+    metrics.calls.end(metrics.calls.begin("append"), "internal_error")
+    metrics.worker_assigned("orders")
+    metrics.node_up("a")
+    assert [(topic, body["type"]) for topic, body in ears.heard] == [
+        ("gater:metrics", "metrics_update"),
+        ("gater:alerts", "performance_alert"),
+        ("gater:workers", "worker_event"),
+        ("gater:cluster", "cluster_event"),
+    ]
+    for _, body in ears.heard:
+        assert (body["package"], body["node"], body["timestamp"]) == ("gater", "n@h", 100_000)

@@ -1,0 +1,129 @@
+"""The watch over the parts of a node: what they did lately, and how that is judged."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from gater.api import operations as op
+from gater.gateway.component_watch import READS, WRITES, ComponentWatch
+from gater.store.log_stats import LogStats
+from gater.telemetry.metrics import Metrics
+from gater.telemetry.sources import Sources
+from tests.unit.telemetry.hands import Clock
+
+
+class Told:
+    """Stands for the announcements."""
+
+    def __init__(self) -> None:
+        self.health: dict[str, tuple[str, dict[str, Any]]] = {}
+        self.slow: list[tuple[str, float]] = []
+
+    def component_health(self, component: str, status: str, details: dict[str, Any]) -> None:
+        self.health[component] = status, details
+
+    def slow_write(self, store: str, seconds: float) -> None:
+        self.slow.append((store, seconds))
+
+
+class Watched:
+    """A node whose figures the test makes."""
+
+    def __init__(self) -> None:
+        self.told, self.clock = Told(), Clock()
+        self.log = LogStats()
+        self.deliveries = SimpleNamespace(delivered=0, redelivered=0)
+        sources = Sources(logs=lambda: {"orders": self.log}, subscriptions=lambda: {"orders": [self.deliveries]})  # type: ignore[list-item]
+        self.metrics = Metrics("n@h", sources, clock=self.clock, now=self.clock.now)
+        self.watch = ComponentWatch(self.told, self.metrics)  # type: ignore[arg-type]
+
+    def call(self, operation: str, times: int = 1, seconds: float = 0.001, code: str | None = None) -> None:
+        for _ in range(times):
+            call = self.metrics.calls.begin(operation)
+            self.clock.move(seconds)
+            self.metrics.calls.end(call, code)
+
+    def status(self, component: str) -> str:
+        self.watch.tell()
+        return self.told.health[component][0]
+
+
+@pytest.fixture
+def watched() -> Watched:
+    return Watched()
+
+
+def test_writes_and_reads_are_operations() -> None:
+    names = {operation.name for operation in vars(op).values() if isinstance(getattr(operation, "name", None), str)}
+    assert names >= WRITES | READS
+    assert not WRITES & READS
+
+
+@pytest.mark.parametrize("operation", ["append_streams", "read_all"])
+@pytest.mark.parametrize(("failed", "status"), [(0, "healthy"), (3, "degraded"), (10, "unhealthy")])
+def test_streams_are_judged_by_their_failures(watched: Watched, operation: str, failed: int, status: str) -> None:
+    watched.call(operation, 100 - failed)
+    watched.call(operation, failed, code="store_unavailable")
+    watched.call("get_metrics", 50, code="internal_error")
+    assert watched.status("streams") == status
+
+
+def test_refusals_do_not_speak_against_streams(watched: Watched) -> None:
+    watched.call("append_streams", 10, code="wrong_expected_version")
+    assert watched.status("streams") == "healthy"
+
+
+@pytest.mark.parametrize(("seconds", "status"), [(1, "healthy"), (6, "degraded"), (16, "unhealthy")])
+def test_streams_are_judged_by_how_long_a_write_takes(watched: Watched, seconds: float, status: str) -> None:
+    watched.call("append_streams", 4, seconds)
+    watched.call("read_all", 4, 100)
+    assert watched.status("streams") == status
+    assert watched.told.health["streams"][1] == {
+        "write_error_rate": 0.0,
+        "read_error_rate": 0.0,
+        "write_seconds": pytest.approx(seconds),
+    }
+
+
+def test_what_is_judged_is_what_came_since_the_last_time(watched: Watched) -> None:
+    watched.call("append_streams", 10, code="overloaded")
+    assert watched.status("streams") == "unhealthy"
+    assert watched.status("streams") == "healthy"
+    watched.call("append_streams", 3)
+    watched.metrics.reset_metrics()
+    watched.call("append_streams", 1, code="overloaded")
+    assert watched.status("streams") == "unhealthy"
+
+
+@pytest.mark.parametrize(("again", "status"), [(0, "healthy"), (3, "degraded"), (10, "unhealthy")])
+def test_subscriptions_are_judged_by_what_had_to_be_delivered_again(watched: Watched, again: int, status: str) -> None:
+    watched.deliveries.delivered, watched.deliveries.redelivered = 100, again
+    assert watched.status("subscriptions") == status
+    assert watched.told.health["subscriptions"][1] == {"error_rate": again / 100}
+    assert watched.status("subscriptions") == "healthy"
+
+
+def test_consistency_is_judged_by_the_checks_that_were_made(watched: Watched) -> None:
+    assert watched.status("consistency") == "unknown"
+    for _ in range(9):
+        watched.watch.verified(sound=True)
+    assert watched.status("consistency") == "healthy"
+    watched.watch.verified(sound=False)
+    assert watched.status("consistency") == "degraded"
+    assert watched.told.health["consistency"][1] == {"checks": 10, "passed": 9}
+
+
+def test_a_slow_write_is_told_once(watched: Watched) -> None:
+    watched.log.committed(1, 9.9)
+    watched.watch.look()
+    assert watched.told.slow == []
+    watched.log.committed(1, 10.1)
+    for _ in range(3):
+        watched.watch.look()
+    assert watched.told.slow == [("orders", 10)]
+    watched.log.committed(1, 30)
+    watched.watch.look()
+    assert len(watched.told.slow) == 2
