@@ -18,14 +18,12 @@ from gater.model.errors import (
     RequestTooLargeError,
     ValidationError,
 )
-from gater.model.events import JSON, ImportedEvent, RawEvent, check_imported, is_object
+from gater.model.events import JSON, EncodedEvent, ImportedEvent, RawEvent, check_imported, is_object
 from gater.model.expected_version import parse_expected_version
 from gater.model.identifiers import check_event_type, check_name, check_stream_id
 from gater.model.limits import Limits
 from gater.model.snapshots import Snapshot, check_snapshot_numbers, check_snapshot_version
 
-_check_type: Final = lru_cache(4_096)(check_event_type)
-_check_stream: Final = lru_cache(16_384)(check_stream_id)
 _check_content_type: Final = lru_cache(256)(check_name)
 
 _scan: Final = msgspec.json.Decoder(msgspec.Raw).decode
@@ -37,7 +35,7 @@ def admit_append(writes: tuple[StreamWrite, ...], guards: tuple[StreamGuard, ...
         raise InvalidArgumentError("appends", "one or more streams, each named once")
     total = 0
     for write in writes:
-        _check_stream(write.stream_id)
+        check_stream_id(write.stream_id)
         parse_expected_version(write.expected_version)
         total += _admit_events(write.events, limits)
     for guard in guards:
@@ -49,7 +47,7 @@ def admit_append(writes: tuple[StreamWrite, ...], guards: tuple[StreamGuard, ...
 def admit_import(events: tuple[ImportedEvent, ...], limits: Limits) -> int:
     """The payload bytes of an import; raises what is wrong with it."""
     for imported in events:
-        _check_stream(imported.stream_id)
+        check_stream_id(imported.stream_id)
         check_imported(imported.version, imported.created_epoch)
     return _within(_admit_events([imported.event for imported in events], limits), limits)
 
@@ -71,18 +69,23 @@ def admit_snapshot(snapshot: Snapshot, limits: Limits) -> int:
 def _admit_events(events: Iterable[RawEvent], limits: Limits) -> int:
     total, most = 0, limits.max_event_bytes
     for event in events:
-        if len(event.event_id) != 16:
-            raise InvalidArgumentError("event_id", "a UUID, 16 bytes")
-        _check_type(event.event_type)
-        _check_content_type(event.content_type, "content_type")
-        size = len(event.data) + len(event.metadata or b"")
+        size = len(event.data) if event.metadata is None else len(event.data) + len(event.metadata)
         if size > most:
             raise EventTooLargeError(size, most)
-        _check_json(event.content_type, event.data, event.metadata)
-        if event.metadata is not None and not is_object(event.metadata):
-            raise ValidationError("metadata", "a JSON object")
+        if type(event) is not EncodedEvent:
+            _check_event(event)
         total += size
     return total
+
+
+def _check_event(event: RawEvent) -> None:
+    if len(event.event_id) != 16:
+        raise InvalidArgumentError("event_id", "a UUID, 16 bytes")
+    check_event_type(event.event_type)
+    _check_content_type(event.content_type, "content_type")
+    _check_json(event.content_type, event.data, event.metadata)
+    if event.metadata is not None and not is_object(event.metadata):
+        raise ValidationError("metadata", "a JSON object")
 
 
 def _check_json(content_type: str, data: bytes, metadata: bytes | None) -> None:

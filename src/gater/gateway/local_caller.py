@@ -13,6 +13,7 @@ from gater.api import operations as op
 from gater.api import subscription_operations as sub
 from gater.api.operation import Operation, StreamingOperation
 from gater.gateway.gateway import Gateway
+from gater.gateway.witness import ADMINISTRATIVE
 from gater.model.errors import RequestTimeoutError
 from gater.model.events import Event
 from gater.model.snapshots import Snapshot
@@ -45,7 +46,7 @@ class LocalCaller:
         """
         future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         done: Done = partial(settle, future)
-        if self._owns_gateway:
+        if self._owns_gateway and operation.name in ADMINISTRATIVE:
             done = self._gateway.witness.watching(IN_PROCESS, operation, None, done)
         self._gateway.dispatch(operation, done)
         if future.done():

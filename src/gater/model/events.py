@@ -37,6 +37,13 @@ class RawEvent(msgspec.Struct, frozen=True, array_like=True, gc=False):
     metadata: bytes | None = None
 
 
+class EncodedEvent(RawEvent, frozen=True, array_like=True, gc=False):
+    """A raw event that was made by `NewEvent.encoded`, in this process: what it holds is sound, whatever its size.
+
+    What comes over a wire is never of this type.
+    """
+
+
 class NewEvent(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=False):
     """An event to append.
 
@@ -51,12 +58,12 @@ class NewEvent(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=False
     event_id: UUID | str | None = msgspec.field(default_factory=uuid7)
     content_type: str | None = None
 
-    def encoded(self) -> RawEvent:
+    def encoded(self) -> EncodedEvent:
         """The event as a command carries it; raises InvalidArgumentError or ValidationError naming the field."""
         data, content_type = encode_payload(self.data, self.content_type, "data")
         metadata = None if self.metadata is None else _encode_metadata(self.metadata)
         event_id = uuid7().bytes if self.event_id is None else parse_event_id(self.event_id)
-        return RawEvent(event_id, check_event_type(self.event_type), content_type, data, metadata)
+        return EncodedEvent(event_id, check_event_type(self.event_type), content_type, data, metadata)
 
 
 class Event(msgspec.Struct, frozen=True, array_like=True, gc=False):

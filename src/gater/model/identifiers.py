@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import Any, Final
 
 from gater.model.errors import InvalidArgumentError
@@ -29,6 +30,10 @@ def check_name(value: Any, argument: str, most: int = MAX_ID_BYTES) -> str:
 
 def check_stream_id(value: Any) -> str:
     """The stream id, if a user may write to it: a name that does not begin with `$`, which is the system's."""
+    return _known_stream(value) if type(value) is str else _check_stream(value)
+
+
+def _check_stream(value: Any) -> str:
     name = check_name(value, "stream_id")
     if name[0] == "$":
         raise InvalidArgumentError("stream_id", "a leading $ is reserved for the system")
@@ -37,7 +42,12 @@ def check_stream_id(value: Any) -> str:
 
 def check_event_type(value: Any) -> str:
     """The event type, if it is a valid name."""
-    return check_name(value, "event_type")
+    return _known_type(value) if type(value) is str else check_name(value, "event_type")
+
+
+# The same few names come again and again.
+_known_stream: Final = lru_cache(16_384)(_check_stream)
+_known_type: Final = lru_cache(4_096)(lambda value: check_name(value, "event_type"))
 
 
 def check_store_id(value: Any) -> str:

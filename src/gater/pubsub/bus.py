@@ -80,12 +80,15 @@ class Bus:
     def __init__(self, instance: Instance, slow_hooks: Sequence[SlowHook] = ()) -> None:
         self.instance = instance
         self.is_open = True
-        self.carry: Carry | None = None
-        """What takes messages to other processes; None when there are none."""
+        self.is_heard = False
+        """Whether anybody listens to any topic, as far as this process can know."""
+        self.on_heard: list[Callable[[], object]] = []
+        """Called when somebody begins to listen where nobody did; who adds one takes it out again."""
         self.topics = Tally()
         """Messages by topic."""
         self._policy = POLICIES[instance]
         self._slow_hooks = slow_hooks
+        self._carrier: Carry | None = None
         self._not_carried = 0
         self._cannot_carry = False
         self._mailboxes: TopicIndex[Mailbox] = TopicIndex()
@@ -93,11 +96,6 @@ class Bus:
         self._ledger = Ledger()
         self._abandoned: deque[Mailbox] = deque()
         """Of subscriptions that were forgotten; filled by the garbage collector, in any thread."""
-
-    @property
-    def is_heard(self) -> bool:
-        """Whether anybody listens to any topic, as far as this process can know."""
-        return bool(self._mailboxes or self._callbacks) or self.carry is not None
 
     def subscribe(self, pattern: str, *, buffer: int | None = None) -> Subscription:
         """The messages published from now on under the topics that a pattern fits.
@@ -111,6 +109,7 @@ class Bus:
         self._forget_abandoned()
         mailbox = Mailbox(pattern, bound, self._policy.overflow, self._ledger)
         self._mailboxes.subscribe(pattern, mailbox)
+        self._note_listeners()
         return Subscription(mailbox, leave=self._leave, abandon=self._abandoned.append)
 
     def subscribe_callback(self, pattern: str, callback: Callback) -> CallbackSubscription:
@@ -124,6 +123,7 @@ class Bus:
         self._check_open()
         subscription = CallbackSubscription(pattern, callback, self._ledger, leave=self._leave_callback)
         self._callbacks.subscribe(pattern, subscription)
+        self._note_listeners()
         return subscription
 
     def unsubscribe(self, subscription: Subscription | CallbackSubscription) -> None:
@@ -140,8 +140,8 @@ class Bus:
         topic = check_topic(topic)
         if not self.is_open:
             return 0
-        if self.carry is not None:
-            self._carry(self.carry, topic, body)
+        if self._carrier is not None:
+            self._carry(self._carrier, topic, body)
         return self._give(topic, body)
 
     def broadcast_here(self, topic: str, body: Any) -> int:
@@ -235,6 +235,11 @@ class Bus:
             is_open=self.is_open,
         )
 
+    def carry_by(self, carry: Carry | None) -> None:
+        """Have messages taken to other processes by this, or by nothing: then there are none."""
+        self._carrier = carry
+        self._note_listeners()
+
     def reopen(self) -> None:
         """Take subscribers again after `close`; nothing happens when it is open."""
         self.is_open = True
@@ -251,9 +256,19 @@ class Bus:
 
     def _leave(self, mailbox: Mailbox) -> None:
         self._mailboxes.unsubscribe(mailbox.pattern, mailbox)
+        self._note_listeners()
 
     def _leave_callback(self, subscription: CallbackSubscription) -> None:
         self._callbacks.unsubscribe(subscription.pattern, subscription)
+        self._note_listeners()
+
+    def _note_listeners(self) -> None:
+        """Keep `is_heard` right: it is asked for each event, and changes rarely."""
+        was_heard = self.is_heard
+        self.is_heard = bool(self._mailboxes or self._callbacks) or self._carrier is not None
+        if self.is_heard and not was_heard:
+            for begin in tuple(self.on_heard):
+                begin()
 
     def _forget_abandoned(self) -> None:
         while self._abandoned:

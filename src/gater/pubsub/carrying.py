@@ -49,7 +49,7 @@ class Carrying:
     def _use_first(self) -> None:
         carry = self._adapters[0].publish if self._adapters else None
         for bus in self._buses.values():
-            bus.carry = carry
+            bus.carry_by(carry)
 
     def _came(self, adapter: Adapter, instance: Instance, topic: str, encoded: bytes) -> None:
         """Give the subscribers of this process what another has published; logs the first nonsense of an episode."""

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Final, NamedTuple, Protocol
 
 
 class Bus(Protocol):
     """One instance."""
+
+    on_heard: list[Callable[[], object]]
+    """Called when somebody begins to listen where nobody did."""
 
     def broadcast(self, topic: str, body: Any) -> object:
         """Give a message to those who listen to the topic; their trouble is not the caller's."""
@@ -22,6 +26,9 @@ class Silence:
     """An instance that nobody listens to."""
 
     is_heard = False
+
+    def __init__(self) -> None:
+        self.on_heard: list[Callable[[], object]] = []
 
     def broadcast(self, topic: str, body: Any) -> object:
         """Nothing happens."""

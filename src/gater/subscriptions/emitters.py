@@ -12,9 +12,10 @@ from gater.model.events import Event
 from gater.model.selectors import Selector
 from gater.store.machine import EventRow
 from gater.store.store import Store
+from gater.store.watches import Watch
 from gater.subscriptions.catch_up import has_fallen_behind, newest, watch
 from gater.subscriptions.channels import Bus
-from gater.subscriptions.cursors import cursor_of
+from gater.subscriptions.cursors import Cursor, cursor_of
 from gater.subscriptions.matching import compile_selector
 from gater.subscriptions.topics import event_stream_topic
 
@@ -30,7 +31,10 @@ def events_message(event: EventRow) -> list[Any]:
 
 
 class Emitter:
-    """Broadcasts what matches a selector on one topic as it is committed, unless it is paused; keeps nothing."""
+    """Broadcasts what matches a selector on one topic as it is committed, unless it is paused; keeps nothing.
+
+    As long as nobody listens it does not wait for events either: then an append does not know of it.
+    """
 
     def __init__(self, store: Store, selector: Selector, topic: str, bus: Bus) -> None:
         self.topic = topic
@@ -40,33 +44,50 @@ class Emitter:
         self._bus = bus
         self._loop = asyncio.get_running_loop()
         self._matcher = compile_selector(selector)
-        self._cursor = cursor_of(store, self._matcher, None)
-        self._watch()
+        self._place: Watch | None = None
+        self._cursor: Cursor | None = None
+        bus.on_heard.append(self._begin)
+        if bus.is_heard:
+            self._begin()
 
-    def _watch(self) -> None:
+    def _begin(self) -> None:
         """Wait for what is committed from now on."""
+        self._stop_waiting()
         self._place = watch(self._store, self._matcher)
         self._place.notify = self._emit_soon
+        self._begin_here()
+
+    def _begin_here(self) -> None:
+        """Pass over all that is committed; when that cannot be read now, the next event lets it be tried again."""
+        try:
+            self._cursor = cursor_of(self._store, self._matcher, None)
+        except GaterError as error:
+            log.warning("an emitter cannot read", extra={"topic": self.topic, "reason": str(error)})
 
     def _emit_soon(self) -> None:
         self._loop.call_soon(self._emit)
 
     def _emit(self) -> None:
-        if self._store.tail.watches.closed:
+        if self._place is None or self._store.tail.watches.closed:
             return
-        if self.paused or not self._bus.is_heard:
+        if not self._bus.is_heard:
+            self._stop_waiting()
+        elif self._cursor is None:
+            self._place.take()
+            self._begin_here()
+        elif self.paused:
             self._cursor.pass_by(self._place.take())
             self._cursor.pass_all()
-            return
+        elif has_fallen_behind(self._store, self._place, self._cursor):
+            # Whoever listens hears what happens now; what was missed can be read.
+            log.warning("an emitter has passed over events", extra={"store": self._store.id, "topic": self.topic})
+            self._begin()
+        else:
+            self._emit_newest(self._place, self._cursor)
+
+    def _emit_newest(self, place: Watch, cursor: Cursor) -> None:
         try:
-            if has_fallen_behind(self._store, self._place, self._cursor):
-                # Whoever listens hears what happens now; what was missed can be read.
-                log.warning("an emitter has passed over events", extra={"store": self._store.id, "topic": self.topic})
-                self._place.close()
-                self._watch()  # first: when the cursor cannot be moved now, the next event lets it be tried again
-                self._cursor = cursor_of(self._store, self._matcher, None)
-                return
-            while events := newest(self._store, self._place, self._cursor):
+            while events := newest(self._store, place, cursor):
                 self._emit_all(events)
         except GaterError as error:
             log.warning("an emitter cannot read", extra={"topic": self.topic, "reason": str(error)})
@@ -76,9 +97,16 @@ class Emitter:
             self._bus.broadcast(self.topic, events_message(event))
         self.emitted += len(events)
 
+    def _stop_waiting(self) -> None:
+        if self._place is not None:
+            self._place.close()
+            self._place = None
+
     def close(self) -> None:
-        """Broadcast no more."""
-        self._place.close()
+        """Broadcast no more; closing twice is closing once."""
+        if self._begin in self._bus.on_heard:
+            self._bus.on_heard.remove(self._begin)
+        self._stop_waiting()
 
 
 class Announcer:

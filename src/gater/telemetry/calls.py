@@ -105,11 +105,23 @@ class Calls:
             self._note_trouble(calls, seconds, code)
 
     def counted(self, operation: str, answered: Answered) -> Answered:
-        """Begin a call, and wrap who takes its answer so that the call ends with it."""
-        call = self.begin(operation)
+        """Begin a call, and wrap who takes its answer so that the call ends with it.
+
+        This is `begin` and `end`, spelt out: it is on the way of every single call.
+        """
+        calls = self._operations.get(operation) or self._first(operation)
+        calls.started += 1
+        calls.current += 1
+        clock = self._clock
+        began = clock()
 
         def end_and_answer(answer: Any, error: GaterError | None) -> None:
-            self.end(call, None if error is None else error.code)
+            seconds = clock() - began
+            if calls.current:
+                calls.current -= 1
+            calls.durations.observe(seconds)
+            if error is not None or seconds > SLOW_CALL_SECONDS:
+                self._note_trouble(calls, seconds, None if error is None else error.code)
             answered(answer, error)
 
         return end_and_answer

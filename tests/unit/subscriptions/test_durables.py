@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from typing import Any
 
 import apsw
@@ -31,6 +31,7 @@ class Heard:
     is_heard = True
 
     def __init__(self) -> None:
+        self.on_heard: list[Callable[[], object]] = []
         self.messages: list[tuple[str, Any]] = []
 
     def broadcast(self, topic: str, body: Any) -> object:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import apsw
@@ -23,7 +24,14 @@ class Ear:
 
     def __init__(self) -> None:
         self.is_heard = True
+        self.on_heard: list[Callable[[], object]] = []
         self.said: list[tuple[str, Any]] = []
+
+    def listen(self) -> None:
+        """Somebody begins to listen."""
+        self.is_heard = True
+        for begin in tuple(self.on_heard):
+            begin()
 
     def broadcast(self, topic: str, body: Any) -> int:
         """Remember it."""
@@ -79,7 +87,7 @@ async def test_what_happens_while_nobody_listens_is_passed_over() -> None:
         ear.is_heard = False
         await fill(store, "a", "a")
         await turns()
-        ear.is_heard = True
+        ear.listen()
         await fill(store, "a")
         await turns()
         assert (ear.on("t"), ear.on("u")) == ([3], [3])
@@ -90,6 +98,29 @@ async def test_what_happens_while_nobody_listens_is_passed_over() -> None:
         await fill(store, "a")
         await turns()
         assert (ear.on("t"), ear.on("u")) == ([3, 5], [3, 5])
+
+
+async def test_an_append_does_not_know_of_an_emitter_that_nobody_hears() -> None:
+    ear = Ear()
+    ear.is_heard = False
+    async with memory_store() as store:
+        emitters = [Emitter(store, selector, "t", ear) for selector in (by_stream(), by_event_type("T"))]
+        assert store.tail.watches._all() == []
+        ear.listen()
+        assert len(store.tail.watches._all()) == 2
+        await fill(store, "a")
+        await turns()
+        assert ear.on("t") == [1, 1]
+        ear.is_heard = False
+        await fill(store, "a")
+        await turns()
+        assert store.tail.watches._all() == []
+        for emitter in emitters:
+            emitter.close()
+            emitter.close()
+        assert ear.on_heard == []
+        ear.listen()
+        assert store.tail.watches._all() == []
 
 
 async def test_an_emitter_that_fell_behind_goes_on_with_what_is_new(

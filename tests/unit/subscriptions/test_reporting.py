@@ -26,6 +26,7 @@ class Heard:
     is_heard = True
 
     def __init__(self) -> None:
+        self.on_heard: list[Callable[[], object]] = []
         self.messages: list[tuple[str, Any]] = []
 
     def broadcast(self, topic: str, body: Any) -> object:
