@@ -7,6 +7,7 @@ from inspect import cleandoc
 from typing import Any, Final
 
 from gater.server.app import ROUTES
+from gater.server.http.documented import TITLES
 from gater.server.openapi import openapi_document
 
 _HEAD: Final = """# HTTP
@@ -34,16 +35,6 @@ The objects that bodies and answers are made of. A field with a default may be l
 
 """
 
-_TITLES: Final = {
-    "stores": "Stores",
-    "streams": "Streams",
-    "events": "Events",
-    "snapshots": "Snapshots",
-    "subscriptions": "Subscriptions",
-    "pubsub": "Pub/sub",
-    "health": "Health",
-    "node": "The node itself",
-}
 _METHODS: Final = ("get", "post", "put", "delete")
 
 
@@ -67,7 +58,7 @@ def _operations(paths: dict[str, Any]) -> Iterator[tuple[str, str, dict[str, Any
 
 
 def _section(tag: str, paths: dict[str, Any]) -> str:
-    return f"## {_TITLES[tag]}\n\n" + "".join(
+    return f"## {TITLES[tag]}\n\n" + "".join(
         _route(method, path, operation) for method, path, operation in _operations(paths) if tag in operation["tags"]
     )
 

@@ -6,15 +6,17 @@ import re
 from html import escape
 from typing import Any, Final
 
+from gater.server.http.documented import TITLES
+
 _STYLE: Final = """
 :root { color-scheme: light dark; --line: #8884; --soft: #8882; }
 body { font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem; }
 code { font: 0.9em ui-monospace, monospace; background: var(--soft); padding: 0.1em 0.3em; border-radius: 3px; }
-summary { cursor: pointer; padding: 0.5rem 0; }
-summary b { display: inline-block; min-width: 4.5rem; font: 700 0.8em ui-monospace, monospace; }
+summary { cursor: pointer; padding: 0.5rem 0 0.5rem 5.75rem; text-indent: -5.75rem; }
+summary b { display: inline-block; min-width: 4.5rem; text-indent: 0; font: 700 0.8em ui-monospace, monospace; }
 details { border-bottom: 1px solid var(--line); } details > div { padding: 0 0 1rem 4.5rem; }
 table { border-collapse: collapse; width: 100%; } td { vertical-align: top; padding: 0.2rem 1rem 0.2rem 0; }
-h2 { margin-top: 2.5rem; text-transform: capitalize; }
+h2 { margin-top: 2.5rem; }
 p.text { white-space: pre-line; }
 """
 
@@ -49,7 +51,7 @@ def _by_tag(document: Json) -> dict[str, list[tuple[str, str, Json]]]:
 
 
 def _section(tag: str, operations: list[tuple[str, str, Json]]) -> str:
-    return f"<h2>{escape(tag)}</h2>" + "".join(_operation(*operation) for operation in operations)
+    return f"<h2>{escape(TITLES[tag])}</h2>" + "".join(_operation(*operation) for operation in operations)
 
 
 def _operation(method: str, path: str, operation: Json) -> str:

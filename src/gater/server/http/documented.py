@@ -40,6 +40,19 @@ def about(doc: str, *, minimum: int | None = None) -> msgspec.Meta:
     return msgspec.Meta(description=doc, extra_json_schema={**NUMBER_SCHEMA, "minimum": minimum})
 
 
+TITLES: Final = {
+    "stores": "Stores",
+    "streams": "Streams",
+    "events": "Events",
+    "snapshots": "Snapshots",
+    "subscriptions": "Subscriptions",
+    "pubsub": "Pub/sub",
+    "health": "Health",
+    "node": "The node itself",
+}
+"""Titles of the sections that routes are shown in, by their tag."""
+
+
 class NoQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A query without fields."""
 
