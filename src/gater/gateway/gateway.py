@@ -82,6 +82,7 @@ class Gateway:
         self.witness = Witness(lambda: self.announcements)
         self.metrics = Metrics(node, self._sources(), tell=self._voice.tell)
         self._watchman: Watchman | None = None
+        self._components: ComponentWatch | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._closed = True
         self._handlers: dict[type, Callable[[Any, Done], None]] = {
@@ -355,7 +356,8 @@ class Gateway:
             report = VerifyReport(operation.store, 0, 0, 0, (str(damage),))
         else:
             report = await self._stores.get(operation.store).verify()
-        self._components.verified(report.ok)
+        if self._components is not None:
+            self._components.verified(report.ok)
         facts = {"events": report.events, "problems": list(report.problems)}
         self.announcements.checked(f"verify:{operation.store}", report.ok, time.perf_counter() - began, facts)
         return report

@@ -97,6 +97,12 @@ class Bus:
         self._abandoned: deque[Mailbox] = deque()
         """Of subscriptions that were forgotten; filled by the garbage collector, in any thread."""
 
+    def hears(self, topic: str) -> bool:
+        """Whether anybody listens to this topic, as far as this process can know."""
+        if not self.is_heard:
+            return False
+        return self._carrier is not None or bool(self._mailboxes.match(topic) or self._callbacks.match(topic))
+
     def subscribe(self, pattern: str, *, buffer: int | None = None) -> Subscription:
         """The messages published from now on under the topics that a pattern fits.
 

@@ -21,6 +21,10 @@ class Bus(Protocol):
         """Whether anybody listens to any topic."""
         ...
 
+    def hears(self, topic: str) -> bool:
+        """Whether anybody listens to this topic."""
+        ...
+
 
 class Silence:
     """An instance that nobody listens to."""
@@ -29,6 +33,10 @@ class Silence:
 
     def __init__(self) -> None:
         self.on_heard: list[Callable[[], object]] = []
+
+    def hears(self, topic: str) -> bool:
+        """Nobody does."""
+        return False
 
     def broadcast(self, topic: str, body: Any) -> object:
         """Nothing happens."""

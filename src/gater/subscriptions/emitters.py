@@ -93,6 +93,8 @@ class Emitter:
             log.warning("an emitter cannot read", extra={"topic": self.topic, "reason": str(error)})
 
     def _emit_all(self, events: Sequence[EventRow]) -> None:
+        if not self._bus.hears(self.topic):
+            return
         for event in events:
             self._bus.broadcast(self.topic, events_message(event))
         self.emitted += len(events)
@@ -119,4 +121,6 @@ class Announcer:
         """Tell of events that were committed."""
         if self._bus.is_heard:
             for event in events:
-                self._bus.broadcast(event_stream_topic(event[0]), events_message(event))
+                topic = event_stream_topic(event[0])
+                if self._bus.hears(topic):
+                    self._bus.broadcast(topic, events_message(event))

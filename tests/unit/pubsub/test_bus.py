@@ -111,6 +111,27 @@ async def test_a_hundred_rapid_messages_all_arrive(bus: Bus) -> None:
         assert await asyncio.gather(*readers) == [list(range(100))] * 10
 
 
+def test_a_topic_is_heard_as_long_as_somebody_listens_to_it(bus: Bus) -> None:
+    assert not bus.hears("t:1")
+    wide, exact = bus.subscribe("t:*"), bus.subscribe_callback("u", print)
+    assert [bus.hears(topic) for topic in ("t:1", "u", "v")] == [True, True, False]
+    wide.close()
+    exact.close()
+    assert [bus.hears(topic) for topic in ("t:1", "u", "v")] == [False, False, False]
+
+
+def test_who_asked_is_told_when_somebody_begins_to_listen(bus: Bus) -> None:
+    told: list[str] = []
+    bus.on_heard.append(lambda: told.append("heard"))
+    first = bus.subscribe("t")
+    second = bus.subscribe_callback("t", print)
+    assert told == ["heard"]
+    first.close()
+    second.close()
+    bus.subscribe_callback("u", print).close()
+    assert told == ["heard"] * 2
+
+
 async def test_readers_that_wait_have_a_message_in_the_next_turn_of_the_loop(bus: Bus) -> None:
     readers = [asyncio.create_task(anext(bus.subscribe("t"))) for _ in range(10)]
     for reader in readers:

@@ -13,6 +13,7 @@ from gater.model.selectors import by_event_payload, by_event_type, by_stream
 from gater.model.subscriptions import TRANSIENT, new_settings
 from gater.store import watches
 from gater.store.store import Store
+from gater.subscriptions import emitters as emitters_module
 from gater.subscriptions.channels import Channels, Silence
 from gater.subscriptions.emitters import Announcer, Emitter, events_message
 from tests.unit.store.stores import event_of, memory_store, write
@@ -25,7 +26,12 @@ class Ear:
     def __init__(self) -> None:
         self.is_heard = True
         self.on_heard: list[Callable[[], object]] = []
+        self.deaf_to: set[str] = set()
         self.said: list[tuple[str, Any]] = []
+
+    def hears(self, topic: str) -> bool:
+        """Whether somebody listens to this topic."""
+        return self.is_heard and topic not in self.deaf_to
 
     def listen(self) -> None:
         """Somebody begins to listen."""
@@ -98,6 +104,21 @@ async def test_what_happens_while_nobody_listens_is_passed_over() -> None:
         await fill(store, "a")
         await turns()
         assert (ear.on("t"), ear.on("u")) == ([3, 5], [3, 5])
+
+
+async def test_nothing_is_said_on_a_topic_that_nobody_listens_to(monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[Any] = []
+    monkeypatch.setattr(emitters_module, "events_message", lambda event: made.append(event) or ["events", [{}]])
+    ear = Ear()
+    ear.deaf_to = {"t", "event_stream:a"}
+    async with memory_store() as store:
+        emitter = Emitter(store, by_stream(), "t", ear)
+        store.tail.observers.append(Announcer(ear).announce)
+        await fill(store, "a")
+        await turns()
+        assert (ear.said, made, emitter.emitted) == ([], [], 0)
+        await fill(store, "b")
+        assert [topic for topic, _ in ear.said] == ["event_stream:b"]
 
 
 async def test_an_append_does_not_know_of_an_emitter_that_nobody_hears() -> None:

@@ -29,6 +29,9 @@ class Heard:
         self.on_heard: list[Callable[[], object]] = []
         self.messages: list[tuple[str, Any]] = []
 
+    def hears(self, topic: str) -> bool:
+        return True
+
     def broadcast(self, topic: str, body: Any) -> object:
         self.messages.append((topic, body))
         return 1
