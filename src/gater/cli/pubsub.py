@@ -28,9 +28,7 @@ Topic = Annotated[str, typer.Argument(metavar="TOPIC", help="The topic to send u
 MessageText = Annotated[str, typer.Argument(metavar="MESSAGE", help="JSON; `-` reads it from stdin.")]
 Count = Annotated[int | None, typer.Option("--count", "-n", metavar="N", min=1, help="End after so many messages.")]
 
-_COLUMNS: Final = ("INSTANCE", "PURPOSE", "WHEN FULL", "PUBLISHED", "DELIVERED", "DROPPED", "LISTENERS", "WAITING")
-_WHEN_FULL: Final = {"drop_oldest": "drops oldest", "never": "disconnects"}
-"""What becomes of a listener that is too slow."""
+_COLUMNS: Final = ("INSTANCE", "LISTENERS", "PUBLISHED", "DELIVERED", "DROPPED", "WAITING", "PURPOSE")
 
 
 @command(group, "instances")
@@ -96,11 +94,10 @@ def _check_served(call: Call) -> None:
 def _row(status: InstanceStatus) -> tuple[object, ...]:
     return (
         status.name,
-        status.purpose,
-        _WHEN_FULL.get(status.overflow, status.overflow),
+        status.subscribers,
         status.published,
         status.delivered,
         status.dropped,
-        status.subscribers,
         status.depth,
+        status.purpose,
     )

@@ -279,7 +279,10 @@ class Announcements:
             return
         body = ["log_event", log_event(level, component, message, fields, at)]
         for topic in log_topics(component, fields):
-            bus.broadcast(topic, body)
+            try:
+                bus.broadcast(topic, body)
+            except GaterError as error:
+                log.warning("a log event cannot be told", extra={"topic": topic, "reason": str(error)})
 
     def _came_or_went(self, component: str, event: str, fields: Mapping[str, Any]) -> None:
         """Startup and shutdown are no warnings, but belong among the events of the log."""

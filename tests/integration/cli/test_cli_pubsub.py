@@ -105,7 +105,7 @@ def test_a_message_is_read_from_stdin(served: Place, topic: str) -> None:
 
 def test_the_instances_are_listed(served: Place) -> None:
     heading, *rows = served.said("pubsub", "instances").out.splitlines()
-    assert heading.split()[:2] == ["INSTANCE", "PURPOSE"]
+    assert heading.split()[:2] == ["INSTANCE", "LISTENERS"]
     assert [row.split()[0] for row in rows] == [instance.value for instance in Instance]
     found = served.said("pubsub", "instances", "--json").document
     assert {(each["name"], each["overflow"]) for each in found} >= {("audit", "never"), ("metrics", "drop_oldest")}

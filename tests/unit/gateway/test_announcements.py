@@ -127,6 +127,18 @@ def test_events_of_the_log_go_to_the_topics_of_their_component_and_store(
         assert set(event) == {"component", "event_type", "store_id", "pid", "timestamp", "message", "metadata"}
 
 
+def test_a_line_about_what_is_no_name_is_told_all_the_same(
+    pubsub: PubSub, said: Announcements, caplog: pytest.LogCaptureFixture
+) -> None:
+    heard = pubsub.subscribe("logging", "*")
+    with caplog.at_level(logging.WARNING):
+        said.logged("error", "store", "no such store", {"store": "a\nb"}, NOON)
+    assert [message.topic for message in heard.take()] == ["logging:store", "logs:gater:error"]
+    assert [line.getMessage() for line in caplog.records if line.name == module.__name__] == [
+        "a log event cannot be told"
+    ]
+
+
 def test_an_alert_is_given_again_only_after_a_while(said: Announcements, listener: Listener, clock: Clock) -> None:
     def alert(title: str = "slow", source: str = "orders") -> int:
         said.alert("warning", "performance", title, "it is slow", source)
