@@ -36,10 +36,12 @@ class ParkingLot:
         self._announced[entry.position] = entry
 
     def take(self) -> list[Parking]:
-        """What was announced since the last call."""
+        """What was announced since the last call, in the order of positions."""
         announced, self._announced = self._announced, {}
         return [
-            Parking(entry.position, entry.row, *entry.parking) for entry in announced.values() if entry.state is PARKING
+            Parking(position, entry.row, *entry.parking)
+            for position, entry in sorted(announced.items())
+            if entry.state is PARKING
         ]
 
     def block(self, key: str, position: int) -> None:

@@ -88,3 +88,17 @@ def test_blocked_keys_go_on_when_the_settings_say_so() -> None:
     group.feed([row(2)], 2)
     assert ack_all(group) == [2]
     assert not group.blocked_keys
+
+
+def test_events_behind_a_parked_one_are_parked_in_their_order() -> None:
+    group = group_of("aaa", consumers="", ordering="none", max_retries=0)
+    group.attach("x", 2)
+    assert take(group, limit=2) == [1, 2]
+    group.nack(1, None, "retry", 0.0)
+    (first,) = group.to_park()
+    group.configure(GroupSettings(max_retries=1, backoff=(0.0,), after_park="block"), 0.0)
+    group.nack(2, None, "retry", 0.0)
+    group.parked([first.position], 0.0)  # the third, which was ready, follows at once
+    group.tick(0.0)  # the second follows when its turn comes
+    reason = "behind the parked event at position 1"
+    assert to_park(group) == [(2, reason, 0), (3, reason, 0)]
