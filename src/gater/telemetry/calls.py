@@ -66,8 +66,6 @@ class OperationCalls:
         self.errors.clear()
 
 
-Call: TypeAlias = tuple[OperationCalls, float]
-"""A call under way: whose it is, and when it was started."""
 Answered: TypeAlias = Callable[[Any, GaterError | None], None]
 """Takes the answer of a call or its error."""
 Trouble: TypeAlias = Callable[[str, float, str | None], None]
@@ -87,28 +85,8 @@ class Calls:
         """The operations that were ever called, in the order of their first calls."""
         return iter(tuple(self._operations.values()))
 
-    def begin(self, operation: str) -> Call:
-        """A call is started; what is returned is given to `end`."""
-        calls = self._operations.get(operation) or self._first(operation)
-        calls.started += 1
-        calls.current += 1
-        return calls, self._clock()
-
-    def end(self, call: Call, code: str | None = None) -> None:
-        """A call was answered, with the error of this code if there is one."""
-        calls, began = call
-        seconds = self._clock() - began
-        if calls.current:
-            calls.current -= 1
-        calls.durations.observe(seconds)
-        if code is not None or seconds > SLOW_CALL_SECONDS:
-            self._note_trouble(calls, seconds, code)
-
     def counted(self, operation: str, answered: Answered) -> Answered:
-        """Begin a call, and wrap who takes its answer so that the call ends with it.
-
-        This is `begin` and `end`, spelt out: it is on the way of every single call.
-        """
+        """Begin a call, and wrap who takes its answer so that the call ends with it."""
         calls = self._operations.get(operation) or self._first(operation)
         calls.started += 1
         calls.current += 1

@@ -12,7 +12,7 @@ from gater.gateway.component_watch import READS, WRITES, ComponentWatch
 from gater.store.log_stats import LogStats
 from gater.telemetry.metrics import Metrics
 from gater.telemetry.sources import Sources
-from tests.unit.telemetry.hands import Clock
+from tests.unit.telemetry.hands import Clock, begin, end
 
 
 class Told:
@@ -42,9 +42,9 @@ class Watched:
 
     def call(self, operation: str, times: int = 1, seconds: float = 0.001, code: str | None = None) -> None:
         for _ in range(times):
-            call = self.metrics.calls.begin(operation)
+            call = begin(self.metrics.calls, operation)
             self.clock.move(seconds)
-            self.metrics.calls.end(call, code)
+            end(call, code)
 
     def status(self, component: str) -> str:
         self.watch.tell()

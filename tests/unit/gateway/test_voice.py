@@ -18,7 +18,7 @@ from gater.pubsub.adapters.port import Deliver
 from gater.telemetry.metrics import Metrics
 from tests.unit.gateway.calls import answer, on_files
 from tests.unit.pubsub.hub import Hub, HubAdapter
-from tests.unit.telemetry.hands import Clock
+from tests.unit.telemetry.hands import Clock, begin, end
 
 
 async def test_calls_in_trouble_become_alerts_and_diagnostics() -> None:
@@ -26,11 +26,11 @@ async def test_calls_in_trouble_become_alerts_and_diagnostics() -> None:
     metrics = Metrics("n@h", tell=voice.tell, clock=clock, now=clock.now)
     await voice.begin()
     alarms, traces, figures = (voice.pubsub.subscribe(name, "*") for name in ("alerts", "diagnostics", "metrics"))
-    call = metrics.calls.begin("read_all")
+    call = begin(metrics.calls, "read_all")
     clock.move(6)
-    metrics.calls.end(call)
-    metrics.calls.end(metrics.calls.begin("append"), "internal_error")
-    metrics.calls.end(metrics.calls.begin("append"), "wrong_expected_version")
+    end(call)
+    end(begin(metrics.calls, "append"), "internal_error")
+    end(begin(metrics.calls, "append"), "wrong_expected_version")
     metrics.registration_failed("orders", "no peer")
     metrics.node_up("other")
     metrics.tell_update()

@@ -14,7 +14,7 @@ from gater.gateway.watchman import LOOK_SECONDS, Watchman
 from gater.telemetry.metrics import UPDATE_SECONDS, Metrics
 from gater.telemetry.process import ProcessFigures
 from tests.unit.hand_loop import HandLoop
-from tests.unit.telemetry.hands import Clock, Ears
+from tests.unit.telemetry.hands import Clock, Ears, begin, end
 
 HEALTH_KEYS = ("status", "api_health", "worker_pool_health", "cluster_health")
 
@@ -67,9 +67,9 @@ class Watch:
 
     def call(self, operation: str, times: int, seconds: float) -> None:
         for _ in range(times):
-            call = self.metrics.calls.begin(operation)
+            call = begin(self.metrics.calls, operation)
             self.clock.move(seconds)
-            self.metrics.calls.end(call)
+            end(call)
 
 
 @pytest.fixture

@@ -1,8 +1,11 @@
-"""A clock that is moved by hand, and ears that keep what they are told."""
+"""A clock that is moved by hand, ears that keep what they are told, and calls that end when the test says so."""
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
+
+from gater.telemetry.calls import Answered, Calls
 
 
 class Clock:
@@ -32,3 +35,13 @@ class Ears:
 
     def on(self, topic: str) -> list[dict[str, Any]]:
         return [body for heard, body in self.heard if heard == topic]
+
+
+def begin(calls: Calls, operation: str) -> Answered:
+    """A call under way, whose answer goes nowhere."""
+    return calls.counted(operation, lambda answer, error: None)
+
+
+def end(call: Answered, code: str | None = None) -> None:
+    """The call is answered, with the error of this code if there is one."""
+    call(None, None if code is None else SimpleNamespace(code=code))  # type: ignore[arg-type]

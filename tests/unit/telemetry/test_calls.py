@@ -12,7 +12,7 @@ from gater.telemetry.calls import REFUSALS, SLOW_CALL_SECONDS, Calls, OperationC
 from gater.telemetry.histogram import DURATION_BOUNDS
 from gater.telemetry.tally import OTHER
 from gater.wire.errors import ERRORS, HTTP_STATUS
-from tests.unit.telemetry.hands import Clock
+from tests.unit.telemetry.hands import Clock, begin, end
 
 
 class Troubles:
@@ -43,28 +43,28 @@ def of(calls: Calls, operation: str) -> OperationCalls:
 
 
 def test_a_call_is_under_way_until_it_is_answered(calls: Calls, clock: Clock) -> None:
-    call = calls.begin("read_all")
+    call = begin(calls, "read_all")
     assert of(calls, "read_all").current == 1
     clock.move(0.25)
-    calls.end(call)
+    end(call)
     assert (of(calls, "read_all").current, calls.answered, calls.mean_seconds) == (0, 1, 0.25)
 
 
 def test_each_operation_has_its_own_durations(calls: Calls, clock: Clock) -> None:
     for operation, seconds in (("a", 0.5), ("a", 1.0), ("b", 2.0)):
-        call = calls.begin(operation)
+        call = begin(calls, operation)
         clock.move(seconds)
-        calls.end(call)
+        end(call)
     assert of(calls, "a").durations.seconds == 1.5
     assert of(calls, "b").durations.cumulative()[-1][1] == 1
 
 
 def test_figures_are_those_of_all_operations(calls: Calls, clock: Clock) -> None:
     for operation, code in (("a", None), ("a", "overloaded"), ("b", "not_found")):
-        call = calls.begin(operation)
+        call = begin(calls, operation)
         clock.move(0.5)
-        calls.end(call, code)
-    calls.begin("b")
+        end(call, code)
+    begin(calls, "b")
     calls.open_stream("c")
     assert calls.figures() == {
         "total": 3,
@@ -105,9 +105,9 @@ def test_trouble_is_told_of_slow_calls_and_failures(
     calls: Calls, clock: Clock, troubles: Troubles, seconds: float, code: str | None, told: str | None
 ) -> None:
     """`told` is None when nothing is told, and empty when it is told without a code."""
-    call = calls.begin("append")
+    call = begin(calls, "append")
     clock.move(seconds)
-    calls.end(call, code)
+    end(call, code)
     expected: list[Any] = [] if told is None else [("append", pytest.approx(seconds), told or None)]
     assert troubles.told == expected
 
@@ -116,7 +116,7 @@ def test_a_call_that_goes_well_reads_the_clock_twice_and_leaves_nothing_behind(t
     looks = iter(range(2_000))
     calls = Calls(troubles, lambda: float(next(looks)))
     for _ in range(1_000):
-        calls.end(calls.begin("append"))
+        end(begin(calls, "append"))
     (only,) = calls
     assert next(looks, None) is None
     assert len(only.durations.cumulative()) == len(DURATION_BOUNDS) + 1
@@ -153,19 +153,19 @@ def test_a_stream_that_fails_is_counted_and_told(calls: Calls, troubles: Trouble
 
 
 def test_reset_keeps_what_is_under_way(calls: Calls) -> None:
-    ended, going, stream = calls.begin("a"), calls.begin("a"), calls.open_stream("s")
-    calls.end(ended, "overloaded")
+    ended, going, stream = begin(calls, "a"), begin(calls, "a"), calls.open_stream("s")
+    end(ended, "overloaded")
     calls.clear()
     assert calls.figures() | {"total": 0, "errors": 0, "current_calls": 1, "open_streams": 1} == calls.figures()
-    calls.end(going)
+    end(going)
     calls.close_stream(stream)
     assert calls.figures()["current_calls"] == calls.figures()["open_streams"] == 0
 
 
 def test_what_ends_more_often_than_it_began_leaves_nothing_negative(calls: Calls) -> None:
-    call, stream = calls.begin("a"), calls.open_stream("a")
+    call, stream = begin(calls, "a"), calls.open_stream("a")
     for _ in range(3):
-        calls.end(call)
+        end(call)
         calls.close_stream(stream)
     assert (of(calls, "a").current, of(calls, "a").streams_open) == (0, 0)
 
@@ -173,7 +173,7 @@ def test_what_ends_more_often_than_it_began_leaves_nothing_negative(calls: Calls
 def test_operations_beyond_the_bound_are_counted_together(calls: Calls, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(calls_module, "MOST_OPERATIONS", 2)
     for operation in ("a", "b", "c", "d", "a"):
-        calls.end(calls.begin(operation))
+        end(begin(calls, operation))
     assert calls.figures()["by_function"] == {"a": 2, "b": 1, OTHER: 2}
 
 

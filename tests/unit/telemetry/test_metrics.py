@@ -14,7 +14,7 @@ from gater.telemetry.metrics import Metrics
 from gater.telemetry.notices import ALERTS_TOPIC, CLUSTER_TOPIC, METRICS_TOPIC, WORKERS_TOPIC
 from gater.telemetry.process import ProcessFigures, process_figures
 from gater.telemetry.sources import Sources
-from tests.unit.telemetry.hands import Clock, Ears
+from tests.unit.telemetry.hands import Clock, Ears, begin, end
 
 
 @pytest.fixture
@@ -95,7 +95,7 @@ def test_health_of_a_node_on_its_own_is_good(metrics: Metrics) -> None:
 )
 def test_only_failures_speak_against_the_api(metrics: Metrics, code: str, health: str) -> None:
     for _ in range(10):
-        metrics.calls.end(metrics.calls.begin("append"), code)
+        end(begin(metrics.calls, "append"), code)
     assert metrics.get_health()["api_health"] == health
 
 
@@ -142,8 +142,8 @@ def test_reset_keeps_the_nodes_and_what_is_under_way(metrics: Metrics) -> None:
     metrics.worker_assigned("orders")
     metrics.registration_succeeded()
     metrics.registration_failed("orders", "why")
-    metrics.calls.begin("append")
-    metrics.calls.end(metrics.calls.begin("append"), "overloaded")
+    begin(metrics.calls, "append")
+    end(begin(metrics.calls, "append"), "overloaded")
     metrics.reset_metrics()
     found = metrics.get_metrics()
     assert (metrics.nodes.connected, metrics.nodes.lost) == (["a"], ["b"])
@@ -154,9 +154,9 @@ def test_reset_keeps_the_nodes_and_what_is_under_way(metrics: Metrics) -> None:
 
 
 def test_slow_call_is_told(metrics: Metrics, clock: Clock, ears: Ears) -> None:
-    call = metrics.calls.begin("read_all")
+    call = begin(metrics.calls, "read_all")
     clock.move(6)
-    metrics.calls.end(call)
+    end(call)
     assert ears.on(ALERTS_TOPIC) == [
         {
             "type": "performance_alert",
@@ -173,7 +173,7 @@ def test_slow_call_is_told(metrics: Metrics, clock: Clock, ears: Ears) -> None:
 
 def test_failed_calls_and_registrations_are_told_and_refusals_are_not(metrics: Metrics, ears: Ears) -> None:
     for code in ("wrong_expected_version", "internal_error"):
-        metrics.calls.end(metrics.calls.begin("append"), code)
+        end(begin(metrics.calls, "append"), code)
     metrics.registration_failed("orders", "no peer")
     assert [(body["alert"], body["metadata"]) for body in ears.on(ALERTS_TOPIC)] == [
         ("api_call_error", {"function": "append", "code": "internal_error"}),
@@ -203,10 +203,10 @@ def test_flood_of_failures_is_not_a_flood_of_alerts(
 ) -> None:
     monkeypatch.setattr(notices, "MOST_ALERTS_A_SECOND", 2)
     for _ in range(10):
-        metrics.calls.end(metrics.calls.begin("append"), "overloaded")
+        end(begin(metrics.calls, "append"), "overloaded")
     assert len(ears.heard) == 2
     clock.move(1)
-    metrics.calls.end(metrics.calls.begin("append"), "overloaded")
+    end(begin(metrics.calls, "append"), "overloaded")
     assert [body["metadata"].get("left_out") for body in ears.on(ALERTS_TOPIC)] == [None, None, 8]
     assert metrics.calls.failures == 11
 
@@ -239,7 +239,7 @@ def test_times_are_milliseconds_of_the_clock_of_the_machine() -> None:
 
 def test_what_is_told_has_its_own_topic_and_the_fields_that_all_have(metrics: Metrics, ears: Ears) -> None:
     metrics.tell_update()
-    metrics.calls.end(metrics.calls.begin("append"), "internal_error")
+    end(begin(metrics.calls, "append"), "internal_error")
     metrics.worker_assigned("orders")
     metrics.node_up("a")
     assert [(topic, body["type"]) for topic, body in ears.heard] == [

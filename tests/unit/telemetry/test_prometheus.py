@@ -19,7 +19,7 @@ from gater.telemetry.histogram import Histogram
 from gater.telemetry.metrics import Metrics
 from gater.telemetry.prometheus import CONTENT_TYPE, STORE_STATES, SUBSCRIPTION_STATES, MetricsPage
 from gater.telemetry.sources import MessageFigures, Sources
-from tests.unit.telemetry.hands import Clock
+from tests.unit.telemetry.hands import Clock, begin, end
 
 STORE = StoreStatus("orders", "read_only", "fsync", 42, 7, 3, 2, 4_096, 11, 5, "disk full")
 SUBSCRIPTION = SubscriptionInfo(
@@ -204,10 +204,10 @@ def test_exactly_one_state_of_a_subscription_is_one(metrics: Metrics) -> None:
 
 def test_calls_are_on_the_page_by_operation(metrics: Metrics, clock: Clock) -> None:
     for code in (None, "not_found", "not_found"):
-        call = metrics.calls.begin("get_version")
+        call = begin(metrics.calls, "get_version")
         clock.move(0.02)
-        metrics.calls.end(call, code)
-    metrics.calls.begin("get_version")
+        end(call, code)
+    begin(metrics.calls, "get_version")
     metrics.calls.open_stream("subscribe")
     page = Page(metrics)
     assert page.value("gater_api_calls_total", operation="get_version") == 4
