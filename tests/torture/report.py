@@ -19,6 +19,8 @@ class Report:
     """Deliveries that consumers wrote down."""
     redeliveries: int = 0
     """Those among them that were not the first of their event."""
+    operations: dict[str, int] = field(default_factory=dict)
+    """How often each operation was answered, where a run counts them."""
     killed: dict[str, int] = field(default_factory=dict)
     """How often each kind of process was killed."""
     errors_met: dict[str, int] = field(default_factory=dict)

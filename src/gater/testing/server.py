@@ -65,7 +65,7 @@ class GaterServer(ServerProcess):
         return found[0]
 
     def _wait_until_ready(self) -> None:
-        deadline = time.monotonic() + READY_SECONDS
+        deadline = time.monotonic() + self.ready_seconds
         while not _answers_ready(self.url):
             if time.monotonic() > deadline or self._running().poll() is not None:
                 self._end(signal.SIGKILL)

@@ -31,6 +31,8 @@ class ServerProcess:
     def __init__(self, data_dir: Path | None, prefix: str) -> None:
         """Without `data_dir` the files are in a temporary folder, which is removed at the end."""
         self.url = ""
+        self.ready_seconds = READY_SECONDS
+        """How long `start` waits for it to be ready."""
         self.data_dir = data_dir or Path(tempfile.mkdtemp(prefix=prefix))
         self._is_temporary = data_dir is None
         self._process: subprocess.Popen[Any] | None = None
