@@ -19,7 +19,7 @@ def oversized_event(operation: Operation[Any], limits: Limits) -> EventTooLargeE
     else:
         return None
     for event in events:
-        size = len(event.data) + len(event.metadata or b"")
+        size = event.content_bytes
         if size > limits.max_event_bytes:
             return EventTooLargeError(size, limits.max_event_bytes)
     return None

@@ -18,11 +18,11 @@ from gater.model.errors import (
     RequestTooLargeError,
     ValidationError,
 )
-from gater.model.events import JSON, EncodedEvent, ImportedEvent, RawEvent, check_imported, is_object
+from gater.model.events import EVENT_WEIGHT, JSON, EncodedEvent, ImportedEvent, RawEvent, check_imported, is_object
 from gater.model.expected_version import parse_expected_version
 from gater.model.identifiers import check_event_type, check_name, check_stream_id
 from gater.model.limits import Limits
-from gater.model.snapshots import Snapshot, check_snapshot_numbers, check_snapshot_version
+from gater.model.snapshots import Snapshot, check_snapshot_numbers, check_snapshot_version, snapshot_bytes
 
 _check_content_type: Final = lru_cache(256)(check_name)
 
@@ -30,43 +30,47 @@ _scan: Final = msgspec.json.Decoder(msgspec.Raw).decode
 
 
 def admit_append(writes: tuple[StreamWrite, ...], guards: tuple[StreamGuard, ...], limits: Limits) -> int:
-    """The payload bytes of an append; raises what is wrong with it."""
+    """What an append weighs while it waits; raises what is wrong with it."""
     if len(writes) != 1 and (not writes or len({write.stream_id for write in writes}) < len(writes)):
         raise InvalidArgumentError("appends", "one or more streams, each named once")
-    total = 0
+    total = events = 0
     for write in writes:
         check_stream_id(write.stream_id)
         parse_expected_version(write.expected_version)
-        total += _admit_events(write.events, limits)
+        total += len(write.stream_id) + _admit_events(write.events, limits)
+        events += len(write.events)
     for guard in guards:
         check_name(guard.stream_id, "stream_id")
         parse_expected_version(guard.expected_version)
-    return _within(total, limits)
+        total += len(guard.stream_id)
+    return _within(total, limits) + EVENT_WEIGHT * (events + len(guards))
 
 
 def admit_import(events: tuple[ImportedEvent, ...], limits: Limits) -> int:
-    """The payload bytes of an import; raises what is wrong with it."""
+    """What an import weighs while it waits; raises what is wrong with it."""
+    total = 0
     for imported in events:
         check_stream_id(imported.stream_id)
         check_imported(imported.version, imported.created_epoch)
-    return _within(_admit_events([imported.event for imported in events], limits), limits)
+        total += len(imported.stream_id)
+    total += _admit_events([imported.event for imported in events], limits)
+    return _within(total, limits) + EVENT_WEIGHT * len(events)
 
 
 def admit_snapshot(snapshot: Snapshot, limits: Limits) -> int:
-    """The payload bytes of a snapshot; raises what is wrong with it."""
+    """What a snapshot weighs while it waits; raises what is wrong with it."""
     check_name(snapshot.source_uuid, "source_uuid")
     check_name(snapshot.stream_uuid, "stream_uuid")
     check_snapshot_version(snapshot.version)
     check_snapshot_numbers(snapshot.source_version, snapshot.created_epoch)
     check_name(snapshot.content_type, "content_type")
     _check_json(snapshot.content_type, snapshot.raw_data, snapshot.raw_metadata)
-    size = len(snapshot.raw_data) + len(snapshot.raw_metadata or b"")
-    if size > limits.max_request_bytes:
-        raise RequestTooLargeError(size, limits.max_request_bytes)
-    return size
+    size = snapshot_bytes(msgspec.structs.astuple(snapshot))
+    return _within(size - EVENT_WEIGHT, limits) + EVENT_WEIGHT
 
 
 def _admit_events(events: Iterable[RawEvent], limits: Limits) -> int:
+    """Bytes of the events' data, metadata and names."""
     total, most = 0, limits.max_event_bytes
     for event in events:
         size = len(event.data) if event.metadata is None else len(event.data) + len(event.metadata)
@@ -74,7 +78,7 @@ def _admit_events(events: Iterable[RawEvent], limits: Limits) -> int:
             raise EventTooLargeError(size, most)
         if type(event) is not EncodedEvent:
             _check_event(event)
-        total += size
+        total += size + len(event.event_type) + len(event.content_type)
     return total
 
 

@@ -16,8 +16,8 @@ from gater.api.files import to_the_end
 from gater.gateway.reads import matcher_of, read_all_page
 from gater.gateway.stores import BACKUP_FOLDER
 from gater.model.errors import StoreUnavailableError
+from gater.model.events import EventRow
 from gater.model.limits import PAGE_EVENTS
-from gater.store.machine import EventRow
 from gater.store.reader import Page
 from gater.store.store import Store
 from gater.subscriptions.catch_up import reached

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
@@ -22,6 +22,21 @@ LARGEST_IMPORTED_VERSION: Final = (1 << 53) - 1
 LATEST_EPOCH: Final = 253_402_300_799_999_999
 """The last microsecond of the year 9999."""
 
+EventRow = tuple[str, int, int, bytes, str, str, bytes, bytes | None, int]
+"""An event as it is read from a store: the fields of Event, in their order."""
+STREAM: Final = 0
+VERSION: Final = 1
+POSITION: Final = 2
+EVENT_ID: Final = 3
+TYPE: Final = 4
+CONTENT_TYPE: Final = 5
+DATA: Final = 6
+METADATA: Final = 7
+CREATED: Final = 8
+
+EVENT_WEIGHT: Final = 256
+"""Bytes that an event weighs beside its names and its payload: about what an empty one takes in memory."""
+
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _encode_json = msgspec.json.Encoder().encode
 _decode_json = msgspec.json.Decoder().decode
@@ -35,6 +50,11 @@ class RawEvent(msgspec.Struct, frozen=True, array_like=True, gc=False):
     content_type: str
     data: bytes
     metadata: bytes | None = None
+
+    @property
+    def content_bytes(self) -> int:
+        """Bytes of data and metadata, which `max_event_bytes` bounds."""
+        return len(self.data) if self.metadata is None else len(self.data) + len(self.metadata)
 
 
 class EncodedEvent(RawEvent, frozen=True, array_like=True, gc=False):
@@ -98,6 +118,11 @@ class Event(msgspec.Struct, frozen=True, array_like=True, gc=False):
         return {} if self.raw_metadata is None else _decode_json(self.raw_metadata)
 
     @property
+    def payload_bytes(self) -> int:
+        """What it weighs (see `payload_bytes`)."""
+        return payload_bytes(msgspec.structs.astuple(self))
+
+    @property
     def created(self) -> datetime:
         """When it was written, UTC."""
         return _EPOCH + timedelta(microseconds=self.created_epoch)
@@ -131,6 +156,38 @@ class Event(msgspec.Struct, frozen=True, array_like=True, gc=False):
             "created": self.created.isoformat(),
             "created_epoch": self.created_epoch,
         }
+
+
+def payload_bytes(row: EventRow) -> int:
+    """What an event weighs wherever bytes bound something: data, metadata, names, and a share for the event itself.
+
+    Names are counted in characters: they are short, and the share covers the difference.
+    """
+    stream, _, _, _, event_type, content_type, data, metadata, _ = row
+    size = EVENT_WEIGHT + len(stream) + len(event_type) + len(content_type) + len(data)
+    return size if metadata is None else size + len(metadata)
+
+
+def payload_bytes_of(rows: Iterable[EventRow]) -> int:
+    """What some events weigh together: the sum of `payload_bytes`, without a call for each."""
+    return sum(
+        [
+            EVENT_WEIGHT + len(stream) + len(event_type) + len(content_type) + len(data)
+            if metadata is None
+            else EVENT_WEIGHT + len(stream) + len(event_type) + len(content_type) + len(data) + len(metadata)
+            for stream, _, _, _, event_type, content_type, data, metadata, _ in rows
+        ]
+    )
+
+
+def fitting(rows: Sequence[EventRow], room: int) -> int:
+    """How many of these events come before the one with which they weigh `room` bytes, that one included."""
+    size = 0
+    for count, row in enumerate(rows, 1):
+        size += payload_bytes(row)
+        if size >= room:
+            return count
+    return len(rows)
 
 
 def epoch_of(time: datetime | int) -> int:

@@ -17,6 +17,7 @@ import apsw
 
 from gater.model.commands import AnyCommand
 from gater.model.errors import GaterError, InternalError, StoreUnavailableError
+from gater.model.events import EventRow
 from gater.model.limits import Limits
 from gater.store import queries
 from gater.store.backlog import Backlog
@@ -24,7 +25,7 @@ from gater.store.checkpointing import Checkpointer
 from gater.store.connection import translate
 from gater.store.log import Committed, Done
 from gater.store.log_stats import LogStats
-from gater.store.machine import Applied, EventRow, Machine
+from gater.store.machine import Applied, Machine
 from gater.store.watermark import Watermark
 
 BATCH_COMMANDS: Final = 1_024

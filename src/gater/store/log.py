@@ -8,8 +8,8 @@ from typing import Any, Protocol
 
 from gater.model.commands import AnyCommand
 from gater.model.errors import GaterError
+from gater.model.events import EventRow
 from gater.store.log_stats import LogStats
-from gater.store.machine import EventRow
 
 Done = Callable[[Any, GaterError | None], None]
 """Takes the answer of a command, or the error that refused it."""

@@ -17,7 +17,7 @@ from gater.model.errors import (
     StreamDeletedError,
     WrongExpectedVersionError,
 )
-from gater.model.events import JSON, RawEvent
+from gater.model.events import JSON, EventRow, RawEvent
 from gater.model.expected_version import ANY, accepts
 from gater.store import queries
 from gater.store.heads import DELETED, LIVE, TOMBSTONED, Head, Heads, Types
@@ -29,9 +29,6 @@ from gater.store.subscription_records import CHOSEN, SubscriptionRecords
 
 BLOCK_SHIFT: Final = 8
 """A block of positions, the unit of the index by type, is position >> BLOCK_SHIFT."""
-
-EventRow = tuple[str, int, int, bytes, str, str, bytes, bytes | None, int]
-"""An event in the field order of model.events.Event."""
 
 
 class Applied(NamedTuple):

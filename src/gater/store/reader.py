@@ -11,16 +11,19 @@ from typing import Any, Final, NamedTuple
 
 import apsw
 
+from gater.model.events import EventRow, fitting, payload_bytes_of
 from gater.model.expected_version import LARGEST_VERSION, NO_STREAM
 from gater.model.limits import PAGE_BYTES, PAGE_EVENTS
+from gater.model.snapshots import snapshot_bytes
 from gater.store import queries
-from gater.store.machine import EventRow
 from gater.store.recent import RecentPositions
 from gater.store.rows import select_in
 from gater.store.typed_reader import TypedSpans
 
 POSITIONS: Final = 256
 """Events that one query fetches at known positions."""
+STEP: Final = 64
+"""Events that are weighed together."""
 SPAN: Final = 10_000
 """Positions that one query looks at, hidden ones included."""
 
@@ -45,19 +48,24 @@ class _Filling:
         self.full = False
         self._bytes = 0
 
-    def take(self, rows: Iterable[tuple[Any, ...]]) -> None:
+    def take(self, rows: Iterable[Any]) -> None:
         """Take rows as long as they fit."""
-        events, size = self.events, self._bytes
-        before = len(events)
-        for row in rows:
-            events.append(row)
-            size += len(row[6])
-            if size >= PAGE_BYTES:
+        following = iter(rows)
+        while not self.full and (some := list(islice(following, self._step()))):
+            size = payload_bytes_of(some)
+            if self._bytes + size >= PAGE_BYTES:
+                del some[fitting(some, PAGE_BYTES - self._bytes) :]
                 self.full = True
-                break
-        self._bytes = size
-        self.room -= len(events) - before
-        self.full = self.full or self.room == 0
+            self.events += some
+            self._bytes += size
+            self.room -= len(some)
+            self.full = self.full or self.room == 0
+
+    def _step(self) -> int:
+        """How many rows to look at together: as many as fit if they are like those before, lest some are read twice."""
+        if not self.events:
+            return 1
+        return max(min(STEP, self.room, (PAGE_BYTES - self._bytes) * len(self.events) // self._bytes), 1)
 
 
 class Reader:
@@ -218,7 +226,7 @@ class Reader:
                 cursor.close()
                 return found, True
             found.append(row)
-            size += len(row[4]) + len(row[5] or b"")
+            size += snapshot_bytes(row)
         return found, False
 
     def counts(self) -> tuple[int, int, int, int]:

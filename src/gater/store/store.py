@@ -16,6 +16,7 @@ import msgspec
 
 from gater.model.commands import AnyCommand
 from gater.model.errors import AlreadyExistsError, GaterError, StoreCorruptError, StoreNotFoundError
+from gater.model.events import EventRow
 from gater.model.limits import Limits
 from gater.model.stores import StoreConfig, StoreStatus, VerifyReport
 from gater.store import copying, opening, queries, verification
@@ -24,7 +25,7 @@ from gater.store.connection import READER_CACHE_KIB, open_file, open_memory, tra
 from gater.store.local_log import LocalLog
 from gater.store.log import CommitLog, Done, settle
 from gater.store.log_stats import LogStats
-from gater.store.machine import EventRow, Machine
+from gater.store.machine import Machine
 from gater.store.memory_log import MemoryLog
 from gater.store.opening import StoreFiles
 from gater.store.reader import Reader

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from itertools import islice
 from typing import Final
 
+from gater.model.events import POSITION, EventRow, fitting, payload_bytes_of
 from gater.model.limits import PAGE_BYTES
-from gater.store.machine import EventRow
 from gater.store.watches import Watches
 
 MOST_EVENTS: Final = 10_000
@@ -35,11 +35,11 @@ class Tail:
         When the batch `hides` earlier events, all are let go: who is behind reads what is left from the file.
         """
         if events:
-            size = payload_bytes(events)
+            size = payload_bytes_of(events)
             self._events.extend(events)
             self._batches.append((len(events), size))
             self._bytes += size
-            self.position = events[-1][2]
+            self.position = events[-1][POSITION]
         if hides:
             self._events.clear()
             self._batches.clear()
@@ -68,24 +68,15 @@ class Tail:
             return []
         if missing > len(events):
             return None
-        page: list[EventRow] = []
-        size = 0
-        for event in self._newest(missing, limit):
-            page.append(event)
-            size += len(event[6]) + len(event[7] or b"")
-            if size >= PAGE_BYTES:
-                break
+        page = self._newest(missing, limit)
+        if payload_bytes_of(page) >= PAGE_BYTES:
+            del page[fitting(page, PAGE_BYTES) :]
         return page
 
-    def _newest(self, count: int, limit: int) -> Iterable[EventRow]:
+    def _newest(self, count: int, limit: int) -> list[EventRow]:
         """The first `limit` of the newest `count` events; the few behind a live reader cost no walk over the others."""
         events = self._events
         if count <= limit:
-            return reversed(list(islice(reversed(events), count)))
+            return list(islice(reversed(events), count))[::-1]
         start = len(events) - count
-        return islice(events, start, start + limit)
-
-
-def payload_bytes(events: Iterable[EventRow]) -> int:
-    """Bytes of data and metadata of some events."""
-    return sum([len(event[6]) if event[7] is None else len(event[6]) + len(event[7]) for event in events])
+        return list(islice(events, start, start + limit))

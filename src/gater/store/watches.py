@@ -12,8 +12,7 @@ from typing import Final
 
 import msgspec
 
-from gater.model.events import JSON
-from gater.store.machine import EventRow
+from gater.model.events import CONTENT_TYPE, DATA, JSON, STREAM, TYPE, EventRow, payload_bytes
 
 MOST_WAITING: Final = 1_000
 """Events that wait for one follower; with more it has fallen behind, and reads on from the file."""
@@ -48,7 +47,7 @@ class Watch:
         """Keep an event for the follower, and wake it."""
         if not self.behind:
             self._events.append(event)
-            self._bytes += len(event[6])
+            self._bytes += payload_bytes(event)
             if len(self._events) > MOST_WAITING or self._bytes > MOST_WAITING_BYTES:
                 self.lose()
         self.wake()
@@ -157,20 +156,20 @@ class Watches:
                 self._give(event)
 
     def _give(self, event: EventRow) -> None:
-        waiting = self._of_stream.get(event[0])
+        waiting = self._of_stream.get(event[STREAM])
         if waiting is not None:
             for watch in waiting:
                 watch.put(event)
-        waiting = self._of_type.get(event[4])
+        waiting = self._of_type.get(event[TYPE])
         if waiting is not None:
             for watch in waiting:
                 watch.put(event)
-        if self._of_value and event[5] == JSON:
+        if self._of_value and event[CONTENT_TYPE] == JSON:
             self._give_by_value(event)
 
     def _give_by_value(self, event: EventRow) -> None:
         try:
-            data = _decode(event[6])
+            data = _decode(event[DATA])
         except (msgspec.DecodeError, RecursionError):
             return  # nobody can look into it
         if not isinstance(data, dict):

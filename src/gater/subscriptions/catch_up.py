@@ -11,8 +11,8 @@ from contextlib import closing
 from typing import Final, NamedTuple
 
 from gater.model.errors import StoreUnavailableError
+from gater.model.events import EventRow
 from gater.model.limits import PAGE_EVENTS
-from gater.store.machine import EventRow
 from gater.store.store import Store
 from gater.store.watches import Watch
 from gater.subscriptions.cursors import Cursor, cursor_of

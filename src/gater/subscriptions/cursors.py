@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final, Protocol, TypeVar
 
+from gater.model.events import EventRow
 from gater.model.expected_version import LARGEST_VERSION
 from gater.model.limits import PAGE_EVENTS
-from gater.store.machine import EventRow
 from gater.store.store import Store
 from gater.subscriptions.matching import Matcher
 

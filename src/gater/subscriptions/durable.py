@@ -14,9 +14,9 @@ from collections.abc import AsyncGenerator, Callable, Sequence
 from typing import Final, NamedTuple
 
 from gater.model.errors import GaterError, InternalError, StoreUnavailableError, SubscriptionNotFoundError
+from gater.model.events import EventRow
 from gater.model.limits import PAGE_BYTES
 from gater.model.subscriptions import NackAction, SubscriptionConfig, SubscriptionInfo
-from gater.store.machine import EventRow
 from gater.store.store import Store
 from gater.store.subscription_reader import SavedSubscription
 from gater.subscriptions.consumer import Consumer
@@ -27,8 +27,6 @@ from gater.subscriptions.observer import Observer
 
 PAGE_DELIVERIES: Final = 500
 """Deliveries that one page holds at the most."""
-SMALL_TAKE: Final = 32
-"""Deliveries that are taken at once, until a page is full by its bytes."""
 Delivery = tuple[EventRow, int, int]
 """An event, its attempt and its receipt: model.subscriptions.Delivered in its field order."""
 Clock = Callable[[], float]
@@ -165,14 +163,8 @@ class DurableSubscription:
 
     def take(self, consumer: Consumer, limit: int) -> list[Delivery]:
         """What a consumer is to have now, up to `limit` deliveries and a page's bytes."""
-        page: list[Delivery] = []
-        size, now = 0, self._clock()
-        while size < PAGE_BYTES and len(page) < limit:
-            some = self._group.take(consumer, now, min(SMALL_TAKE, limit - len(page)))
-            if not some:
-                break
-            page += some
-            size += sum([len(delivery[0][6]) for delivery in some])
+        now = self._clock()
+        page = self._group.take(consumer, now, limit, PAGE_BYTES)
         if page:
             self._last_receipt = page[-1][2]
             self._keeper.delivered(page[-1][2], now)

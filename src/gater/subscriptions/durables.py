@@ -11,6 +11,7 @@ import msgspec
 
 from gater.model import commands as c
 from gater.model.errors import GaterError, InvalidArgumentError, NotFoundError, SubscriptionNotFoundError
+from gater.model.events import POSITION, payload_bytes_of
 from gater.model.limits import PAGE_BYTES
 from gater.model.selectors import Selector, parse_selector
 from gater.model.subscriptions import (
@@ -23,7 +24,6 @@ from gater.model.subscriptions import (
 )
 from gater.store.store import Store
 from gater.store.subscription_reader import ParkedRow, SavedSubscription, selector_json
-from gater.store.tail import payload_bytes
 from gater.subscriptions.channels import Channels
 from gater.subscriptions.durable import DurableSubscription
 from gater.subscriptions.emitters import Emitter
@@ -106,9 +106,10 @@ class Durables:
         size = 0
         for begin in range(0, len(rows), SHOWN_TOGETHER):
             some = rows[begin : begin + SHOWN_TOGETHER]
-            events: dict[int, Any] = {e[2]: e for e in self._store.reader.at_positions([row.position for row in some])}
+            found = self._store.reader.at_positions([row.position for row in some])
+            events: dict[int, Any] = {event[POSITION]: event for event in found}
             page += [ParkedEvent(*row, events.get(row.position)) for row in some]
-            size += payload_bytes(events.values())
+            size += payload_bytes_of(found)
             if size >= PAGE_BYTES:
                 break
         return page

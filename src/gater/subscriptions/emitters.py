@@ -8,9 +8,8 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from gater.model.errors import GaterError
-from gater.model.events import Event
+from gater.model.events import Event, EventRow
 from gater.model.selectors import Selector
-from gater.store.machine import EventRow
 from gater.store.store import Store
 from gater.store.watches import Watch
 from gater.subscriptions.catch_up import has_fallen_behind, newest, watch

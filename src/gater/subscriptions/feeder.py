@@ -6,8 +6,8 @@ from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
+from gater.model.events import EventRow
 from gater.model.limits import PAGE_EVENTS
-from gater.store.machine import EventRow
 from gater.store.store import Store
 from gater.store.subscription_reader import SavedSubscription
 from gater.store.watches import Watch

@@ -8,8 +8,9 @@ from enum import Enum
 from typing import Final
 
 from gater.model.errors import InvalidArgumentError, OverloadedError
+from gater.model.events import EventRow, payload_bytes
+from gater.model.limits import PAGE_BYTES
 from gater.model.subscriptions import Ahead, GroupSettings, NackAction
-from gater.store.machine import EventRow
 from gater.subscriptions.group_course import Course
 from gater.subscriptions.group_entry import SETTLED, Entry, Seat
 from gater.subscriptions.group_parking import Parking
@@ -120,9 +121,15 @@ class Group:
                 self._course.give_back(entry)
             is_failure = False
 
-    def take(self, consumer: Hashable, now: float, limit: int) -> list[tuple[EventRow, int, int]]:
-        """Up to `limit` events that a consumer is to have now, each with its attempt and its receipt."""
+    def take(
+        self, consumer: Hashable, now: float, limit: int, most_bytes: int = PAGE_BYTES
+    ) -> list[tuple[EventRow, int, int]]:
+        """Up to `limit` events that a consumer is to have now, each with its attempt and its receipt.
+
+        The one with which they weigh `most_bytes` is the last.
+        """
         taken: list[tuple[EventRow, int, int]] = []
+        size = 0
         seat = self._seats.get(consumer)
         if seat is None:
             return taken
@@ -135,6 +142,9 @@ class Group:
                 self.redelivered += 1
             self._course.waits.deliver(entry, seat, receipt, now)
             taken.append((entry.row, entry.failures + 1, receipt))
+            size += payload_bytes(entry.row)
+            if size >= most_bytes:
+                break
         self._next_receipt += len(taken)
         self.delivered += len(taken)
         return taken

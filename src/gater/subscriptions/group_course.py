@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Final
 
+from gater.model.events import EventRow
 from gater.model.subscriptions import Ahead, GroupSettings
-from gater.store.machine import EventRow
 from gater.subscriptions.group_entry import IN_FLIGHT, PARKING, PARKING_LATER, READY, RETRYING, Entry
 from gater.subscriptions.group_lanes import Lanes
 from gater.subscriptions.group_parking import ParkingLot, behind, failed_too_often

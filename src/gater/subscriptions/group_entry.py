@@ -7,7 +7,7 @@ from enum import Enum
 from heapq import heappop, heappush
 from typing import Final
 
-from gater.store.machine import EventRow
+from gater.model.events import EventRow
 
 
 class State(Enum):

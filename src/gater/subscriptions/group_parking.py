@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import NamedTuple
 
+from gater.model.events import EventRow
 from gater.model.subscriptions import cut_reason
-from gater.store.machine import EventRow
 from gater.subscriptions.group_entry import PARKING, Entry
 
 

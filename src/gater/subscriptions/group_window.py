@@ -6,8 +6,8 @@ from collections import deque
 from collections.abc import Iterable, Sequence
 from typing import Final
 
+from gater.model.events import POSITION, EventRow, payload_bytes
 from gater.model.subscriptions import Ahead
-from gater.store.machine import EventRow
 from gater.subscriptions.group_entry import GONE, SETTLED, Entry
 
 LEAST_WINDOW: Final = 1_000
@@ -61,7 +61,7 @@ class Window:
         before = self.reached
         is_plain = before >= self._known_up_to and not self._replays
         for row in rows:
-            position = row[2]
+            position = row[POSITION]
             if position <= before:
                 continue
             entry = Entry(row, position) if is_plain else self._meet(row, position)
@@ -71,7 +71,7 @@ class Window:
                 self.unsettled += 1
                 if not entry.replayed:
                     new.append(entry)
-                    self._bytes += len(row[6]) if row[7] is None else len(row[6]) + len(row[7])
+                    self._bytes += payload_bytes(row)
         self.reached = max(before, reached, rows[-1][2] if rows else 0)
         self._advance()
         return new
@@ -89,11 +89,11 @@ class Window:
 
     def replay(self, row: EventRow) -> Entry | None:
         """Take in a parked event that is to be delivered again; None when it is here already."""
-        position = row[2]
+        position = row[POSITION]
         entry = self.find(position)
         if entry is None or entry.state is SETTLED:
             entry = self._replays[position] = Entry(row, position, fed=False)
-            self._bytes += _payload(row)
+            self._bytes += payload_bytes(row)
             self.replaying += 1
             return entry
         if not entry.replayed:
@@ -119,7 +119,7 @@ class Window:
 
     def settle(self, entry: Entry) -> None:
         """An event is settled; its payload is let go of."""
-        self._bytes -= _payload(entry.row)
+        self._bytes -= payload_bytes(entry.row)
         entry.state, entry.row = SETTLED, GONE
         if entry.replayed:
             self.replaying -= 1
@@ -160,7 +160,3 @@ class Window:
             settled += sorted(position for position in self._settled_ahead if position > reached)
             attempts += sorted(known for known in self._attempts_ahead.items() if known[0] > reached)
         return Ahead(tuple(settled), tuple(attempts))
-
-
-def _payload(row: EventRow) -> int:
-    return len(row[6]) if row[7] is None else len(row[6]) + len(row[7])

@@ -12,9 +12,8 @@ from uuid import UUID
 
 import msgspec
 
-from gater.model.events import JSON, Event, decode_payload
+from gater.model.events import JSON, Event, EventRow, decode_payload
 from gater.model.selectors import WILDCARD, Selector, is_literal, is_variable
-from gater.store.machine import EventRow
 
 Accepts = Callable[[EventRow], bool]
 Bound = dict[str, Any]

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from gater.model.errors import InvalidArgumentError, ValidationError
 from gater.model.events import (
+    EVENT_WEIGHT,
     Event,
     NewEvent,
     check_imported,
@@ -23,6 +24,8 @@ from gater.model.events import (
     encode_json,
     encode_payload,
     parse_event_id,
+    payload_bytes,
+    payload_bytes_of,
 )
 
 json_values = st.recursive(
@@ -178,3 +181,18 @@ def test_imported_versions_and_times_that_are_not(version: Any, created: Any, fi
     with pytest.raises(ValidationError) as caught:
         check_imported(version, created)
     assert caught.value.field == field
+
+
+@pytest.mark.parametrize("field", ["stream_id", "event_type", "content_type", "raw_data", "raw_metadata"])
+def test_an_event_weighs_what_each_of_its_parts_weighs(field: str) -> None:
+    event = Event("s", 0, 1, bytes(16), "T", "c", b"", b"", 0)
+    heavy: Any = "x" * 200 if isinstance(getattr(event, field), str) else bytes(200)
+    weight = msgspec.structs.replace(event, **{field: heavy}).payload_bytes
+    assert weight - event.payload_bytes in (199, 200)
+
+
+def test_events_without_anything_weigh_something() -> None:
+    row = ("", 0, 1, bytes(16), "", "", b"", None, 0)
+    assert payload_bytes(row) == EVENT_WEIGHT
+    assert payload_bytes_of([row] * 1_000) == 1_000 * EVENT_WEIGHT
+    assert payload_bytes_of([]) == 0

@@ -17,17 +17,16 @@ from gater.model.errors import (
     StreamDeletedError,
     WrongExpectedVersionError,
 )
-from gater.model.events import ImportedEvent
+from gater.model.events import EventRow, ImportedEvent, payload_bytes
 from gater.model.limits import Limits
 from gater.store import tail as tail_module
 from gater.store.backlog import Backlog
 from gater.store.heads import DELETED, LIVE, TOMBSTONED, Head
 from gater.store.importing import plan_import
-from gater.store.machine import EventRow
 from gater.store.places import Places
 from gater.store.recent import RecentPositions
 from gater.store.rows import insert_rows, select_in
-from gater.store.tail import Tail, payload_bytes
+from gater.store.tail import Tail
 from gater.store.watermark import Watermark
 from tests.unit.store.stores import raw_event
 
@@ -216,7 +215,7 @@ class TestTail:
         assert [event[2] for event in given_back] == list(range(position + 1, min(position + limit, end) + 1))
 
     def test_its_bytes_are_bounded_metadata_included(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(tail_module, "MOST_BYTES", 100)
+        monkeypatch.setattr(tail_module, "MOST_BYTES", 2 * payload_bytes(row(1, size=10, metadata=30)))
         tail = Tail(0)
         for position in range(1, 10):
             tail.extend([row(position, size=10, metadata=30)])
@@ -226,7 +225,7 @@ class TestTail:
         assert [event[2] for event in tail.after(9, 9) or []] == [10]
 
     def test_a_page_of_it_is_bounded_in_bytes(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(tail_module, "PAGE_BYTES", 100)
+        monkeypatch.setattr(tail_module, "PAGE_BYTES", 2 * payload_bytes(row(1, size=20, metadata=20)) + 1)
         tail = Tail(0)
         tail.extend([row(position, size=20, metadata=20) for position in range(1, 10)])
         assert [event[2] for event in tail.after(0, 9) or []] == [1, 2, 3]
@@ -245,10 +244,6 @@ class TestTail:
         tail.extend([row(4)])
         assert [event[2] for event in tail.after(3, 9) or []] == [4]
         assert tail.after(2, 9) is None
-
-    def test_payload_bytes_count_data_and_metadata(self) -> None:
-        assert payload_bytes([row(1, size=5, metadata=7), row(2), row(3, size=1)]) == 13
-        assert payload_bytes([]) == 0
 
 
 class TestRecentPositions:

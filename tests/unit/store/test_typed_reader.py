@@ -8,8 +8,8 @@ from collections.abc import Iterator
 import pytest
 
 from gater.model.commands import Compact, DeleteStream, TruncateStream
+from gater.model.events import EventRow
 from gater.store import typed_reader
-from gater.store.machine import EventRow
 from gater.store.reader import Page
 from gater.store.store import Store
 from tests.unit.store.stores import event_of, memory_store, write

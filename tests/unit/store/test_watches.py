@@ -10,9 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gater.model.events import JSON
+from gater.model.events import JSON, EventRow, payload_bytes
 from gater.store import watches as watches_module
-from gater.store.machine import EventRow
 from gater.store.watches import Watch, Watches
 
 STREAMS, TYPES, TEXTS = ("a", "b", "c"), ("T", "U"), ("x", "y")
@@ -184,7 +183,7 @@ def test_who_does_not_read_falls_behind_and_holds_nothing(monkeypatch: pytest.Mo
 
 
 def test_what_waits_is_bounded_in_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(watches_module, "MOST_WAITING_BYTES", 100)
+    monkeypatch.setattr(watches_module, "MOST_WAITING_BYTES", payload_bytes(row(1, data=bytes(100))))
     watches = Watches()
     watch = watches.watch(types={"T"})
     for position in range(1, 6):

@@ -7,9 +7,8 @@ from uuid import UUID
 
 import msgspec
 
-from gater.model.events import JSON
+from gater.model.events import JSON, EventRow
 from gater.model.selectors import Selector
-from gater.store.machine import EventRow
 from gater.subscriptions.matching import compile_selector
 
 ID = UUID("01890a5d-ac96-774b-bcce-b302099a8057")

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Final, Literal
 
+from gater.model.events import EventRow
 from gater.model.subscriptions import Ahead, GroupSettings
-from gater.store.machine import EventRow
 from gater.subscriptions.group import Outcome
 
 WINDOW: Final = 4

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from gater.model.events import EventRow
 from gater.model.subscriptions import GroupSettings
-from gater.store.machine import EventRow
 from gater.subscriptions.group import Group, Outcome
 
 

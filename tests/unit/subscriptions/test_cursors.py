@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from gater.model.commands import DeleteStream, TruncateStream
+from gater.model.events import EventRow
 from gater.model.selectors import (
     Selector,
     any_of,
@@ -16,7 +17,6 @@ from gater.model.selectors import (
     by_stream,
     stream_prefix,
 )
-from gater.store.machine import EventRow
 from gater.store.store import Store
 from gater.subscriptions.cursors import Cursor, StoreCursor, StreamCursor, cursor_of
 from gater.subscriptions.matching import compile_selector

@@ -16,6 +16,7 @@ from gater.model.errors import (
     StoreUnavailableError,
     SubscriptionNotFoundError,
 )
+from gater.model.events import EVENT_WEIGHT
 from gater.model.selectors import by_stream, stream_prefix
 from gater.model.subscriptions import new_settings
 from gater.subscriptions.group import Outcome
@@ -90,8 +91,7 @@ async def test_consumers_take_turns_in_being_first() -> None:
 
 
 async def test_a_page_is_bounded_by_its_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("gater.subscriptions.durable.PAGE_BYTES", 1_000)
-    monkeypatch.setattr("gater.subscriptions.durable.SMALL_TAKE", 1)
+    monkeypatch.setattr("gater.subscriptions.durable.PAGE_BYTES", 2 * (EVENT_WEIGHT + 400) + 200)
     async with at_work() as (store, durables):
         await write(store, "a", *[event_of(data=b'"%b"' % (b"x" * 398)) for _ in range(10)])
         durable = await made(durables, ordering="none")

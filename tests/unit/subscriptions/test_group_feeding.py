@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from gater.model.events import payload_bytes
 from gater.model.subscriptions import Ahead, GroupSettings
 from gater.subscriptions import group_window
 from gater.subscriptions.group import Group
@@ -71,7 +72,7 @@ def test_room_counts_what_was_settled_out_of_order() -> None:
 
 
 def test_there_is_no_room_beyond_the_payload_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(group_window, "WINDOW_BYTES", 10)
+    monkeypatch.setattr(group_window, "WINDOW_BYTES", 2 * payload_bytes(row(1, data=b"12345")))
     group = group_of(max_in_flight=1)
     group.feed([row(1, data=b"12345", metadata=b"1234")], 1)
     assert group.room == 999

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
 
 from gater.model.errors import OverloadedError
+from gater.model.events import EventRow
 from gater.model.subscriptions import NACK_ACTIONS, Ahead, GroupSettings
-from gater.store.machine import EventRow
 from gater.subscriptions import group_window
 from gater.subscriptions.group import Group, Outcome
 from tests.unit.subscriptions.group_model import WINDOW, Model

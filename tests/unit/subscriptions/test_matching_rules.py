@@ -9,7 +9,7 @@ import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gater.model.events import BINARY, JSON
+from gater.model.events import BINARY, JSON, EventRow
 from gater.model.selectors import (
     Selector,
     all_of,
@@ -21,7 +21,6 @@ from gater.model.selectors import (
     is_variable,
     stream_prefix,
 )
-from gater.store.machine import EventRow
 from gater.subscriptions.matching import compile_selector
 from tests.unit.subscriptions.accepting import accepts, row
 

@@ -17,7 +17,7 @@ from gater.server.http.bodies import WholeNumber
 from gater.server.http.documented import about, documented
 from gater.server.http.durable import named
 from gater.server.http.paths import PARKED
-from gater.server.http.reads import MOST_BYTES, payload_bytes
+from gater.server.http.reads import MOST_BYTES
 from gater.server.http.requests import AnyRequest, access_of, json_body, query
 
 DEFAULT_LIMIT: Final = 100
@@ -97,7 +97,7 @@ async def _page(
         found += some
         if len(some) < wanted:
             return found, None
-        size += sum([payload_bytes(parked.event) for parked in some if parked.event is not None])
+        size += sum([parked.event.payload_bytes for parked in some if parked.event is not None])
         after = some[-1].position
     return found, after if await api.list_parked(*subscription, after, 1) else None
 

@@ -146,12 +146,7 @@ async def _store_events(caller: Caller, wanted: op.ReadAll) -> tuple[list[Event]
 
 
 def _is_full(events: list[Event]) -> bool:
-    return len(events) >= MOST_EVENTS or sum(map(payload_bytes, events)) >= MOST_BYTES
-
-
-def payload_bytes(event: Event) -> int:
-    """How large its data and metadata are."""
-    return len(event.raw_data) + len(event.raw_metadata or b"")
+    return len(events) >= MOST_EVENTS or sum([event.payload_bytes for event in events]) >= MOST_BYTES
 
 
 async def _first(count: int, pages: AsyncGenerator[list[Event], None]) -> AsyncGenerator[list[Event], None]:
