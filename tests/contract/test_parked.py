@@ -302,3 +302,13 @@ async def test_a_blocked_stream_is_blocked_after_a_restart(tmp_path: Path) -> No
         await are_parked(api, "orders", 1, 2, 3)
         await api.append_events("orders", "other", numbered(1))
         await until(lambda: worker.seen == [4])
+
+
+async def test_they_are_in_a_backup_with_their_subscription(api: GaterApi, store: str, tmp_path: Path) -> None:
+    await with_parked(api, store, 3, max_retries=7)
+    (tmp_path / "restored").mkdir()
+    await api.backup(store, tmp_path / "restored" / "orders.db")
+    async with gater.open(tmp_path / "restored") as restored:
+        assert await restored.list_parked("orders", NAME) == await api.list_parked(store, NAME)
+        there, here = await info_of(restored, "orders"), await info_of(api, store)
+        assert (there.settings, there.checkpoint, there.parked) == (here.settings, here.checkpoint, here.parked)

@@ -339,11 +339,10 @@ def _refusal(envelope: Any, keys: Keyring, guard: ReplayGuard | None = None) -> 
     return None
 
 
-async def test_a_served_node_takes_its_key_from_the_environment(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("GATER_SECRET_KEY_BASE", KEY)
-    async with GaterServer(["orders"], data_dir=tmp_path) as server, gater.connect(server.url) as api:
+async def test_a_served_node_takes_its_key_from_the_environment(tmp_path: Path) -> None:
+    environment = {"GATER_SECRET_KEY_BASE": KEY}
+    started = GaterServer(["orders"], data_dir=tmp_path, environment=environment)
+    async with started as server, gater.connect(server.url) as api:
         async with api.pubsub("audit").subscribe() as messages:
             await api.verify("orders")
             assert isinstance(await next_record(messages, "audit_trail:admin_operations", KEY), AccessLog)

@@ -14,6 +14,7 @@ from types import TracebackType
 from typing import Any, Final, Generic, Self, TypeVar, cast
 
 from gater.api.consuming import Delivery
+from gater.api.event_loop import new_event_loop
 from gater.api.gater_api import GaterApi
 from gater.api.pubsub_api import Listening, PubSubChannel
 from gater.api.pubsub_operations import PubSubMessage
@@ -29,7 +30,7 @@ class LoopThread:
     """An event loop that runs in a thread until it is stopped; what is asked of it later is refused."""
 
     def __init__(self) -> None:
-        self._loop = _new_loop()
+        self._loop = new_event_loop()
         self._gate = threading.Lock()
         self._stopped = False
         self._followed: set[Future[None]] = set()
@@ -103,14 +104,6 @@ async def _cancel_tasks() -> None:
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
-
-
-def _new_loop() -> asyncio.AbstractEventLoop:
-    try:
-        import uvloop
-    except ImportError:
-        return asyncio.new_event_loop()
-    return uvloop.new_event_loop()
 
 
 class _Channel(Generic[Item]):

@@ -89,10 +89,8 @@ def command(
 
 def run_coroutine(coroutine: Coroutine[Any, Any, object]) -> None:
     """Run a coroutine to its end, on uvloop where that exists."""
-    try:
-        from uvloop import new_event_loop
-    except ImportError:  # uvloop is not made for every platform
-        from asyncio import new_event_loop  # type: ignore[assignment]
+    from gater.api.event_loop import new_event_loop
+
     with asyncio.Runner(loop_factory=new_event_loop) as runner:
         runner.run(coroutine)
 

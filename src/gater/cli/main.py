@@ -26,6 +26,7 @@ from gater.cli import (
 )
 from gater.cli.command import DataDir, Token, Url, command, remember_place
 from gater.cli.failures import FAILED, report_defect
+from gater.cli.standard_streams import open_standard_streams
 
 RUN: Final = "Run"
 EVENTS: Final = "Events"
@@ -92,6 +93,7 @@ command(app, "backup", panel=STORES)(checks.backup)
 
 def main() -> None:
     """Run the command that was typed."""
+    open_standard_streams()
     try:
         app(prog_name="gater")
     except Exception as defect:  # noqa: BLE001 - whatever it is, the person at the terminal gets one clear line

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import typer
 
 from gater.cli.command import run_coroutine
-from gater.cli.failures import WRONG_USAGE, exit_on_failure, report
+from gater.cli.failures import WRONG_USAGE, exit_on_failure, report, silence_stdout
 from gater.cli.setting_flags import flag_parameters
 from gater.model.errors import MisconfiguredError
 
@@ -40,11 +40,18 @@ async def _serve(settings: Settings) -> None:
 
     configure_logging(settings.log_level, settings.log_format)
     async with Node(settings) as node:
-        print(
-            f"Gater {__version__} serves the stores in {settings.data_dir} at {node.url} (API: {node.url}/docs)",
-            flush=True,
+        _print_place(
+            f"Gater {__version__} serves the stores in {settings.data_dir} at {node.url} (API: {node.url}/docs)"
         )
         await node.serve_until_stopped()
+
+
+def _print_place(line: str) -> None:
+    """Print where the node is reached, if anything takes it: a node does not end for want of an output."""
+    try:
+        print(line, flush=True)
+    except OSError:
+        silence_stdout()
 
 
 def _settings(config: Path | None, flags: dict[str, Any]) -> Settings:

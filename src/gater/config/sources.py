@@ -1,6 +1,7 @@
 """Where settings come from: explicit values, then the environment, then a TOML file, then the defaults.
 
-SECRET_KEY_BASE, which other programs use as well, comes after the file.
+SECRET_KEY_BASE and LOG_LEVEL, which other programs use as well, come after the file, and LOG_LEVEL is passed over when
+it says nothing that a node knows.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ import os
 import re
 import tomllib
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
@@ -24,9 +26,11 @@ _WHOLE_NUMBER: Final = re.compile(r"-?[0-9]{1,19}").fullmatch
 _NUMBER: Final = re.compile(r"-?[0-9]{1,19}(\.[0-9]{1,9})?").fullmatch
 _SECRET: Final = frozenset({"tokens"})
 _NEVER_EMPTY: Final = frozenset({"secret_key_base"})
-_SHARED: Final = frozenset({"SECRET_KEY_BASE"})
+_SHARED: Final = frozenset({"SECRET_KEY_BASE", "LOG_LEVEL"})
 """Variables that are not only a node's: a configuration file, which is, comes before them."""
 _BOOLEANS: Final = {"true": True, "false": False}
+_LOG_LEVELS: Final = {"trace": "debug", "notset": "debug", "warn": "warning", "critical": "error", "fatal": "error"}
+"""Levels that other programs have, and the nearest of a node's."""
 
 
 def load_settings(
@@ -47,6 +51,12 @@ def load_settings(
     shared, own = _from_environment(environ)
     merged = {**shared, **(_from_file(Path(path)) if path else {}), **own, **given}
     return Settings(**merged)
+
+
+def environment_without_settings() -> dict[str, str]:
+    """The environment of a node that this process runs with settings of its own: without those of other nodes."""
+    named = {variable for name in FIELD_TYPES for variable in environment_names(name)}
+    return {name: value for name, value in os.environ.items() if name not in named and not name.startswith("GATER_")}
 
 
 def environment_with(variables: Mapping[str, str]) -> dict[str, str]:
@@ -83,9 +93,17 @@ def _from_environment(environ: Mapping[str, str]) -> tuple[dict[str, Any], dict[
     own: dict[str, Any] = {}
     for name in FIELD_TYPES:
         variable = next((known for known in environment_names(name) if _says_something(name, environ.get(known))), None)
-        if variable is not None:
-            (shared if variable in _SHARED else own)[name] = _parsed(name, environ[variable], variable)
+        if variable in _SHARED:
+            with suppress(MisconfiguredError):
+                shared[name] = _usable(name, _parsed(name, environ[variable], variable))
+        elif variable is not None:
+            own[name] = _parsed(name, environ[variable], variable)
     return shared, own
+
+
+def _usable(name: str, value: Any) -> Any:
+    """The value, when it is one of the setting's; MisconfiguredError otherwise."""
+    return getattr(Settings(**{name: value}), name)
 
 
 def _says_something(name: str, text: str | None) -> bool:
@@ -107,6 +125,16 @@ def _boolean(text: str) -> bool:
     if text not in _BOOLEANS:
         raise ValueError("be true or false")
     return _BOOLEANS[text]
+
+
+def _word(text: str) -> str:
+    """One of a few words, in capitals or not."""
+    return text.strip().lower()
+
+
+def _log_level(text: str) -> str:
+    """A level of log lines by a name that is common for it."""
+    return _LOG_LEVELS.get(_word(text), _word(text))
 
 
 def _whole_number(text: str) -> int:
@@ -152,6 +180,8 @@ def _parser_of_plain(kind: msgspec.inspect.Type) -> Callable[[str], Any] | None:
             return _whole_number
         case msgspec.inspect.FloatType():
             return _number
+        case msgspec.inspect.LiteralType():
+            return _word
         case msgspec.inspect.VarTupleType(item_type=msgspec.inspect.StrType()):
             return _names
         case msgspec.inspect.VarTupleType():
@@ -162,4 +192,7 @@ def _parser_of_plain(kind: msgspec.inspect.Type) -> Callable[[str], Any] | None:
             return None
 
 
-_PARSERS: Final = {name: parser for name, kind in FIELD_TYPES.items() if (parser := _parser_of(kind))}
+_PARSERS: Final = {
+    **{name: parser for name, kind in FIELD_TYPES.items() if (parser := _parser_of(kind))},
+    "log_level": _log_level,
+}

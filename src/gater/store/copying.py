@@ -50,7 +50,7 @@ def copy_memory(connection: apsw.Connection, target: Path, store: str) -> None:
             writing.pragma("application_id", connection.pragma("application_id"))
             writing.pragma("user_version", connection.pragma("user_version"))
             with writing:
-                for table in ("meta", "streams", "event_types", "events", "runs", "type_blocks", "snapshots"):
+                for (table,) in connection.execute(queries.TABLES).fetchall():
                     for row in connection.execute(f"SELECT * FROM {table}"):
                         marks = ",".join("?" * len(row))
                         writing.execute(f"INSERT INTO {table} VALUES ({marks})", row)

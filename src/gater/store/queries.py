@@ -19,6 +19,9 @@ PUT_META: Final = "INSERT INTO meta VALUES (?, ?) ON CONFLICT (name) DO UPDATE S
 SET_CHANGES: Final = "UPDATE meta SET value = ? WHERE name = 'changes'"
 ADD_COMPACTED: Final = "UPDATE meta SET value = value + ? WHERE name = 'compacted'"
 
+# Every table of a store's content.
+TABLES: Final = "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%' ORDER BY name"
+
 # --- the machine ---
 
 LAST_POSITION: Final = "SELECT coalesce(max(position), 0) FROM events"

@@ -9,11 +9,12 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
+from gater.config.sources import environment_without_settings
 from gater.testing.server_process import READY_SECONDS, ServerError, ServerProcess
 
 _URL: Final = re.compile(r"https?://\S+").search
@@ -24,21 +25,33 @@ class GaterServer(ServerProcess):
 
     `stores` are made at the start, `arguments` are further ones for `gater serve`. Without `data_dir` the files are in
     a temporary folder, which is removed at the end. Started again after `stop` or `kill`, it has the same files and
-    the same port. `url` is where it is found once it has been started.
+    the same port. Of settings in the environment it only has those in `environment`. `url` is where it is found once
+    it has been started.
     """
 
     def __init__(
-        self, stores: Sequence[str] = (), *, data_dir: Path | None = None, arguments: Sequence[str] = ()
+        self,
+        stores: Sequence[str] = (),
+        *,
+        data_dir: Path | None = None,
+        arguments: Sequence[str] = (),
+        environment: Mapping[str, str] | None = None,
     ) -> None:
         super().__init__(data_dir, "gater-")
         self._stores = tuple(stores)
         self._arguments = tuple(arguments)
+        self._environment = dict(environment or {})
 
     def start(self) -> None:
         """Start it, and return when it is ready; raises ServerError with what it printed when it does not start."""
         with self._log_path.open("ab") as log:
             self._process = subprocess.Popen(
-                self._command(), stdout=subprocess.PIPE, stderr=log, stdin=subprocess.DEVNULL, text=True
+                self._command(),
+                stdout=subprocess.PIPE,
+                stderr=log,
+                stdin=subprocess.DEVNULL,
+                text=True,
+                env={**environment_without_settings(), **self._environment},
             )
         self.url = self._announced_url() or self.url
         self._wait_until_ready()

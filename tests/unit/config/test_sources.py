@@ -152,3 +152,18 @@ def test_an_empty_key_in_the_environment_hides_no_other(tmp_path: Path) -> None:
     assert load_settings(file=file, environ=empty).secret_key_base == "of the file"
     assert load_settings(environ=empty).secret_key_base is None
     assert load_settings(environ={**empty, "SECRET_KEY_BASE": "real"}).secret_key_base == "real"
+
+
+@pytest.mark.parametrize(
+    ("said", "meant"), [("INFO", "info"), ("Warning", "warning"), ("WARN", "warning"), ("CRITICAL", "error")]
+)
+@pytest.mark.parametrize("variable", ["GATER_LOG_LEVEL", "LOG_LEVEL"])
+def test_log_level_is_known_by_its_common_names(variable: str, said: str, meant: str) -> None:
+    assert load_settings(environ={variable: said}).log_level == meant
+
+
+def test_log_level_of_other_programs_is_passed_over_when_unknown(tmp_path: Path) -> None:
+    assert load_settings(environ={"LOG_LEVEL": "20"}).log_level == "info"
+    file = write(tmp_path, 'log_level = "error"')
+    assert load_settings(file=file, environ={"LOG_LEVEL": "DEBUG"}).log_level == "error"
+    assert refusal(environ={"GATER_LOG_LEVEL": "20"}).setting == "log_level"
