@@ -11,6 +11,7 @@ import msgspec
 import pytest
 import typer.main
 
+import gater
 from gater.api.gater_api import GaterApi
 from gater.cli.main import app
 from gater.config.settings import FIELD_TYPES, Settings
@@ -107,6 +108,17 @@ def test_every_page_is_in_the_index() -> None:
 @pytest.mark.parametrize("page", generated(), ids=lambda page: page.name)
 def test_generated_page_is_current(page: Path) -> None:
     assert page.read_text() == generated()[page], "run: make docs"
+
+
+def test_page_of_the_api_has_every_method() -> None:
+    headings = set(re.findall(r"^#### (\w+)$", (ROOT / "docs/reference/api.md").read_text(), re.MULTILINE))
+    offered = {name for name in dir(GaterApi) if not name.startswith("_")}
+    assert offered - headings == set()
+
+
+def test_page_of_the_api_has_every_public_name() -> None:
+    pages = "".join((ROOT / "docs/reference" / name).read_text() for name in ("api.md", "errors.md"))
+    assert [name for name in gater.__all__ if not re.search(rf"\b{name}\b", pages)] == []
 
 
 @pytest.mark.parametrize("page", WRITTEN_BY_HAND, ids=name_of)

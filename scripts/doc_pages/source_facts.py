@@ -41,16 +41,22 @@ def fields_of(cls: type) -> list[Field]:
 
 
 def groups_of_methods(cls: type) -> list[tuple[str, list[str]]]:
-    """The public methods of a class under the headings `# --- heading ---` of its source."""
-    groups: list[tuple[str, list[str]]] = []
-    for line in inspect.getsource(cls).splitlines():
-        heading = re.fullmatch(r"\s*# --- (.+) ---", line)
-        method = re.match(r"    (?:async )?def ([a-z]\w*)\(", line)
-        if heading:
-            groups.append((heading[1], []))
-        elif method and groups:
-            groups[-1][1].append(method[1])
-    return groups
+    """The public methods of a class and its bases under the headings `# --- heading ---` of their sources."""
+    groups: list[tuple[str, list[str]]] = [("life", [])]
+    for part in cls.__mro__[:-1]:
+        for line in inspect.getsource(part).splitlines():
+            heading = re.fullmatch(r"\s*# --- (.+) ---", line)
+            method = re.match(r"    (?:async )?def ([a-z]\w*)\(", line)
+            if heading:
+                groups.append((heading[1], []))
+            elif method:
+                groups[-1][1].append(method[1])
+    return [group for group in groups if group[1]]
+
+
+def public_methods(cls: type) -> list[str]:
+    """The names of what a class offers to be called, in the order of its source."""
+    return [name for name, thing in vars(cls).items() if inspect.isfunction(thing) and not name.startswith("_")]
 
 
 def signature_text(name: str, function: object, returns: str | None = None) -> str:

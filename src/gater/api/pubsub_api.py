@@ -24,6 +24,8 @@ class PubSubApi:
 
     _caller: Caller
 
+    # --- pub/sub ---
+
     def pubsub(self, instance: str) -> PubSubChannel:
         """One of the ten instances, by its short or full name (`health`, `ex_esdb_health`)."""
         return PubSubChannel(self._caller, parse_instance(instance))

@@ -44,6 +44,8 @@ class SubscriptionApi:
 
     _caller: Caller
 
+    # --- subscriptions ---
+
     async def subscribe(
         self,
         store: str,

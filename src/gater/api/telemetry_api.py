@@ -13,6 +13,8 @@ class TelemetryApi:
 
     _caller: Caller
 
+    # --- figures and health ---
+
     async def get_metrics(self) -> dict[str, Any]:
         """What the node has counted since it began: calls, workers, messages, memory. Times are in milliseconds."""
         return await self._caller.call(GetMetrics())
