@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final, NamedTuple
 
 from gater.gateway.announcements import Announcements
@@ -48,7 +48,11 @@ class Work(NamedTuple):
 class ComponentWatch:
     """Looks at the figures of a node, and tells how its parts are doing."""
 
-    def __init__(self, announcements: Announcements, metrics: Metrics) -> None:
+    def __init__(
+        self, announcements: Announcements, metrics: Metrics, concerns: Callable[[], Mapping[str, str]] = dict
+    ) -> None:
+        """`concerns`: each store and what is wrong with it although it is running (empty: nothing)."""
+        self._concerns = concerns
         self._announcements = announcements
         self._metrics = metrics
         self._before: dict[str, Work] = {}
@@ -61,7 +65,11 @@ class ComponentWatch:
         self._checked = Work(self._checked.times + 1, self._checked.failures + (not sound))
 
     def look(self) -> None:
-        """Give an alert for each store in which a write took too long lately."""
+        """Give an alert for each store whose writes took too long lately, or whose log does not get shorter."""
+        for store, concern in self._concerns().items():
+            if concern:
+                self._announcements.alert("warning", "data", f"the write-ahead log of {store} grows", concern, store)
+                self._announcements.component_health(store, "degraded", {"reason": concern})
         for store, log in self._metrics.sources.logs().items():
             slow = log.commit_durations.count_above(SLOW_WRITE_SECONDS)
             if slow > self._slow_before.get(store, 0):

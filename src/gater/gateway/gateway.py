@@ -136,7 +136,7 @@ class Gateway:
             raise
         self._closed = False
         folder = None if self._stores.memory else self._stores.folder
-        self._components = ComponentWatch(self.announcements, self.metrics)
+        self._components = ComponentWatch(self.announcements, self.metrics, self._stores.concerns)
         watches = (InstanceWatch(self.pubsub, self.announcements), self._components)
         self._watchman = Watchman(self.announcements, self.metrics, self._stores.troubles, folder, watches)
         for store in self._stores.open():

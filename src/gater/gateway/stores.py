@@ -64,6 +64,10 @@ class Stores:
         damaged = {name: str(damage) for name, damage in self._damaged.items()}
         return {**damaged, **{name: store.trouble for name, store in self._open.items()}}
 
+    def concerns(self) -> dict[str, str]:
+        """What is wrong with each store that is running all the same; empty for those with which nothing is."""
+        return {name: store.concern for name, store in self._open.items()}
+
     def stop_following(self) -> None:
         """End everything that waits for events to come."""
         for store in self._open.values():

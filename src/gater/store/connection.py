@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import cache
 from pathlib import Path
 from typing import Final
 
 import apsw
-import apsw.sqlite_extra
 
-from gater.model.errors import GaterError, MisconfiguredError, StoreCorruptError, StoreUnavailableError
+from gater.model.errors import GaterError, StoreCorruptError, StoreUnavailableError
+from gater.store.checked_log import READING_VFS, load_reading_vfs
+from gater.store.checksums import CHECKSUM_VFS, SUM_BYTES, load_checksum_vfs
 
-CHECKSUM_VFS: Final = "cksmvfs"
-CHECKSUM_BYTES: Final = 8
+CHECKSUM_BYTES: Final = SUM_BYTES
 """Room at the end of each page that the checksum VFS keeps its checksum in."""
 WRITER_CACHE_KIB: Final = 64 * 1024
 READER_CACHE_KIB: Final = 96 * 1024
@@ -27,26 +26,20 @@ _IOERR_DATA: Final = 8202
 """Extended result of a page whose checksum is wrong."""
 
 
-@cache
-def _load_checksum_vfs() -> None:
-    """Make the VFS that checks every page it reads known to SQLite, once a process."""
-    connection = apsw.Connection(":memory:")
-    try:
-        connection.enable_load_extension(True)
-        apsw.sqlite_extra.load(connection, "cksumvfs")
-    except apsw.Error as error:
-        raise MisconfiguredError("apsw", f"this build of SQLite has no page checksums: {error}") from error
-    finally:
-        connection.close()
-
-
 def open_file(path: Path, *, create: bool = False, read_only: bool = False, cache_kib: int) -> apsw.Connection:
-    """A connection to a store's file, with every page checksummed on its way in and out."""
-    _load_checksum_vfs()
+    """A connection to a store's file, with every page checksummed on its way in and out.
+
+    One that is `read_only` compares what it reads from the write-ahead log, too.
+    """
+    load_checksum_vfs()
+    if read_only:
+        load_reading_vfs()
     flags = apsw.SQLITE_OPEN_READONLY if read_only else apsw.SQLITE_OPEN_READWRITE
     if create:
         flags |= apsw.SQLITE_OPEN_CREATE
-    connection = apsw.Connection(str(path), flags=flags, vfs=CHECKSUM_VFS, statementcachesize=200)
+    connection = apsw.Connection(
+        str(path), flags=flags, vfs=READING_VFS if read_only else CHECKSUM_VFS, statementcachesize=200
+    )
     try:
         _configure(connection, create=create, read_only=read_only, cache_kib=cache_kib)
     except BaseException:
@@ -60,7 +53,10 @@ def _configure(connection: apsw.Connection, *, create: bool, read_only: bool, ca
     if create:
         connection.reserve_bytes("main", CHECKSUM_BYTES)
     connection.pragma("cache_size", -cache_kib)
-    if not read_only:
+    if read_only:
+        # Closed last, it would try to move the log, which it may not.
+        connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
+    else:
         connection.pragma("journal_mode", "wal")
         connection.pragma("synchronous", "full")
         connection.pragma("wal_autocheckpoint", 0)

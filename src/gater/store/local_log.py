@@ -88,13 +88,25 @@ class LocalLog:
         self._idle = asyncio.Event()
         self._idle.set()
         self._jobs: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
-        self._thread = threading.Thread(target=self._run_jobs, name=f"writer-{store}", daemon=True)
+        self._in_hand: list[Entry] = []
+        """The batch that the writer's thread has, until it is answered."""
+        self._closed = asyncio.Event()
+        checkpointer.tell_damage_to(partial(self._call, self._damaged))
+        self._thread = self._new_thread()
         self._thread.start()
+
+    def _new_thread(self) -> threading.Thread:
+        return threading.Thread(target=self._run_jobs, name=f"writer-{self._store}", daemon=True)
 
     @property
     def trouble(self) -> GaterError | None:
         """Why writes are refused at the moment; None when they are not."""
         return self._trouble
+
+    @property
+    def concern(self) -> str:
+        """What is wrong although writes are taken (see CommitLog)."""
+        return self._checkpointer.concern
 
     @property
     def waiting(self) -> int:
@@ -118,9 +130,12 @@ class LocalLog:
         while self._waiting or self._busy:
             self._idle.clear()
             await self._idle.wait()
-        if self._thread.is_alive():
+        if not self._closed.is_set():
             self._jobs.put(None)
-            await asyncio.to_thread(self._thread.join)
+            if not self._thread.is_alive():
+                self._run_jobs()  # nothing but to close the files is left to do
+            await self._closed.wait()
+            self._thread.join()
 
     # --- batches, on the event loop ---
 
@@ -143,6 +158,7 @@ class LocalLog:
         elif self._is_lonely(batch):
             self._answer(batch, self._write_here(applied))
         else:
+            self._in_hand = batch
             self._hand_over(partial(self._write_batch, batch, applied))
             return
         self._begin_soon()
@@ -186,9 +202,14 @@ class LocalLog:
     def _hand_over(self, job: Callable[[], None]) -> None:
         self._busy = True
         self._jobs.put(job)
+        if not self._thread.is_alive():
+            log.error("the writer's thread has ended and is begun again", extra={"store": self._store})
+            self._thread = self._new_thread()
+            self._thread.start()
 
     def _written(self, batch: list[Entry], applied: Applied) -> None:
         self._busy = False
+        self._in_hand = []
         self._answer(batch, applied)
         self._begin_soon()
 
@@ -207,14 +228,30 @@ class LocalLog:
             self._call(self._recover_later)
         return Applied([trouble] * count, [])
 
+    def _damaged(self, damage: GaterError) -> None:
+        """Take no more writes: a checkpoint met damage."""
+        if self._trouble is None or self._trouble.retryable:
+            self._refuse_all(0, damage)
+
+    def _job_failed(self, error: BaseException) -> None:
+        """Answer a batch of which the writer's thread cannot say what became; opening the file again will tell."""
+        self._busy = False
+        batch, self._in_hand = self._in_hand, []
+        if self._trouble is None:
+            self._refuse_all(0, StoreUnavailableError(self._store, f"{type(error).__name__}: {error}"))
+        else:
+            self._recover_later()
+        self._answer(batch, self._plan([entry[0] for entry in batch]))
+        self._begin_soon()
+
     def _recover_later(self) -> None:
-        if not self._closing:
+        if not self._closing and self._trouble is not None and self._trouble.retryable:
             self._loop.call_later(PROBE_SECONDS, self._try_to_recover)
 
     def _try_to_recover(self) -> None:
         if self._busy:
             self._recover_later()
-        elif not self._closing:
+        elif not self._closing and self._trouble is not None and self._trouble.retryable:
             self._hand_over(self._recover)
 
     def _recovered(self, missed: list[EventRow]) -> None:
@@ -225,42 +262,76 @@ class LocalLog:
         log.warning("the store takes writes again", extra={"store": self._store})
         self._begin_soon()
 
-    def _not_recovered(self, error: Exception) -> None:
+    def _not_recovered(self, trouble: GaterError) -> None:
         self._busy = False
-        log.warning("the store still refuses writes", extra={"store": self._store, "reason": str(error)})
+        if str(trouble) != str(self._trouble):
+            log.warning("the store still refuses writes", extra={"store": self._store, "reason": str(trouble)})
+        self._trouble = trouble
         self._recover_later()
         self._begin_soon()
 
     # --- on the writer's thread ---
 
     def _run_jobs(self) -> None:
-        try:
-            while (job := self._jobs.get()) is not None:
+        while (job := self._jobs.get()) is not None:
+            try:
                 job()
-        finally:
-            self._checkpointer.close()
-            self._machine.connection.close()
-            self._watermark.close()
+            except BaseException as error:  # the thread outlives whatever a job meets
+                log.exception("the writer's thread met a defect", extra={"store": self._store})
+                self._call(self._job_failed, error)
+        for close in (self._close_checkpointer, self._close_connection, self._watermark.close):
+            try:
+                close()
+            except Exception:
+                log.exception("a file cannot be closed", extra={"store": self._store})
+        self._call(self._closed.set)
+
+    def _close_checkpointer(self) -> None:
+        self._checkpointer.close(self._machine.connection)
+
+    def _close_connection(self) -> None:
+        self._machine.connection.close()
 
     def _write_batch(self, batch: list[Entry], applied: Applied) -> None:
         applied = self._write(applied)
         if self._trouble is None and self._checkpointer.is_due:
-            self._checkpointer.after_commit(self._machine.connection)
+            try:
+                self._checkpointer.after_commit(self._machine.connection)
+            except Exception:  # the batch is durable all the same
+                log.exception("a checkpoint met a defect", extra={"store": self._store})
         self._call(self._written, batch, applied)
 
     def _recover(self) -> None:
         """Open the file anew, which settles what the failed batch left behind, and see whether it takes writes."""
-        with contextlib.suppress(apsw.Error):
-            self._machine.connection.close(True)
         try:
-            self._machine = self._open_machine()
-            self._machine.probe()
-            # The failed batch may be in the file all the same: its callers were told that they cannot know.
-            missed: list[Any] = self._machine.connection.execute(queries.EVERY_EVENT_AFTER, (self._settled,)).fetchall()
-        except (apsw.Error, GaterError) as error:
-            self._call(self._not_recovered, error)
+            missed = self._reopen()
+        except GaterError as trouble:
+            self._call(self._not_recovered, trouble)
+        except apsw.Error as error:
+            self._call(self._not_recovered, translate(self._store, error))
+        except Exception as error:
+            log.exception("the file cannot be opened again", extra={"store": self._store})
+            reason = f"{type(error).__name__}: {error}"
+            self._call(self._not_recovered, StoreUnavailableError(self._store, reason))
         else:
             self._call(self._recovered, missed)
+
+    def _reopen(self) -> list[Any]:
+        """The events that were not followed yet, of a machine that takes writes."""
+        with contextlib.suppress(apsw.Error):
+            if not self._checkpointer.may_copy(self._machine.connection) and self._checkpointer.damage is not None:
+                raise self._checkpointer.damage
+        with contextlib.suppress(apsw.Error):
+            self._machine.connection.close(True)
+        self._machine = self._open_machine()
+        self._refuse_full_log()
+        self._machine.probe()
+        # The failed batch may be in the file all the same: its callers were told that they cannot know.
+        return self._machine.connection.execute(queries.EVERY_EVENT_AFTER, (self._settled,)).fetchall()
+
+    def _refuse_full_log(self) -> None:
+        if self._checkpointer.is_full:
+            raise StoreUnavailableError(self._store, self._checkpointer.concern)
 
     def _call(self, function: Callable[..., Any], *arguments: Any) -> None:
         # A loop that is closed has no callers left to answer.
@@ -282,6 +353,9 @@ class LocalLog:
         self._settled = self._machine.position
         self._watermark.write(self._machine.extent)
         self.stats.committed(len(applied.outcomes), time.perf_counter() - started)
+        self.stats.log_pages = self._checkpointer.pages
+        if self._checkpointer.is_full and self._trouble is None:
+            self._refuse_all(0, StoreUnavailableError(self._store, self._checkpointer.concern))
         return applied
 
 

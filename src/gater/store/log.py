@@ -50,6 +50,11 @@ class CommitLog(Protocol):
         ...
 
     @property
+    def concern(self) -> str:
+        """What is wrong although writes are taken, and will be refused in time; empty when nothing is."""
+        ...
+
+    @property
     def waiting(self) -> int:
         """Commands accepted and not yet answered."""
         ...

@@ -8,13 +8,15 @@ from gater.telemetry.histogram import Histogram
 class LogStats:
     """Counts the batches of one log; told by whoever holds the machine, one thread at a time."""
 
-    __slots__ = ("batches", "commands", "commit_durations")
+    __slots__ = ("batches", "commands", "commit_durations", "log_pages")
 
     def __init__(self) -> None:
         self.batches = 0
         """Batches that were written; what needed no writing is not among them."""
         self.commands = 0
         """Commands in them, those that were refused included."""
+        self.log_pages = 0
+        """Pages in the write-ahead log."""
         self.commit_durations = Histogram()
         """Seconds from the start of the transaction until the batch was as durable as it gets."""
 

@@ -23,6 +23,7 @@ class MemoryLog:
 
     durability = "memory"
     trouble: GaterError | None = None
+    concern = ""
 
     def __init__(self, store: str, machine: Machine, limits: Limits, committed: Committed) -> None:
         self._store = store

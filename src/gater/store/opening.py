@@ -26,6 +26,7 @@ from gater.model.stores import StoreConfig
 from gater.store import queries
 from gater.store.connection import CHECKSUM_BYTES, WRITER_CACHE_KIB, open_file, translated
 from gater.store.watermark import Watermark
+from gater.store.write_ahead_log import damage_at_rest
 
 APPLICATION_ID: Final = 0x47415445
 SCHEMA_VERSION: Final = 2
@@ -154,6 +155,7 @@ def open_store(files: StoreFiles, watermark: Watermark) -> apsw.Connection:
     """
     if _is_foreign(files):
         raise StoreCorruptError(files.store, f"{files.database} is not a store's file")
+    _refuse_damaged_log(files)
     with translated(files.store), contextlib.ExitStack() as undo:
         connection = open_file(files.database, cache_kib=WRITER_CACHE_KIB)
         undo.callback(connection.close)
@@ -170,6 +172,15 @@ def open_store(files: StoreFiles, watermark: Watermark) -> apsw.Connection:
         _check_content(connection, files)
         undo.pop_all()
         return connection
+
+
+def _refuse_damaged_log(files: StoreFiles) -> None:
+    """StoreCorruptError before SQLite cuts the log at a damaged frame, and empties it."""
+    with translated(files.store):
+        damage = damage_at_rest(files.log)
+    if damage:
+        reason = f"{damage}; restore a backup, or delete {files.log.name} to go on without what is only in the log"
+        raise StoreCorruptError(files.store, reason)
 
 
 def _is_foreign(files: StoreFiles) -> bool:

@@ -103,6 +103,11 @@ class Store:
         trouble = self._damage or self._log.trouble
         return "" if trouble is None else str(trouble)
 
+    @property
+    def concern(self) -> str:
+        """What is wrong although it is running (see CommitLog.concern); empty when nothing is."""
+        return self._log.concern
+
     def status(self) -> StoreStatus:
         """How the store is doing."""
         try:

@@ -7,12 +7,14 @@ from pathlib import Path
 from typing import Any, Final
 
 import apsw
+import msgspec
 
 from gater.model.errors import StoreCorruptError
 from gater.model.stores import VerifyReport
 from gater.store import queries
 from gater.store.connection import SCAN_CACHE_KIB, open_file, translate, translated
 from gater.store.recent import LAG
+from gater.store.write_ahead_log import damage_in_use, opened
 
 MOST_PROBLEMS: Final = 20
 
@@ -95,13 +97,28 @@ class _Check:
 
 
 def verify_file(path: Path, store: str) -> VerifyReport:
-    """Check a store's file while it is in use."""
+    """Check a store's file and its write-ahead log while they are in use."""
     try:
         with translated(store):
             connection = open_file(path, read_only=True, cache_kib=SCAN_CACHE_KIB)
     except StoreCorruptError as damage:
         return VerifyReport(store, 0, 0, 0, (str(damage),))
     try:
-        return verify_connection(connection, store)
+        in_log = _damage_in_log(path, store)
+        report = verify_connection(connection, store)
     finally:
         connection.close()
+    if not in_log:
+        return report
+    return msgspec.structs.replace(report, problems=(in_log, *report.problems)[:MOST_PROBLEMS])
+
+
+def _damage_in_log(path: Path, store: str) -> str:
+    """What is wrong with the frames of the log, those included that nothing reads at the moment."""
+    with translated(store):
+        connection = open_file(path, cache_kib=SCAN_CACHE_KIB)
+        try:
+            with opened(path.with_name(f"{path.name}-wal")) as log:
+                return damage_in_use(connection, log, copied_too=True)
+        finally:
+            connection.close()

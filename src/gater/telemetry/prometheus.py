@@ -96,6 +96,7 @@ _STORES: Final[Table] = (
     (_GAUGE, "gater_store_subscribers", "Who follows a store now.", attrgetter("subscribers")),
 )
 _LOGS: Final[Table] = (
+    (_GAUGE, "gater_store_log_pages", "Pages in the write-ahead log of a store.", attrgetter("log_pages")),
     (_COUNTER, "gater_store_batches_total", "Batches committed since a store was opened.", attrgetter("batches")),
     (_COUNTER, "gater_store_commands_total", "Commands in these batches.", attrgetter("commands")),
 )

@@ -89,6 +89,11 @@ class LogFigures(Protocol):
         ...
 
     @property
+    def log_pages(self) -> int:
+        """Pages in the write-ahead log after the last batch."""
+        ...
+
+    @property
     def commit_durations(self) -> Histogram:
         """How long each batch took until it was durable."""
         ...

@@ -239,7 +239,7 @@ def test_node_cluster_and_workers_are_on_the_page(metrics: Metrics, clock: Clock
 
 
 def test_page_is_written_anew_each_time(clock: Clock) -> None:
-    store = SimpleNamespace(batches=1, commands=1, commit_durations=Histogram())
+    store = SimpleNamespace(batches=1, commands=1, log_pages=1, commit_durations=Histogram())
     metrics = Metrics("n", Sources(logs=lambda: {"x": store}), clock=clock, now=clock.now)
     page = MetricsPage(metrics, "1")
     assert b'gater_store_batches_total{store="x"} 1.0' in page.render()

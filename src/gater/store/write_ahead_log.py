@@ -1,0 +1,193 @@
+"""The frames of a write-ahead log as they lie on the disk, and whether they are what was written.
+
+SQLite compares the checksums of frames when it recovers a log, and never again: neither when it reads a page from the
+log nor when a checkpoint copies it into the store's file, where it would get a page checksum that fits the damage.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import struct
+from collections.abc import Generator
+from pathlib import Path
+from typing import Final, NamedTuple
+
+import apsw
+
+from gater.store.checksums import FRAME_HEADER_BYTES, Sums, add_words, is_sound_frame
+
+HEADER_BYTES: Final = 32
+_MAGIC: Final = 0x377F0682
+"""The last bit tells the order of bytes in which checksums are computed."""
+FILE_LAYER: Final = "unix"
+"""SQLite's own layer for files, below that of page checksums."""
+_MOST_ATTEMPTS: Final = 10
+
+
+class Header(NamedTuple):
+    """How a log begins; it is written anew, with other salts, whenever the log starts over."""
+
+    page_bytes: int
+    salts: bytes
+    sums: Sums
+    big_endian: bool
+
+
+class LogFile:
+    """A log opened for reading, beside the connections that use it.
+
+    It is opened by SQLite's own layer for files. Nothing is ever locked in a log, so closing it takes no lock away.
+    """
+
+    def __init__(self, path: Path) -> None:
+        flags = apsw.SQLITE_OPEN_SUPER_JOURNAL | apsw.SQLITE_OPEN_READONLY
+        self._file = apsw.VFSFile(FILE_LAYER, str(path), [flags, 0])
+
+    @property
+    def size(self) -> int:
+        """Bytes of the file as it is now."""
+        return int(self._file.xFileSize())
+
+    def header(self) -> Header | None:
+        """The header; None when there is none that SQLite would accept."""
+        return read_header(self._read(0, HEADER_BYTES))
+
+    @property
+    def is_blank(self) -> bool:
+        """Whether nothing was written where the header belongs."""
+        return not any(self._read(0, HEADER_BYTES))
+
+    def sums(self, header: Header, frame: int) -> Sums:
+        """The checksum that a frame carries; frame 0 stands for the header."""
+        if frame == 0:
+            return header.sums
+        found = self._read(frame_offset(header.page_bytes, frame), FRAME_HEADER_BYTES)
+        first, second = struct.unpack_from(">2I", found.ljust(FRAME_HEADER_BYTES, b"\0"), 16)
+        return first, second
+
+    def frame(self, header: Header, frame: int) -> tuple[bytes, bytes]:
+        """Header and page of a frame; shorter when the file ends before."""
+        whole = self._read(frame_offset(header.page_bytes, frame), FRAME_HEADER_BYTES + header.page_bytes)
+        return whole[:FRAME_HEADER_BYTES], whole[FRAME_HEADER_BYTES:]
+
+    def _read(self, offset: int, amount: int) -> bytes:
+        return self._file.xRead(min(amount, max(0, self.size - offset)), offset)
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.xClose()
+
+
+def frame_offset(page_bytes: int, frame: int) -> int:
+    """Where a frame begins; frames are counted from 1."""
+    return HEADER_BYTES + (frame - 1) * (FRAME_HEADER_BYTES + page_bytes)
+
+
+def read_header(data: bytes) -> Header | None:
+    """A log's header from its bytes; None when SQLite would not accept it."""
+    if len(data) < HEADER_BYTES:
+        return None
+    magic, _, page_bytes, _, _, _, first, second = struct.unpack(">8I", data)
+    big_endian = bool(magic & 1)
+    if magic & ~1 != _MAGIC or add_words((0, 0), data[:24], big_endian) != (first, second):
+        return None
+    return Header(page_bytes, data[16:24], (first, second), big_endian)
+
+
+@contextlib.contextmanager
+def opened(path: Path) -> Generator[LogFile, None, None]:
+    """A log, open for as long as the context lasts; raises apsw.Error when it cannot be opened."""
+    log = LogFile(path)
+    try:
+        yield log
+    finally:
+        log.close()
+
+
+def frames_in_use(connection: apsw.Connection) -> tuple[int, int]:
+    """How many frames of its log were committed, and how many of them are in the store's file already.
+
+    The connection may not be in a transaction.
+    """
+    frames, copied = connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_NOOP)
+    return max(frames, 0), max(copied, 0)
+
+
+def damage_in_use(connection: apsw.Connection, log: LogFile, *, copied_too: bool) -> str:
+    """What is wrong with the frames of a log that is in use, in words; empty when they are sound.
+
+    The connection is one to its store (see `frames_in_use`). Frames that are in the store's file already are looked
+    at with `copied_too`. Raises apsw.Error when the log cannot be read.
+    """
+    for _ in range(_MOST_ATTEMPTS):
+        header = log.header()
+        frames, copied = frames_in_use(connection)
+        if header != log.header():
+            continue  # the log started over: the number of frames may be that of the new one
+        if frames == 0 or (copied == frames and not copied_too):
+            return ""
+        if header is None:
+            return "the header of the write-ahead log is damaged"
+        damaged = _first_damaged(log, header, 1 if copied_too else copied + 1, frames)
+        if damaged is None:
+            return ""
+        if header == log.header():  # otherwise the frame was written anew
+            return _in_words(damaged, frames)
+    return ""  # it starts over all the time: nothing stays in it for long
+
+
+def _first_damaged(log: LogFile, header: Header, first: int, last: int) -> int | None:
+    sums = log.sums(header, first - 1)
+    for number in range(first, last + 1):
+        frame, page = log.frame(header, number)
+        if not _fits(header, sums, frame, page):
+            return number
+        sums = struct.unpack_from(">2I", frame, 16)
+    return None
+
+
+def _fits(header: Header, before: Sums, frame: bytes, page: bytes) -> bool:
+    """Whether a frame is sound, belongs to this run of the log and follows the one before."""
+    if len(page) < header.page_bytes or frame[8:16] != header.salts:
+        return False
+    return is_sound_frame(before, frame, page, header.big_endian)
+
+
+def damage_at_rest(path: Path) -> str:
+    """What is provably wrong with a log that no connection uses, in words; empty when there is no proof.
+
+    Recovery takes the first frame that does not fit for the end of the log. It is the end, when a write was cut short
+    there: then at most the rest of that transaction follows, for a transaction is on the disk before the next one is
+    written. Frames of a later transaction prove that something in the middle was damaged. Whether the newest
+    transaction was acknowledged, the log itself cannot tell: the watermark does.
+    """
+    if not path.exists():
+        return ""
+    with opened(path) as log:
+        header = log.header()
+        if header is None:
+            whole = log.size >= HEADER_BYTES and not log.is_blank
+            return "the header of the write-ahead log is damaged" if whole else ""
+        last = (log.size - HEADER_BYTES) // (FRAME_HEADER_BYTES + header.page_bytes)
+        damaged = _first_damaged(log, header, 1, last)
+        if damaged is None or not _later_transaction(log, header, damaged, last):
+            return ""
+        return _in_words(damaged, last)
+
+
+def _later_transaction(log: LogFile, header: Header, damaged: int, last: int) -> bool:
+    """Whether frames that belong together span the end of a transaction after a damaged frame."""
+    before = log.sums(header, damaged)
+    committed = False
+    for number in range(damaged + 1, last + 1):
+        frame, page = log.frame(header, number)
+        fits = _fits(header, before, frame, page)
+        if fits and committed:
+            return True
+        committed = fits and frame[4:8] != bytes(4)
+        before = struct.unpack_from(">2I", frame, 16)
+    return False
+
+
+def _in_words(frame: int, frames: int) -> str:
+    return f"frame {frame} of {frames} in the write-ahead log is damaged"
