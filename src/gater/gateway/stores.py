@@ -14,8 +14,8 @@ from gater.model.errors import AlreadyExistsError, GaterError, MisconfiguredErro
 from gater.model.identifiers import check_store_id
 from gater.model.limits import Limits
 from gater.model.stores import StoreConfig
-from gater.store.opening import StoreFiles, stores_in
 from gater.store.store import Store, new_config, open_file_store, open_memory_store
+from gater.store.store_files import StoreFiles, stores_in
 from gater.subscriptions.channels import NOWHERE, Channels
 from gater.subscriptions.durables import Durables
 from gater.subscriptions.emitters import Announcer
@@ -112,7 +112,7 @@ class Stores:
             try:
                 self._serve(await open_file_store(self.folder, name, self._limits))
             except StoreNotFoundError:
-                log.warning("a store whose making was cut short is passed over", extra={"store": name})
+                log.warning("a store whose making or removal was cut short is passed over", extra={"store": name})
             except StoreCorruptError as damage:
                 log.error("a store is damaged", extra={"store": name, "reason": str(damage)})
                 self._damaged[name] = damage
@@ -121,8 +121,14 @@ class Stores:
                 raise
 
     async def create(self, store: str, *, in_memory: bool, description: str, tags: tuple[str, ...]) -> Store:
-        """Make a store; AlreadyExistsError when the name is taken."""
+        """Make a store.
+
+        Raises AlreadyExistsError when the name is taken, StoreCorruptError when a store of that name was here and its
+        file is missing.
+        """
         check_store_id(store)
+        if store in self._damaged and not StoreFiles(self.folder, store).database.exists():
+            raise self._damaged[store].again()
         if store in self._open or store in self._damaged or store in self._reserved:
             raise AlreadyExistsError("store", store)
         memory = in_memory or self.memory
@@ -142,6 +148,8 @@ class Stores:
         """Make those of these stores that are missing; returns which were."""
         made = []
         for name in names:
+            if name in self._damaged:
+                continue  # said when it was met; never replaced
             with contextlib.suppress(AlreadyExistsError):
                 await self.create(name, in_memory=False, description="", tags=())
                 made.append(name)
@@ -149,8 +157,14 @@ class Stores:
 
     async def remove(self, store: str) -> None:
         """Close a store and delete its files, also when they are damaged."""
-        if self._damaged.pop(store, None) is not None:
-            StoreFiles(self.folder, store).remove()
+        if store in self._damaged:
+            files = StoreFiles(self.folder, store)
+            files.acquire()
+            try:
+                files.remove()
+            finally:
+                files.release()
+            del self._damaged[store]
             return
         found = self.get(store)
         del self._open[store]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 from pathlib import Path
 
@@ -39,6 +40,24 @@ def _copy(reading: apsw.Connection, writing: apsw.Connection, store: str, given_
             backup.step(4_096)
     writing.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
     writing.pragma("journal_mode", "delete")
+
+
+async def copy_open(reading: apsw.Connection, target: Path, store: str) -> None:
+    """Write what an open connection reads to a new file, in steps between which others have their turn.
+
+    For a store whose file is no longer at its path, where no other connection reaches it.
+    """
+    with translated(store):
+        writing = open_file(target, create=True, cache_kib=SCAN_CACHE_KIB)
+        try:
+            with writing.backup("main", reading, "main") as backup:
+                while not backup.done:
+                    backup.step(256)
+                    await asyncio.sleep(0)
+            writing.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
+            writing.pragma("journal_mode", "delete")
+        finally:
+            writing.close()
 
 
 def copy_memory(connection: apsw.Connection, target: Path, store: str) -> None:

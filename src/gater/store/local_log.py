@@ -23,7 +23,8 @@ from gater.store import queries
 from gater.store.backlog import Backlog
 from gater.store.checkpointing import Checkpointer
 from gater.store.connection import translate
-from gater.store.log import Committed, Done
+from gater.store.file_guard import FileGuard
+from gater.store.log import Committed, Done, Entry, answer_all
 from gater.store.log_stats import LogStats
 from gater.store.machine import Applied, Machine
 from gater.store.watermark import Watermark
@@ -39,9 +40,6 @@ SLOW_SECONDS: Final = 0.005
 SLOW_BATCHES: Final = 2_000
 
 log = logging.getLogger(__name__)
-
-Entry = tuple[AnyCommand, int, Done]
-"""A command, the bytes of its payload, and who wants to know."""
 
 
 class LocalLog:
@@ -63,6 +61,7 @@ class LocalLog:
         open_machine: Callable[[], Machine],
         machine: Machine,
         watermark: Watermark,
+        guard: FileGuard,
         checkpointer: Checkpointer,
         limits: Limits,
         committed: Committed,
@@ -73,6 +72,7 @@ class LocalLog:
         self._settled = machine.position
         """The newest position whose batch was answered."""
         self._watermark = watermark
+        self._guard = guard
         self._checkpointer = checkpointer
         self._backlog = Backlog(limits)
         self.stats = LogStats()
@@ -123,6 +123,12 @@ class LocalLog:
         self._waiting.append((command, size, done))
         if not self._busy and not self._scheduled:
             self._begin_soon()
+
+    def look(self) -> None:
+        """Refuse writes when the files are no longer in their place (see CommitLog)."""
+        self._guard.look()
+        if self._trouble is None and not self._closing and (lost := self._guard.misplaced()):
+            self._refuse_lost(0, lost)
 
     async def close(self) -> None:
         """Finish what was accepted, then stop."""
@@ -214,6 +220,8 @@ class LocalLog:
         self._begin_soon()
 
     def _answer(self, batch: list[Entry], applied: Applied) -> None:
+        if lost := self._guard.unlinked():
+            applied = self._refuse_lost(len(batch), lost)
         self._backlog.release(len(batch), sum([entry[1] for entry in batch]))
         if applied.events or applied.hides:
             self._committed(applied.events, applied.hides)
@@ -243,6 +251,12 @@ class LocalLog:
             self._recover_later()
         self._answer(batch, self._plan([entry[0] for entry in batch]))
         self._begin_soon()
+
+    def _refuse_lost(self, count: int, lost: str) -> Applied:
+        """Acknowledge nothing: what was written ends with this process."""
+        if self._trouble is None:
+            return self._refuse_all(count, StoreUnavailableError(self._store, lost))
+        return Applied([self._trouble] * count, [])
 
     def _recover_later(self) -> None:
         if not self._closing and self._trouble is not None and self._trouble.retryable:
@@ -290,7 +304,9 @@ class LocalLog:
         self._checkpointer.close(self._machine.connection)
 
     def _close_connection(self) -> None:
-        self._machine.connection.close()
+        connection = self._machine.connection
+        self._guard.let_go(connection, sound=self._checkpointer.damage is None)
+        connection.close()
 
     def _write_batch(self, batch: list[Entry], applied: Applied) -> None:
         applied = self._write(applied)
@@ -318,6 +334,7 @@ class LocalLog:
 
     def _reopen(self) -> list[Any]:
         """The events that were not followed yet, of a machine that takes writes."""
+        self._refuse_lost_files()
         with contextlib.suppress(apsw.Error):
             if not self._checkpointer.may_copy(self._machine.connection) and self._checkpointer.damage is not None:
                 raise self._checkpointer.damage
@@ -328,6 +345,14 @@ class LocalLog:
         self._machine.probe()
         # The failed batch may be in the file all the same: its callers were told that they cannot know.
         return self._machine.connection.execute(queries.EVERY_EVENT_AFTER, (self._settled,)).fetchall()
+
+    def _refuse_lost_files(self) -> None:
+        """StoreUnavailableError when other files than the open ones are at the paths; a log that is lost is saved."""
+        if lost := self._guard.misplaced():
+            with contextlib.suppress(apsw.ConnectionClosedError):
+                if self._checkpointer.may_copy(self._machine.connection):
+                    self._guard.save(self._machine.connection)
+            raise StoreUnavailableError(self._store, lost)
 
     def _refuse_full_log(self) -> None:
         if self._checkpointer.is_full:
@@ -362,15 +387,3 @@ class LocalLog:
 def _defect(count: int, error: Exception) -> Applied:
     """The outcome of a batch that met a defect: the transaction was rolled back, the store is as it was."""
     return Applied([InternalError(message=f"{type(error).__name__}: {error}")] * count, [])
-
-
-def answer_all(batch: list[Entry], outcomes: list[Any]) -> None:
-    """Tell each caller its outcome; one that fails to listen harms no other."""
-    for (_, _, done), outcome in zip(batch, outcomes, strict=True):
-        try:
-            if isinstance(outcome, GaterError):
-                done(None, outcome)
-            else:
-                done(outcome, None)
-        except Exception:
-            log.exception("a caller failed to take its answer")

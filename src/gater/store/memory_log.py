@@ -10,8 +10,7 @@ from gater.model.commands import AnyCommand
 from gater.model.errors import GaterError, InternalError, StoreUnavailableError
 from gater.model.limits import Limits
 from gater.store.backlog import Backlog
-from gater.store.local_log import Entry, answer_all
-from gater.store.log import Committed, Done
+from gater.store.log import Committed, Done, Entry, answer_all
 from gater.store.log_stats import LogStats
 from gater.store.machine import Applied, Machine
 
@@ -65,6 +64,9 @@ class MemoryLog:
         if applied.events or applied.hides:
             self._committed(applied.events, applied.hides)
         answer_all(batch, applied.outcomes)
+
+    def look(self) -> None:
+        """Nothing: memory stays where it is."""
 
     async def close(self) -> None:
         """Finish what was accepted, then stop."""

@@ -6,8 +6,8 @@ Besides the checks here, each page carries a checksum that is compared whenever 
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
+import uuid
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final
@@ -20,12 +20,13 @@ from gater.model.errors import (
     MisconfiguredError,
     StoreCorruptError,
     StoreNotFoundError,
-    StoreUnavailableError,
 )
 from gater.model.stores import StoreConfig
 from gater.store import queries
 from gater.store.connection import CHECKSUM_BYTES, WRITER_CACHE_KIB, open_file, translated
-from gater.store.watermark import Watermark
+from gater.store.file_guard import HEADER_BYTES
+from gater.store.store_files import MADE, StoreFiles
+from gater.store.watermark import NO_IDENTITY, Watermark
 from gater.store.write_ahead_log import damage_at_rest
 
 APPLICATION_ID: Final = 0x47415445
@@ -39,7 +40,6 @@ def _add_subscriptions(connection: apsw.Connection) -> None:
 MIGRATIONS: Final[dict[int, Callable[[apsw.Connection], None]]] = {1: _add_subscriptions}
 """By the schema version they start from: the step to the next; each runs in one transaction."""
 
-_HEADER_BYTES: Final = 100
 _MARK_AT: Final = 68
 """Where SQLite keeps the application id."""
 _PAGE_BYTES: Final = 4_096
@@ -52,62 +52,20 @@ LOG_BYTES: Final = 4 << 20
 """Room that the write-ahead log is given in advance."""
 
 
-class StoreFiles:
-    """The files of one store in a data folder: the database, its lock, its watermark."""
-
-    def __init__(self, folder: Path, store: str) -> None:
-        self.store = store
-        self.database = folder / f"{store}.db"
-        self.watermark = folder / f"{store}.watermark"
-        self.log = folder / f"{store}.db-wal"
-        self.lock = folder / f"{store}.lock"
-        self._lock_file: int | None = None
-
-    def acquire(self) -> None:
-        """Be the only process that has this store open; StoreUnavailableError when another is."""
-        try:
-            self.lock.parent.mkdir(parents=True, exist_ok=True)
-            handle = os.open(self.lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-        except OSError as error:
-            raise StoreUnavailableError(self.store, f"{self.lock}: {error.strerror}") from error
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            os.close(handle)
-            raise StoreUnavailableError(self.store, "another process has it open", path=str(self.database)) from error
-        self._lock_file = handle
-
-    def release(self) -> None:
-        """Let others open the store."""
-        if self._lock_file is not None:
-            os.close(self._lock_file)
-            self._lock_file = None
-
-    def remove(self) -> None:
-        """Delete the files."""
-        for path in self._all():
-            path.unlink(missing_ok=True)
-
-    def _all(self) -> list[Path]:
-        shared = self.database.with_name(self.database.name + "-shm")
-        return [self.database, self.log, shared, self.watermark, self.lock]
-
-
-def stores_in(folder: Path) -> list[str]:
-    """The names of the stores whose files are in a data folder."""
-    return sorted(path.stem for path in folder.glob("*.db")) if folder.is_dir() else []
-
-
 def create_store(files: StoreFiles, config: StoreConfig) -> apsw.Connection:
-    """Make a store's file, in one transaction, and return the writer's connection to it."""
+    """Make a store's file, in one transaction, and return the writer's connection to it.
+
+    Raises AlreadyExistsError, or StoreCorruptError when a store was here whose file is missing or empty.
+    """
     with translated(files.store):
-        if files.database.exists():
-            if not _never_finished(files.database):
-                raise AlreadyExistsError("store", files.store)
-            files.database.unlink()
+        if files.database.exists() and not _never_finished(files.database):
+            raise AlreadyExistsError("store", files.store)
+        files.refuse_loss()
+        files.database.unlink(missing_ok=True)
         connection = open_file(files.database, create=True, cache_kib=WRITER_CACHE_KIB)
         connection.pragma("auto_vacuum", "incremental")
         create_content(connection, config)
+        files.guard.hold()
         _prepare_log(connection, files)
     _sync_folder(files.database.parent)
     return connection
@@ -147,7 +105,7 @@ def _sync_folder(folder: Path) -> None:
         os.close(handle)
 
 
-def open_store(files: StoreFiles, watermark: Watermark) -> apsw.Connection:
+def open_store(files: StoreFiles) -> apsw.Connection:
     """The writer's connection to a store's file, after recovery, checks and migrations.
 
     Raises StoreNotFoundError (making the file was cut short before anything was in it), StoreCorruptError,
@@ -160,13 +118,13 @@ def open_store(files: StoreFiles, watermark: Watermark) -> apsw.Connection:
         connection = open_file(files.database, cache_kib=WRITER_CACHE_KIB)
         undo.callback(connection.close)
         if _is_empty(connection):
-            if watermark.read():
-                raise StoreCorruptError(files.store, "the file is empty, it was not")
+            files.refuse_loss()
             raise StoreNotFoundError(files.store)
         if connection.pragma("application_id") != APPLICATION_ID:
             raise StoreCorruptError(files.store, f"{files.database} is not a store's file")
         if connection.reserve_bytes("main", -1) != CHECKSUM_BYTES:
             raise StoreCorruptError(files.store, "its pages carry no checksums")
+        files.guard.hold()
         _migrate(connection, files)
         _prepare_log(connection, files)
         _check_content(connection, files)
@@ -185,13 +143,9 @@ def _refuse_damaged_log(files: StoreFiles) -> None:
 
 def _is_foreign(files: StoreFiles) -> bool:
     """Whether another program made this file, which opening it as a store would change."""
-    try:
-        with files.database.open("rb") as file:
-            header = file.read(_HEADER_BYTES)
-    except OSError as error:
-        raise StoreUnavailableError(files.store, f"{files.database}: {error.strerror}") from error
+    header = files.guard.header()
     mark = int.from_bytes(header[_MARK_AT : _MARK_AT + 4], "big")
-    if mark == APPLICATION_ID or len(header) < _HEADER_BYTES:
+    if mark == APPLICATION_ID or len(header) < HEADER_BYTES:
         return False
     # As long as a store's making is not finished, there is one page without a mark, and the rest is in the log.
     unfinished = files.database.stat().st_size <= _PAGE_BYTES or files.log.exists()
@@ -208,16 +162,7 @@ def _prepare_log(connection: apsw.Connection, files: StoreFiles) -> None:
         connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
     except (apsw.FullError, apsw.BusyError):
         return  # the log holds everything, and is read as well as the file
-    try:
-        with files.log.open("r+b") as log:
-            if log.seek(0, os.SEEK_END) == 0:
-                log.write(bytes(LOG_BYTES))
-                log.flush()
-                os.fsync(log.fileno())
-    except OSError:
-        # No room to spare: the log grows as it is written, as far as the disk lets it.
-        with contextlib.suppress(OSError):
-            os.truncate(files.log, 0)
+    files.guard.fill_log(LOG_BYTES)
 
 
 def _migrate(connection: apsw.Connection, files: StoreFiles) -> None:
@@ -248,6 +193,28 @@ def check_watermark(extent: int, watermark: Watermark, files: StoreFiles) -> Non
             f"acknowledged writes are missing: the file extends to {extent}, it had reached {acknowledged}; "
             f"restore a backup, or delete {files.watermark.name} to go on with what is there",
         )
+
+
+def settle_identity(connection: apsw.Connection, extent: int, watermark: Watermark, files: StoreFiles) -> None:
+    """See to it that the file and its watermark belong together, and that both say so.
+
+    A file without a watermark (a new one, a restored backup) gets an identity of its own, so that it cannot be taken
+    for the one that it was copied from. StoreCorruptError when the watermark belongs to another file.
+    """
+    mark = watermark.read_mark()
+    own = queries.one(connection, queries.GET_META, ("identity",))
+    if mark is not None and mark.identity not in (NO_IDENTITY, own):
+        raise StoreCorruptError(
+            files.store,
+            f"{files.database.name} is not the file that was here, but a copy of another store or of another time; "
+            f"put the right one in its place, or delete {files.watermark.name} to go on with this one",
+        )
+    if own is None or mark is None:
+        own = uuid.uuid4().bytes
+        with connection:
+            connection.execute(queries.PUT_META, ("identity", own))
+    watermark.belong_to(own, extent)
+    files.note(MADE)
 
 
 def read_config(connection: apsw.Connection) -> StoreConfig:

@@ -15,7 +15,7 @@ import apsw
 import msgspec
 
 from gater.model.commands import AnyCommand
-from gater.model.errors import AlreadyExistsError, GaterError, StoreCorruptError, StoreNotFoundError
+from gater.model.errors import GaterError, StoreCorruptError, StoreNotFoundError
 from gater.model.events import EventRow
 from gater.model.limits import Limits
 from gater.model.stores import StoreConfig, StoreStatus, VerifyReport
@@ -27,9 +27,9 @@ from gater.store.log import CommitLog, Done, settle
 from gater.store.log_stats import LogStats
 from gater.store.machine import Machine
 from gater.store.memory_log import MemoryLog
-from gater.store.opening import StoreFiles
 from gater.store.reader import Reader
 from gater.store.recent import LAG, RecentPositions
+from gater.store.store_files import StoreFiles
 from gater.store.subscription_reader import SubscriptionReader
 from gater.store.tail import Tail
 from gater.store.watermark import Watermark
@@ -100,8 +100,12 @@ class Store:
     @property
     def trouble(self) -> str:
         """Why it is not running; empty when it is."""
-        trouble = self._damage or self._log.trouble
+        trouble = self._trouble()
         return "" if trouble is None else str(trouble)
+
+    def _trouble(self) -> GaterError | None:
+        self._log.look()
+        return self._damage or self._log.trouble
 
     @property
     def concern(self) -> str:
@@ -115,7 +119,7 @@ class Store:
         except apsw.Error as error:
             self.read_error(error)
             streams = types = snapshots = size = 0
-        trouble = self._damage or self._log.trouble
+        trouble = self._trouble()
         state = "running"
         if trouble is not None:
             state = "corrupt" if isinstance(trouble, StoreCorruptError) else "read_only"
@@ -137,8 +141,8 @@ class Store:
         """Check the whole store; on a file this runs beside everything else."""
         if self._files is None:
             return verification.verify_connection(self._connection, self.id)
-        report = await asyncio.to_thread(verification.verify_file, self._files.database, self.id)
-        if not report.ok:
+        report = await asyncio.to_thread(_verify_in_place, self._files)
+        if not report.ok and not self._files.guard.misplaced():
             self._damage = StoreCorruptError(self.id, report.problems[0])
         return report
 
@@ -146,6 +150,9 @@ class Store:
         """Write a consistent copy to a new file."""
         if self._files is None:
             copying.copy_memory(self._connection, target, self.id)
+            return
+        if self._files.guard.misplaced():
+            await copying.copy_open(self._connection, target, self.id)
             return
         given_up = threading.Event()
         work = asyncio.ensure_future(
@@ -170,6 +177,15 @@ class Store:
             if remove:
                 self._files.remove()
             self._files.release()
+
+
+def _verify_in_place(files: StoreFiles) -> VerifyReport:
+    """Check the file, unless another than the open one is, or comes meanwhile, to its path."""
+    lost = files.guard.misplaced()
+    report = None if lost else verification.verify_file(files.database, files.store)
+    if report is None or (lost := files.guard.misplaced()):
+        return VerifyReport(files.store, 0, 0, 0, (lost,))
+    return report
 
 
 class Feed:
@@ -214,11 +230,14 @@ def open_memory_store(config: StoreConfig, limits: Limits) -> Store:
 async def open_file_store(folder: Path, store: str, limits: Limits, create: StoreConfig | None = None) -> Store:
     """A store on its file in `folder`: opened, or with `create` made."""
     files = StoreFiles(folder, store)
-    if create is None and not files.database.exists():
+    if create is None and not files.database.exists() and not files.remains():
         raise StoreNotFoundError(store)
     with contextlib.ExitStack() as undo:
         files.acquire()
         undo.callback(files.release)
+        _finish_removal(files, make=create is not None)
+        if create is None and not files.database.exists():
+            files.refuse_loss()
         watermark = Watermark(files.watermark)
         undo.callback(watermark.close)
         machine = await asyncio.to_thread(_open_machine, files, watermark, create)
@@ -235,7 +254,7 @@ async def open_file_store(folder: Path, store: str, limits: Limits, create: Stor
         checkpointer.watch(machine.connection)
         return machine
 
-    log = LocalLog(store, reopen, machine, watermark, checkpointer, limits, feed.committed)
+    log = LocalLog(store, reopen, machine, watermark, files.guard, checkpointer, limits, feed.committed)
     # The file may be a backup of a store of another name, of another folder, or of one in memory.
     config = msgspec.structs.replace(
         opening.read_config(reading), store_id=store, data_dir=str(folder), db_type=FILE_STORE
@@ -243,18 +262,23 @@ async def open_file_store(folder: Path, store: str, limits: Limits, create: Stor
     return Store(config, files, reading, feed, log)
 
 
+def _finish_removal(files: StoreFiles, *, make: bool) -> None:
+    """Delete what a removal that was cut short has left; StoreNotFoundError unless a store is to be made then."""
+    if files.is_half_removed:
+        files.remove()
+        if not make:
+            raise StoreNotFoundError(files.store)
+        files.release()
+        files.acquire()
+
+
 def _open_machine(files: StoreFiles, watermark: Watermark, create: StoreConfig | None) -> Machine:
-    if create is not None:
-        if not files.database.exists():
-            watermark.write(0)
-        elif watermark.read():
-            raise AlreadyExistsError("store", files.store)
-        return Machine(opening.create_store(files, create), LocalLog.durability)
-    connection = opening.open_store(files, watermark)
+    connection = opening.open_store(files) if create is None else opening.create_store(files, create)
     try:
         with translated(files.store):
             machine = Machine(connection, LocalLog.durability)
-        opening.check_watermark(machine.extent, watermark, files)
+            opening.check_watermark(machine.extent, watermark, files)
+            opening.settle_identity(connection, machine.extent, watermark, files)
     except BaseException:
         connection.close()
         raise

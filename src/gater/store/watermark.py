@@ -2,22 +2,54 @@
 
 SQLite ends its recovery quietly at the first damaged record of the write-ahead log, and a file that was cut short or
 replaced by an older one looks sound. The watermark is written after each commit, without a sync of its own: after a
-crash of the process it is exact, after a power cut it may be older than the file, never newer.
+crash of the process it is exact, after a power cut it may be older than the file, never newer. It also holds the
+identity of the file that it belongs to.
 """
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import struct
 import zlib
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
-_RECORD: Final = struct.Struct("<8sQI")
-_MAGIC: Final = b"gaterwm1"
+NO_IDENTITY: Final = bytes(16)
+
+_RECORD: Final = struct.Struct("<8sQ16sI")
+_MAGIC: Final = b"gaterwm2"
+_OLDER_RECORD: Final = struct.Struct("<8sQI")
+_OLDER_MAGIC: Final = b"gaterwm1"
 
 log = logging.getLogger(__name__)
+
+
+class Mark(NamedTuple):
+    """What a watermark says."""
+
+    extent: int
+    identity: bytes
+    """16 bytes; NO_IDENTITY in one of an older Gater."""
+
+
+def read_mark(path: Path) -> Mark | None:
+    """What the watermark at a path says; None when there is none, or it is not readable."""
+    try:
+        return _decoded(path.read_bytes())
+    except OSError:
+        return None
+
+
+def _decoded(record: bytes) -> Mark | None:
+    """The mark of a record, of this version or the one before."""
+    for layout, magic in ((_RECORD, _MAGIC), (_OLDER_RECORD, _OLDER_MAGIC)):
+        if len(record) >= layout.size and record[:8] == magic:
+            *fields, checksum = layout.unpack(record[: layout.size])
+            if checksum == zlib.crc32(record[: layout.size - 4]):
+                return Mark(fields[1], fields[2] if len(fields) > 2 else NO_IDENTITY)
+    return None
 
 
 class Watermark:
@@ -26,20 +58,30 @@ class Watermark:
     def __init__(self, path: Path) -> None:
         self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
         self._healthy = True
+        mark = self.read_mark()
+        self._identity = NO_IDENTITY if mark is None else mark.identity
+
+    def read_mark(self) -> Mark | None:
+        """What was written last; None when nothing was, or it is not readable."""
+        return _decoded(os.pread(self._file, _RECORD.size, 0))
 
     def read(self) -> int:
         """The extent that was written last; 0 when there is none, or it is not readable."""
-        record = os.pread(self._file, _RECORD.size, 0)
-        if len(record) != _RECORD.size:
-            return 0
-        magic, extent, checksum = _RECORD.unpack(record)
-        if magic != _MAGIC or checksum != zlib.crc32(record[:16]):
-            return 0
-        return int(extent)
+        mark = self.read_mark()
+        return 0 if mark is None else mark.extent
+
+    def belong_to(self, identity: bytes, extent: int) -> None:
+        """Take the identity of the file beside it, and see to it that this survives a power cut."""
+        if self.read_mark() == Mark(extent, identity):
+            return
+        self._identity = identity
+        self.write(extent)
+        with contextlib.suppress(OSError):  # told by `write`; the bound is weaker then
+            os.fsync(self._file)
 
     def write(self, extent: int) -> None:
         """Remember that the store is durable to this extent; a disk that refuses only weakens the bound."""
-        head = _MAGIC + extent.to_bytes(8, "little")
+        head = _MAGIC + extent.to_bytes(8, "little") + self._identity
         try:
             os.pwrite(self._file, head + zlib.crc32(head).to_bytes(4, "little"), 0)
         except OSError as error:

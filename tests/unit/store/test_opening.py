@@ -274,15 +274,6 @@ async def test_a_store_put_in_the_folder_meanwhile_is_not_replaced(tmp_path: Pat
         assert len(await api.read_all("s")) == 3
 
 
-async def test_a_deleted_store_can_be_made_anew(tmp_path: Path) -> None:
-    await make(tmp_path)
-    (tmp_path / "s.db").unlink()
-    async with gater.open(tmp_path, stores=["s"]) as api:
-        assert await api.read_all("s") == []
-    async with gater.open(tmp_path) as api:
-        assert await api.read_all("s") == []
-
-
 async def test_an_older_file_under_a_newer_watermark_is_damage(tmp_path: Path) -> None:
     await make(tmp_path)
     shutil.copy(tmp_path / "s.db", tmp_path / "older")
