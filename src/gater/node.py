@@ -129,7 +129,7 @@ class Node:
 
         settings = self.settings
         known = authenticator(settings)
-        service = Service(gateway, known, settings.limits)
+        service = Service(gateway, known, settings.limits, settings.body_timeout)
         endpoint = RpcEndpoint(
             gateway,
             limits=settings.limits,

@@ -55,7 +55,7 @@ class HttpApi(HttpSubscriptions, HttpPubSub, HttpTelemetry):
         return msgspec.convert(await self._call("POST", "/v1/stores", body=body), StoreConfig)
 
     async def remove_store(self, store: str) -> None:
-        assert await self._call("DELETE", store_path(store)) is None
+        assert await self._call("DELETE", store_path(store), parameters={"confirm": store}) is None
 
     async def get_store_status(self, store: str) -> StoreStatus:
         return msgspec.convert(await self._call("GET", store_path(store) + "/status"), StoreStatus)
@@ -202,7 +202,11 @@ class HttpApi(HttpSubscriptions, HttpPubSub, HttpTelemetry):
     async def delete_stream(
         self, store: str, stream_id: str, expected_version: Any = ANY, *, tombstone: bool = False
     ) -> WriteResult:
-        parameters = {"expected_version": as_text(expected_version), "tombstone": str(tombstone).lower()}
+        parameters = {
+            "confirm": stream_id,
+            "expected_version": as_text(expected_version),
+            "tombstone": str(tombstone).lower(),
+        }
         return WriteResult(**await self._call("DELETE", stream_path(store, stream_id), parameters=parameters))
 
     async def truncate_stream(self, store: str, stream_id: str, before_version: Any) -> WriteResult:

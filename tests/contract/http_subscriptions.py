@@ -80,7 +80,7 @@ class HttpSubscriptions(HttpRequests):
             for one in found["subscriptions"]
         ):
             return
-        assert await self._call("DELETE", _subscription(store, name)) is None
+        assert await self._call("DELETE", _subscription(store, name), parameters={"confirm": name}) is None
 
     async def get_subscriptions(self, store: str) -> list[SubscriptionInfo]:
         found = await self._call("GET", store_path(store) + "/subscriptions")

@@ -119,7 +119,10 @@ async def test_confined_token_reaches_subscriptions_within_its_prefix(tmp_path: 
             ("POST", "/rewind", {"position": 1}, 200),
             ("DELETE", "", None, 204),
         ):
-            answer = await client.request(method, inside + route, json=body, headers=bearer("billing"))
+            confirmed = {"confirm": "inside"} if method == "DELETE" else {}
+            answer = await client.request(
+                method, inside + route, params=confirmed, json=body, headers=bearer("billing")
+            )
             assert answer.status_code == status, answer.text
             denied = await client.request(method, outside + route, json=body, headers=bearer("billing"))
             failure(denied, 403, "permission_denied")

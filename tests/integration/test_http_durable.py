@@ -116,7 +116,7 @@ async def test_removing_forgets_and_repeating_it_does_nothing(tmp_path: Path) ->
     async with served(tmp_path) as client:
         await save(client, selector={"by_event_type": "T"})
         for _ in range(2):
-            assert (await client.delete(BILLING)).status_code == 204
+            assert (await client.delete(BILLING, params={"confirm": "billing"})).status_code == 204
             failure(await client.get(BILLING), 404, "subscription_not_found")
 
 
@@ -145,7 +145,7 @@ async def test_subscription_of_an_unknown_store_is_not_found(tmp_path: Path) -> 
         nowhere = "/v1/stores/nowhere/subscriptions"
         failure(await client.get(nowhere), 404, "store_not_found")
         failure(await client.put(f"{nowhere}/billing", json={"selector": EVERYTHING}), 404, "store_not_found")
-        failure(await client.delete(f"{nowhere}/billing"), 404, "store_not_found")
+        failure(await client.delete(f"{nowhere}/billing?confirm=billing"), 404, "store_not_found")
 
 
 async def test_rewind_leads_to_a_position_or_a_time(tmp_path: Path) -> None:

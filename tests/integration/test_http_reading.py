@@ -231,9 +231,11 @@ async def test_streams_are_listed_in_pages(tmp_path: Path) -> None:
 async def test_deleted_stream_reads_empty_and_goes_on(tmp_path: Path) -> None:
     async with served(tmp_path) as client:
         await filled(client, 3)
-        answer = await client.delete(f"{ORDERS}/streams/order-1", headers={"Gater-Expected-Version": "1"})
+        answer = await client.delete(
+            f"{ORDERS}/streams/order-1?confirm=order-1", headers={"Gater-Expected-Version": "1"}
+        )
         failure(answer, 409, "wrong_expected_version")
-        answer = await client.delete(f"{ORDERS}/streams/order-1?expected_version=2")
+        answer = await client.delete(f"{ORDERS}/streams/order-1?confirm=order-1&expected_version=2")
         assert (answer.status_code, answer.json()["version"]) == (200, 2)
         assert (await versions(client))[0] == []
         assert (await append(client, "order-1", "Again"))["version"] == 3
@@ -242,8 +244,10 @@ async def test_deleted_stream_reads_empty_and_goes_on(tmp_path: Path) -> None:
 async def test_tombstone_closes_a_stream_for_good(tmp_path: Path) -> None:
     async with served(tmp_path) as client:
         await filled(client, 1)
-        failure(await client.delete(f"{ORDERS}/streams/order-1?tombstone=perhaps"), 400, "invalid_argument")
-        assert (await client.delete(f"{ORDERS}/streams/order-1?tombstone=true")).status_code == 200
+        failure(
+            await client.delete(f"{ORDERS}/streams/order-1?confirm=order-1&tombstone=perhaps"), 400, "invalid_argument"
+        )
+        assert (await client.delete(f"{ORDERS}/streams/order-1?confirm=order-1&tombstone=true")).status_code == 200
         answer = await client.post(f"{ORDERS}/streams/order-1/events", json=[{"event_type": "T"}])
         assert failure(answer, 410, "stream_deleted") == {"stream_id": "order-1"}
 

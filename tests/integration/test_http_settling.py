@@ -231,7 +231,7 @@ async def test_parked_event_whose_stream_is_deleted_has_none(tmp_path: Path) -> 
         await save(client)
         await append(client, "a", "T")
         await park(client)
-        assert (await client.delete(f"{ORDERS}/streams/a")).status_code == 200
+        assert (await client.delete(f"{ORDERS}/streams/a?confirm=a")).status_code == 200
         (one,) = (await client.get(f"{BILLING}/parked")).json()["parked"]
         assert (one["position"], one["event"]) == (1, None)
 

@@ -26,9 +26,9 @@ async def test_stores_are_made_listed_and_removed(tmp_path: Path) -> None:
         listed = (await client.get("/v1/stores")).json()["stores"]
         assert [each["store"]["store_id"] for each in listed] == ["billing", "orders"]
         assert listed[0]["store"]["tags"] == ["money"]
-        answer = await client.delete("/v1/stores/billing")
+        answer = await client.delete("/v1/stores/billing?confirm=billing")
         assert (answer.status_code, answer.content) == (204, b"")
-        failure(await client.delete("/v1/stores/billing"), 404, "store_not_found")
+        failure(await client.delete("/v1/stores/billing?confirm=billing"), 404, "store_not_found")
         assert not (tmp_path / "data" / "billing.db").exists()
 
 

@@ -140,7 +140,7 @@ async def test_removing_the_store_ends_its_subscriptions(tmp_path: Path) -> None
         async with client.stream("GET", SUBSCRIBE) as answer:
             incoming = messages(answer)
             assert (await anext(incoming))["id"] == "1"
-            assert (await client.delete(ORDERS)).status_code == 204
+            assert (await client.delete(ORDERS, params={"confirm": "orders"})).status_code == 204
             rest = [message async for message in incoming]
             assert rest == [] or rest[-1]["event"] == "error"
 

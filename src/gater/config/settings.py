@@ -73,6 +73,15 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         _POSITIVE,
         _about("Reads and subscriptions that one RPC connection may have open.", must=_POSITIVE_INT),
     ] = 1_000
+    body_timeout: Annotated[
+        float,
+        msgspec.Meta(gt=0, le=86_400),
+        _about(
+            "Seconds that a request over HTTP may keep the node waiting for its body, and one more for each 64 KiB "
+            "that came; after that it is answered `timeout`.",
+            must="be a number of seconds (above 0, up to 86400)",
+        ),
+    ] = 30.0
     drain_timeout: Annotated[
         float,
         msgspec.Meta(ge=0, le=86_400),

@@ -23,9 +23,12 @@ from gater.server.http import (
     streams,
     subscriptions,
 )
+from gater.server.http.answers import json_answer
 from gater.server.http.failures import FAILURE_HANDLERS
 from gater.server.http.pages import description_routes
+from gater.server.http.paths import wrong_path
 from gater.server.service import Service
+from gater.wire.errors import error_body, http_status
 
 ROUTES: Final = (
     *stores.ROUTES,
@@ -61,7 +64,11 @@ def _on_paths_as_sent(app: ASGIApp) -> ASGIApp:
     async def routed(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == ScopeType.HTTP:
             raw = scope.get("raw_path")
-            scope["path"] = raw.decode("ascii", "replace") if raw else quote(scope["path"])
+            path = scope["path"] = raw.decode("ascii", "replace") if raw else quote(scope["path"])
+            wrong = wrong_path(path)
+            if wrong is not None:
+                await json_answer(error_body(wrong), http_status(wrong))(scope, receive, send)
+                return
         await app(scope, receive, send)
 
     return routed

@@ -90,11 +90,18 @@ def authenticator(settings: Settings) -> Authenticator:
     )
 
 
-def authorise(principal: Principal, operation: Operation[Any], selector_of: SelectorOf | None = None) -> None:
+def authorise(
+    principal: Principal,
+    operation: Operation[Any],
+    selector_of: SelectorOf | None = None,
+    *,
+    reach_known: bool = True,
+) -> None:
     """Return if the principal may do this; else raise PermissionDeniedError, which names the missing scope.
 
     `selector_of` finds the selector of a durable subscription by store and name; without it, one that is only named
-    counts as reaching the whole store.
+    counts as reaching the whole store. Where the streams of an operation, or its store (then empty), are not known yet
+    (`reach_known` is false), the rest decides.
     """
     if principal is ANONYMOUS:
         return
@@ -102,12 +109,17 @@ def authorise(principal: Principal, operation: Operation[Any], selector_of: Sele
     scope = permission.scope if permission.scope_of is None else permission.scope_of(operation)
     if scope not in principal.scopes:
         raise PermissionDeniedError(operation.name, scope)
-    if principal.stores and getattr(operation, "store", None) not in principal.stores:
+    store = getattr(operation, "store", None)
+    if principal.stores and store not in principal.stores and (reach_known or store):
         raise PermissionDeniedError(
             operation.name, scope, message="The token is not for this store", stores=sorted(principal.stores)
         )
     prefix = principal.stream_prefix
-    if prefix and not all(name.startswith(prefix) for name in _reach(permission, operation, selector_of)):
+    if (
+        prefix
+        and reach_known
+        and not all(name.startswith(prefix) for name in _reach(permission, operation, selector_of))
+    ):
         raise PermissionDeniedError(
             operation.name,
             scope,

@@ -32,21 +32,22 @@ class AuthorisedCaller:
 
     async def call(self, operation: Operation[Answer], timeout: float | None = None) -> Answer:
         """The answer of one operation."""
-        self._allow(operation)
+        self.allow(operation)
         if self._witness is None:
             return await self._caller.call(operation, timeout)
         return await self._witness.seen(self._principal.name, operation, self._caller.call(operation, timeout))
 
     def stream(self, operation: StreamingOperation[Answer]) -> AsyncGenerator[Answer, None]:
         """The items of a streaming operation."""
-        self._allow(operation)
+        self.allow(operation)
         if self._witness is None:
             return self._caller.stream(operation)
         return self._witness.following(self._principal.name, operation, source.get(), self._caller.stream)
 
-    def _allow(self, operation: Operation[Any]) -> None:
+    def allow(self, operation: Operation[Any], *, reach_known: bool = True) -> None:
+        """Return if the principal may do this, as far as the operation is known; else PermissionDeniedError."""
         try:
-            authorise(self._principal, operation, self._selector_of)
+            authorise(self._principal, operation, self._selector_of, reach_known=reach_known)
         except AccessError as error:
             if self._witness is not None:
                 self._witness.refused(self._principal.name, operation, error, source.get())

@@ -25,6 +25,12 @@ MOST_JOINED_BYTES: Final = 64 << 10
 """What is longer is written by itself: copying it would cost more than a write."""
 REFUSED_SECONDS: Final = 5.0
 """How long a connection that came in excess may take to make the request that is then refused."""
+UNREAD_SECONDS: Final = 10.0
+"""How long the rest of a request that is answered already is taken in and thrown away; and after that, how long what is
+written may take to leave."""
+MOST_UNREAD_BYTES: Final = 128 << 20
+"""How much of such a rest is taken in; after that nothing is read until the connection is closed. Clients that look for
+the answer only when they have sent all of a large body get it."""
 
 
 OnExcess: TypeAlias = Callable[[OverloadedError], object]
@@ -84,6 +90,8 @@ class HttpConnection(HttpToolsProtocol):
         self._head_bytes = 0
         self._last_heard = 0.0
         self._idle_timer: asyncio.TimerHandle | None = None
+        self._unread_timer: asyncio.TimerHandle | None = None
+        self._unread_bytes = 0
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Accept the connection; one in excess gets an application that refuses its first request."""
@@ -106,6 +114,7 @@ class HttpConnection(HttpToolsProtocol):
         """Let go of the connection."""
         if self._idle_timer is not None:
             self._idle_timer.cancel()
+        self._stop_unread_timer()
         if self.transport is not None:
             super().connection_lost(exc)
 
@@ -115,6 +124,10 @@ class HttpConnection(HttpToolsProtocol):
             self._last_heard = self.loop.time()
         if self._in_head:
             self._head_bytes += len(data)
+        elif self._unread_timer is not None:
+            self._unread_bytes += len(data)
+            if self._unread_bytes > MOST_UNREAD_BYTES:
+                self.transport.pause_reading()
         super().data_received(data)
         if self._in_head and self._head_bytes > MOST_HEAD_BYTES and not self.transport.is_closing():
             error = RequestTooLargeError(self._head_bytes, MOST_HEAD_BYTES, message="The headers are too large")
@@ -131,7 +144,25 @@ class HttpConnection(HttpToolsProtocol):
     def on_message_complete(self) -> None:
         """The request has ended; another head may follow."""
         self._in_head = True
+        self._stop_unread_timer()
         super().on_message_complete()
+
+    def on_response_complete(self) -> None:
+        """An answer has ended; when its request has not, what is left of that is bounded in time and bytes."""
+        super().on_response_complete()
+        if self.cycle.response_complete and not self._in_head and self._unread_timer is None:
+            self._unread_bytes = 0
+            self._unread_timer = self.loop.call_later(UNREAD_SECONDS, self._end_unread)
+
+    def _end_unread(self) -> None:
+        """Close a connection whose request is answered, and still goes on."""
+        self.transport.close()
+        self._unread_timer = self.loop.call_later(UNREAD_SECONDS, self.transport.abort)
+
+    def _stop_unread_timer(self) -> None:
+        if self._unread_timer is not None:
+            self._unread_timer.cancel()
+            self._unread_timer = None
 
     def handle_websocket_upgrade(self) -> None:
         """Hand the socket over to the WebSocket protocol."""
@@ -161,8 +192,8 @@ class HttpConnection(HttpToolsProtocol):
         self._idle_timer = self.loop.call_later(seconds, self._close_if_idle, seconds)
 
     def _is_answering(self) -> bool:
-        """Whether a request came in whole and is not answered whole."""
-        return self.cycle is not None and not (self.cycle.response_complete or self.cycle.more_body)
+        """Whether a request is not answered whole; how long its body may take is for who reads it to say."""
+        return self.cycle is not None and not self.cycle.response_complete
 
     def _close_if_idle(self, seconds: float) -> None:
         busy = bool(self.pipeline) or self._is_answering()

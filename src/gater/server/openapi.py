@@ -20,7 +20,8 @@ _ERROR: Final = {"$ref": "#/components/responses/Error"}
 _DESCRIPTION: Final = """Append, read and follow event streams.
 
 Every failure is answered `{"error": {"code", "message", "details"}}`; programs look at `code`. Names in a path are
-percent-encoded. The same operations, faster, are offered over a WebSocket at `/rpc`, which Gater's client speaks.
+percent-encoded; `.` and `..` cannot stand there. The same operations, faster, are offered over a WebSocket at `/rpc`,
+which Gater's client speaks.
 """
 
 
@@ -93,16 +94,18 @@ def _path_parameters(path: str) -> list[dict[str, Any]]:
 def _query_parameters(facts: Documented) -> list[dict[str, Any]]:
     schema = msgspec.json.schema(facts.query)
     properties = schema["$defs"][facts.query.__name__]["properties"]
-    return [_query_parameter(name, dict(about)) for name, about in properties.items()]
+    needed = schema["$defs"][facts.query.__name__].get("required", ())
+    return [_query_parameter(name, dict(about), name in needed) for name, about in properties.items()]
 
 
-def _query_parameter(name: str, schema: dict[str, Any]) -> dict[str, Any]:
+def _query_parameter(name: str, schema: dict[str, Any], needed: bool) -> dict[str, Any]:
     """A field of a query; that it may be left out is said by `required`, so null is not among its values."""
     if "anyOf" in schema:
         (schema["type"],) = (one["type"] for one in schema.pop("anyOf") if one.get("type") != "null")
     if schema.get("default", 0) is None:
         del schema["default"]
-    return {"name": name, "in": "query", "required": False, "description": schema.pop("description"), "schema": schema}
+    about = schema.pop("description")
+    return {"name": name, "in": "query", "required": needed, "description": about, "schema": schema}
 
 
 def _header_parameters(facts: Documented) -> list[dict[str, Any]]:

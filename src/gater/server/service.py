@@ -30,8 +30,9 @@ class Access:
 class Service:
     """The gateway as the server's callers reach it."""
 
-    def __init__(self, gateway: Gateway, authenticator: Authenticator, limits: Limits) -> None:
+    def __init__(self, gateway: Gateway, authenticator: Authenticator, limits: Limits, body_timeout: float) -> None:
         self.limits = limits
+        self.body_timeout = body_timeout
         self.held_bytes = HeldBytes(limits.max_waiting_bytes, gateway.witness.limit_reached)
         self.stopping = asyncio.Event()
         """Set when what would never end by itself has to end."""

@@ -21,13 +21,19 @@ NUMBER_SCHEMA: Final = {"type": "integer", "minimum": 0, "maximum": (1 << 63) - 
 
 INSTANCE_SCHEMA: Final = {"enum": [name for instance in Instance for name in (instance.value, instance.full_name)]}
 
+_NO_DOTS: Final = "(?![.]{1,2}$)"
+
+PATH_NAME_SCHEMA: Final = {**NAME_SCHEMA, "pattern": f"^{_NO_DOTS}{_VISIBLE}+$"}
+"""A name that stands in a path: clients and proxies take `.` and `..` out of it."""
+PATH_STREAM_SCHEMA: Final = {**NAME_SCHEMA, "pattern": f"^(?![$]){_NO_DOTS}{_VISIBLE}+$"}
+
 PATH_PARAMETERS: Final = {
     "store": ("Name of the store.", STORE_SCHEMA),
-    "stream_id": ("Id of the stream; a slash in it is sent as %2F.", STREAM_SCHEMA),
-    "source_uuid": ("Source of the snapshot.", NAME_SCHEMA),
-    "stream_uuid": ("Stream of the snapshot.", NAME_SCHEMA),
+    "stream_id": ("Id of the stream; a slash in it is sent as %2F.", PATH_STREAM_SCHEMA),
+    "source_uuid": ("Source of the snapshot.", PATH_NAME_SCHEMA),
+    "stream_uuid": ("Stream of the snapshot.", PATH_NAME_SCHEMA),
     "version": ("Version of the snapshot.", NUMBER_SCHEMA),
-    "name": ("Name of the durable subscription.", NAME_SCHEMA),
+    "name": ("Name of the durable subscription.", PATH_NAME_SCHEMA),
     "instance": ("Instance of pub/sub, by its short or full name.", INSTANCE_SCHEMA),
 }
 """What each part of a path is: a line for people, and its shape."""

@@ -9,14 +9,17 @@ import msgspec
 from litestar import delete, get, post, put
 from litestar.handlers import HTTPRouteHandler
 
+from gater.api import subscription_operations as op
 from gater.model.errors import InvalidArgumentError, SubscriptionNotFoundError
-from gater.model.selectors import parse_selector
+from gater.model.identifiers import check_store_id
+from gater.model.selectors import ALL_STREAMS, parse_selector
 from gater.model.subscriptions import TRANSIENT, GroupSettings, SubscriptionConfig, SubscriptionInfo
 from gater.server.http.answers import Answer, json_answer
 from gater.server.http.bodies import WholeNumber
-from gater.server.http.documented import NUMBER_SCHEMA, documented
+from gater.server.http.documented import NUMBER_SCHEMA, about, documented
 from gater.server.http.paths import SUBSCRIPTION, SUBSCRIPTIONS
-from gater.server.http.requests import AnyRequest, access_of, json_body, path_text
+from gater.server.http.receiving import json_body
+from gater.server.http.requests import AnyRequest, access_of, check_confirmed, path_text, query
 from gater.server.http.selecting import SelectorMap
 
 _SETTINGS_SCHEMA: Final = msgspec.json.schema(GroupSettings)["$defs"]["GroupSettings"]
@@ -93,6 +96,10 @@ decode_subscription: Final = msgspec.json.Decoder(SubscriptionBody).decode
 decode_rewind: Final = msgspec.json.Decoder(RewindBody).decode
 
 
+EVERYTHING: Final = parse_selector("by_stream", ALL_STREAMS)
+"""Stands for a selector that is not known yet."""
+
+
 def named(request: AnyRequest) -> tuple[str, str]:
     """The store and the subscription that a path names."""
     return path_text(request, "store"), path_text(request, "name")
@@ -117,29 +124,40 @@ async def save_subscription(request: AnyRequest) -> Answer:
 
     Another `start_from` than before also moves its checkpoint there. The name with another selector is refused.
     """
-    api, (store, name) = access_of(request).api, named(request)
+    access, (store, name) = access_of(request), named(request)
     if name == TRANSIENT:
         reason = f"not {TRANSIENT}: what is not kept ends with the connection that made it, and a request has none"
         raise InvalidArgumentError("name", reason)
-    body = await json_body(request, decode_subscription)
+    asked = op.SaveSubscriptionOperation(check_store_id(store), EVERYTHING, name)
+    body = await json_body(request, access, asked, decode_subscription, reach_known=False)
     selector = parse_selector(body.selector)
     return json_answer(
-        _shown(await api.save_subscription(store, selector, None, name, body.start_from, **body.settings))
+        _shown(await access.api.save_subscription(store, selector, None, name, body.start_from, **body.settings))
     )
 
 
-@delete(SUBSCRIPTION, tags=["subscriptions"], opt=documented(status=204))
+class RemoveQuery(msgspec.Struct, frozen=True, kw_only=True):
+    """Which subscription is meant."""
+
+    confirm: Annotated[str, about("The name of the subscription, once more.")]
+
+
+@delete(SUBSCRIPTION, tags=["subscriptions"], opt=documented(query=RemoveQuery, status=204))
 async def remove_subscription(request: AnyRequest) -> None:
     """Forget a durable subscription with its checkpoint and what is parked; nothing happens when there is none.
 
-    It is looked up by its name first, so a token needs the scope `subscribe` as well as `admin`.
+    It is named in `confirm` once more. It is looked up by its name first, so a token needs the scope `subscribe` as
+    well as `admin`.
     """
-    api, (store, name) = access_of(request).api, named(request)
+    access, (store, name) = access_of(request), named(request)
+    access.caller.allow(op.RemoveSubscriptionOperation(store, EVERYTHING, name), reach_known=False)
     try:
-        found = await api.get_subscription(store, name)
+        selector = (await access.api.get_subscription(store, name)).selector
     except SubscriptionNotFoundError:
-        return
-    await api.remove_subscription(store, found.selector, None, name)
+        selector = None
+    check_confirmed(name, query(request, RemoveQuery).confirm)
+    if selector is not None:
+        await access.api.remove_subscription(store, selector, None, name)
 
 
 @post(
@@ -147,8 +165,9 @@ async def remove_subscription(request: AnyRequest) -> None:
 )
 async def rewind_subscription(request: AnyRequest) -> Answer:
     """Let a durable subscription begin again elsewhere, or skip ahead; what is in flight is taken back."""
-    api, body = access_of(request).api, await json_body(request, decode_rewind)
-    return json_answer(Rewound(await api.rewind_subscription(*named(request), body.position, time=body.time)))
+    access = access_of(request)
+    body = await json_body(request, access, op.RewindSubscriptionOperation(*named(request)), decode_rewind)
+    return json_answer(Rewound(await access.api.rewind_subscription(*named(request), body.position, time=body.time)))
 
 
 def _shown(subscription: SubscriptionConfig | SubscriptionInfo) -> dict[str, Any]:

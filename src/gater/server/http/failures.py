@@ -12,6 +12,7 @@ from litestar.types import ExceptionHandlersMap
 
 from gater.model.errors import GaterError, InternalError, InvalidArgumentError, NotFoundError
 from gater.server.http.answers import JSON, encode
+from gater.server.http.receiving import BodyTimeout
 from gater.server.http.requests import AnyRequest
 from gater.wire.errors import error_body, http_status
 
@@ -49,6 +50,10 @@ def _refused(request: AnyRequest, error: GaterError) -> Response[Any]:
     return failure_answer(error)
 
 
+def _late(request: AnyRequest, late: BodyTimeout) -> Response[Any]:
+    return failure_answer(late.error, 408)
+
+
 def _no_route(request: AnyRequest, error: HTTPException) -> Response[Any]:
     return failure_answer(NotFoundError("path", request.scope["path"]))
 
@@ -74,6 +79,7 @@ def _facts(request: AnyRequest) -> dict[str, Any]:
 
 FAILURE_HANDLERS: Final[ExceptionHandlersMap] = {
     GaterError: _refused,
+    BodyTimeout: _late,
     NoRouteException: _no_route,
     MethodNotAllowedException: _no_method,
     HTTPException: _bad_request,

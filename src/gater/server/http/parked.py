@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
 import msgspec
 from litestar import get, post
 from litestar.handlers import HTTPRouteHandler
 
+from gater.api import subscription_operations as op
 from gater.api.arguments import check_count
 from gater.api.gater_api import GaterApi
+from gater.api.operation import Operation
 from gater.model.errors import InvalidArgumentError
 from gater.model.subscriptions import ParkedEvent
 from gater.server.http.answers import Answer, ShownEvent, json_answer
@@ -18,7 +20,9 @@ from gater.server.http.documented import about, documented
 from gater.server.http.durable import named
 from gater.server.http.paths import PARKED
 from gater.server.http.reads import MOST_BYTES
-from gater.server.http.requests import AnyRequest, access_of, json_body, query
+from gater.server.http.receiving import json_body
+from gater.server.http.requests import AnyRequest, access_of, query
+from gater.server.service import Access
 
 DEFAULT_LIMIT: Final = 100
 """Parked events that an answer holds when no limit is given."""
@@ -105,7 +109,7 @@ async def _page(
 @post(f"{PARKED}/replay", tags=["subscriptions"], status_code=200, opt=documented(body=PositionsBody, answer=Replayed))
 async def replay_parked(request: AnyRequest) -> Answer:
     """Deliver parked events again; they stay parked until they are settled."""
-    api, positions = access_of(request).api, await _positions(request)
+    api, positions = await _positions(request, access_of(request), op.ReplayParkedOperation(*named(request)))
     return json_answer(Replayed(await api.replay_parked(*named(request), positions)))
 
 
@@ -114,15 +118,15 @@ async def replay_parked(request: AnyRequest) -> Answer:
 )
 async def discard_parked(request: AnyRequest) -> Answer:
     """Forget parked events, for good."""
-    api, positions = access_of(request).api, await _positions(request)
+    api, positions = await _positions(request, access_of(request), op.DiscardParkedOperation(*named(request)))
     return json_answer(Discarded(await api.discard_parked(*named(request), positions)))
 
 
-async def _positions(request: AnyRequest) -> list[int] | None:
-    positions = (await json_body(request, decode_positions)).positions
+async def _positions(request: AnyRequest, access: Access, asked: Operation[Any]) -> tuple[GaterApi, list[int] | None]:
+    positions = (await json_body(request, access, asked, decode_positions)).positions
     if positions is not None and len(positions) > MOST_POSITIONS:
         raise InvalidArgumentError("positions", f"at most {MOST_POSITIONS:,}, not {len(positions):,}")
-    return positions
+    return access.api, positions
 
 
 ROUTES: Final[tuple[HTTPRouteHandler, ...]] = (list_parked, replay_parked, discard_parked)

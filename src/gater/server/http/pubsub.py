@@ -10,7 +10,7 @@ import msgspec
 from litestar import get, post
 from litestar.handlers import HTTPRouteHandler
 
-from gater.api.pubsub_operations import InstanceStatus, Listen, PubSubMessage
+from gater.api.pubsub_operations import InstanceStatus, Listen, Publish, PubSubMessage
 from gater.messages.showing import shown_as_json
 from gater.model.errors import GaterError
 from gater.model.identifiers import MAX_TOPIC_BYTES
@@ -19,7 +19,8 @@ from gater.pubsub.topics import WILDCARD, check_pattern
 from gater.server.http.answers import Answer, encode, json_answer
 from gater.server.http.documented import NAME_SCHEMA, about, documented
 from gater.server.http.paths import INSTANCE, PUBSUB
-from gater.server.http.requests import AnyRequest, access_of, json_body, path_text, query, service_of
+from gater.server.http.receiving import json_body
+from gater.server.http.requests import AnyRequest, access_of, path_text, query, service_of
 from gater.server.http.streaming import StreamingAnswer, opened
 from gater.server.http.subscriptions import EVENT_STREAM, HEARTBEAT
 from gater.wire.errors import error_body
@@ -112,8 +113,9 @@ async def publish(request: AnyRequest) -> Answer:
 
     Nobody is waited for, and nothing is kept: who does not listen does not get it.
     """
-    channel = access_of(request).api.pubsub(path_text(request, "instance"))
-    body = await json_body(request, decode_publish)
+    access, instance = access_of(request), parse_instance(path_text(request, "instance"))
+    body = await json_body(request, access, Publish(instance.value, WILDCARD), decode_publish)
+    channel = access.api.pubsub(instance.value)
     return json_answer(Published(await channel.broadcast(body.topic, body.message)))
 
 

@@ -1,8 +1,7 @@
-"""What a route takes from a request: names in the path, a query, a body, the expected version, and who asks."""
+"""What a route takes from a request: names in the path, a query, the expected version, and who asks."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable
 from typing import Any, Final, TypeVar
 from urllib.parse import parse_qsl, unquote
 
@@ -15,15 +14,12 @@ from gater.model.errors import (
     InvalidArgumentError,
     InvalidCountError,
     InvalidStartVersionError,
-    RequestTooLargeError,
 )
 from gater.model.expected_version import ANY, WORDS, parse_expected_version
-from gater.server.http.bodies import decoded
 from gater.server.service import Access, Service
 
 AnyRequest = Request[Any, Any, Any]
 Query = TypeVar("Query", bound=msgspec.Struct)
-Body = TypeVar("Body")
 
 EXPECTED_VERSION_HEADER: Final = "gater-expected-version"
 MOST_QUERY_FIELDS: Final = 20
@@ -88,13 +84,17 @@ def query(request: AnyRequest, model: type[Query]) -> Query:
     """The query as the model says; a field that it does not know, or that comes twice, is refused."""
     raw = request.scope["query_string"]
     if not raw:
-        return model()
+        return _fitting([], model) if model.__struct_fields__ else model()
     try:
         pairs = parse_qsl(
             raw.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=MOST_QUERY_FIELDS
         )
     except ValueError:
         raise InvalidArgumentError("query", "percent-encoded UTF-8, few fields") from None
+    return _fitting(pairs, model)
+
+
+def _fitting(pairs: list[tuple[str, str]], model: type[Query]) -> Query:
     values = dict(pairs)
     known = {field.encode_name: field for field in msgspec.structs.fields(model)}
     if len(values) < len(pairs):
@@ -102,6 +102,9 @@ def query(request: AnyRequest, model: type[Query]) -> Query:
     for name in values:
         if name not in known:
             raise InvalidArgumentError(name, f"not a field of this query: {', '.join(known) or 'it has none'}")
+    for name, field in known.items():
+        if field.required and name not in values:
+            raise InvalidArgumentError(name, "a field that this query needs")
     return model(**{known[name].name: _converted(name, text, known[name].type) for name, text in values.items()})
 
 
@@ -136,55 +139,11 @@ def parse_version_text(text: str) -> int:
     return parse_expected_version(text)
 
 
-async def json_body(request: AnyRequest, decode: Callable[[bytes], Body]) -> Body:
-    """The body as `decode` reads it; ValidationError when it is not JSON of that shape."""
-    return decoded(await read_body(request), decode)
+def check_confirmed(name: str, confirm: str) -> None:
+    """Return if the query names once more what the path names.
 
-
-async def read_body(request: AnyRequest) -> bytes:
-    """The whole body; RequestTooLargeError as soon as it is larger than the limit."""
-    limit = service_of(request).limits.max_request_bytes
-    _check_declared_size(request, limit)
-    message: Any = await request.receive()
-    if message["type"] == "http.request" and not message.get("more_body"):
-        body: bytes = message["body"]
-        if len(body) > limit:
-            raise RequestTooLargeError(len(body), limit)
-        return body
-    parts = bytearray()
-    held = service_of(request).held_bytes
-    counted = 0
-    try:
-        async for part in _parts(request, message):
-            if len(parts) + len(part) > limit:
-                raise RequestTooLargeError(len(parts) + len(part), limit)
-            held.hold(len(part))
-            counted += len(part)
-            parts += part
-        return bytes(parts)
-    finally:
-        held.let_go(counted)
-
-
-def body_parts(request: AnyRequest) -> AsyncGenerator[bytes, None]:
-    """The body, part by part as it comes in, of any length."""
-    return _parts(request, None)
-
-
-async def _parts(request: AnyRequest, first: Any) -> AsyncGenerator[bytes, None]:
-    message = first
-    while True:
-        if message is None:
-            message = await request.receive()
-        if message["type"] != "http.request":
-            raise InvalidArgumentError("body", "whole: the connection was closed in the middle of it")
-        yield message["body"]
-        if not message.get("more_body"):
-            return
-        message = None
-
-
-def _check_declared_size(request: AnyRequest, limit: int) -> None:
-    declared = headers_of(request).get("content-length", "")
-    if declared.isdigit() and len(declared) < 20 and int(declared) > limit:
-        raise RequestTooLargeError(int(declared), limit)
+    A client or a proxy that resolves `..` in a path may arrive at another route than was meant, never with its name in
+    `confirm` as well.
+    """
+    if confirm != name:
+        raise InvalidArgumentError("confirm", f"the name that the path ends with, {name!r}, not {confirm!r}")

@@ -21,7 +21,9 @@ from gater.server.http.bodies import WholeNumber
 from gater.server.http.documented import NUMBER_SCHEMA, documented
 from gater.server.http.durable import named
 from gater.server.http.paths import SUBSCRIPTION
-from gater.server.http.requests import AnyRequest, access_of, json_body, service_of
+from gater.server.http.receiving import json_body
+from gater.server.http.requests import AnyRequest, access_of, service_of
+from gater.server.service import Access
 
 STEP_SECONDS: Final = 1.0
 """How long a pull waits until it looks whether there still is somebody to answer."""
@@ -112,21 +114,22 @@ async def pull_events(request: AnyRequest) -> Answer:
     Whoever has the receipt settles them. What is not settled before the ack timeout is delivered again, and so is
     what a caller that has hung up was to get.
     """
-    body = await json_body(request, decode_pull)
+    access = access_of(request)
+    body = await json_body(request, access, op.Pull(*named(request)), decode_pull)
     gone = asyncio.create_task(_disconnected(request))
     try:
-        deliveries = await _pulled(request, body, gone)
+        deliveries = await _pulled(request, access, body, gone)
         if gone.done():
             nacks = [op.Nack(one.event.position, one.receipt, "retry", 0.0, CALLER_LEFT) for one in deliveries]
-            return await _settled(request, nacks=tuple(nacks))
+            return await _settled(request, access, nacks=tuple(nacks))
     finally:
         gone.cancel()
     return json_answer({"deliveries": [_shown(delivery) for delivery in deliveries]})
 
 
-async def _pulled(request: AnyRequest, body: PullBody, gone: asyncio.Task[None]) -> list[Delivery]:
+async def _pulled(request: AnyRequest, access: Access, body: PullBody, gone: asyncio.Task[None]) -> list[Delivery]:
     """What there is within the time; waited for in steps, as nothing may be given to who is gone."""
-    api, stopping, left = access_of(request).api, service_of(request).stopping, check_wait(body.wait)
+    api, stopping, left = access.api, service_of(request).stopping, check_wait(body.wait)
     while True:
         step = min(left, STEP_SECONDS)
         deliveries = await api.pull_events(*named(request), body.count, wait=step)
@@ -144,23 +147,27 @@ async def _disconnected(request: AnyRequest) -> None:
 @post(f"{SUBSCRIPTION}/ack", tags=["subscriptions"], status_code=200, opt=documented(body=AcksBody, answer=Settled))
 async def ack_events(request: AnyRequest) -> Answer:
     """Acknowledge events that were processed; acknowledging twice is acknowledging once."""
-    body = await json_body(request, decode_acks)
+    access = access_of(request)
+    body = await json_body(request, access, op.Settle(*named(request)), decode_acks)
     acks = [op.Ack(*_delivery(one)) for one in _bounded(body.deliveries)]
-    return await _settled(request, acks=tuple(acks))
+    return await _settled(request, access, acks=tuple(acks))
 
 
 @post(f"{SUBSCRIPTION}/nack", tags=["subscriptions"], status_code=200, opt=documented(body=NacksBody, answer=Settled))
 async def nack_events(request: AnyRequest) -> Answer:
     """Say of events that they were not processed, and what is to become of each."""
-    body = await json_body(request, decode_nacks)
+    access = access_of(request)
+    body = await json_body(request, access, op.Settle(*named(request)), decode_nacks)
     nacks = [_nack(one) for one in _bounded(body.deliveries)]
-    return await _settled(request, nacks=tuple(nacks))
+    return await _settled(request, access, nacks=tuple(nacks))
 
 
-async def _settled(request: AnyRequest, *, acks: tuple[op.Ack, ...] = (), nacks: tuple[op.Nack, ...] = ()) -> Answer:
+async def _settled(
+    request: AnyRequest, access: Access, *, acks: tuple[op.Ack, ...] = (), nacks: tuple[op.Nack, ...] = ()
+) -> Answer:
     store, name = named(request)
     operation = op.Settle(check_store_id(store), check_name(name, "name"), acks, nacks)
-    unsettled = await access_of(request).caller.call(operation)
+    unsettled = await access.caller.call(operation)
     failed = [NotSettled(one.position, one.why) for one in unsettled]
     return json_answer(Settled(len(acks) + len(nacks) - len(failed), failed))
 

@@ -8,11 +8,14 @@ import msgspec
 from litestar import delete, get, put
 from litestar.handlers import HTTPRouteHandler
 
-from gater.server.http.answers import Answer, ShownSnapshot, ShownSnapshots, Written, json_answer, written
+from gater.api import operations as op
+from gater.model.snapshots import Snapshot
+from gater.server.http.answers import JSON, Answer, ShownSnapshot, ShownSnapshots, Written, json_answer, written
 from gater.server.http.bodies import SnapshotBody, decode_snapshot, snapshot_record
-from gater.server.http.documented import about, documented
+from gater.server.http.documented import NoQuery, about, documented
 from gater.server.http.paths import SNAPSHOT, SNAPSHOT_VERSION, SNAPSHOTS
-from gater.server.http.requests import AnyRequest, access_of, json_body, path_number, path_text, query
+from gater.server.http.receiving import json_body
+from gater.server.http.requests import AnyRequest, access_of, path_number, path_text, query
 
 
 class SnapshotsQuery(msgspec.Struct, frozen=True, kw_only=True):
@@ -25,9 +28,10 @@ class SnapshotsQuery(msgspec.Struct, frozen=True, kw_only=True):
 @put(SNAPSHOT_VERSION, tags=["snapshots"], opt=documented(body=SnapshotBody, answer=Written))
 async def record_snapshot(request: AnyRequest) -> Answer:
     """Keep a snapshot under its source, stream and version, in place of an earlier one."""
-    api = access_of(request).api
-    record = snapshot_record(await json_body(request, decode_snapshot))
-    return json_answer(written(await api.record_snapshot(*_key(request), path_number(request, "version"), record)))
+    access, (store, source, stream), version = access_of(request), _key(request), path_number(request, "version")
+    asked = op.RecordSnapshotOperation(store, Snapshot(source, stream, version, JSON, b"", None, "", version, 0))
+    record = snapshot_record(await json_body(request, access, asked, decode_snapshot))
+    return json_answer(written(await access.api.record_snapshot(store, source, stream, version, record)))
 
 
 @get(SNAPSHOT_VERSION, tags=["snapshots"], opt=documented(answer=ShownSnapshot))
@@ -48,7 +52,8 @@ async def read_newest_snapshot(request: AnyRequest) -> Answer:
 @delete(SNAPSHOT_VERSION, tags=["snapshots"], opt=documented(status=204))
 async def delete_snapshot(request: AnyRequest) -> None:
     """Forget a snapshot; nothing happens when there is none."""
-    await access_of(request).api.delete_snapshot(*_key(request), path_number(request, "version"))
+    access, _ = access_of(request), query(request, NoQuery)
+    await access.api.delete_snapshot(*_key(request), path_number(request, "version"))
 
 
 @get(SNAPSHOTS, tags=["snapshots"], opt=documented(query=SnapshotsQuery, answer=ShownSnapshots))

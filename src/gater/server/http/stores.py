@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Annotated, Final
 
+import msgspec
 from litestar import delete, get, post
 from litestar.handlers import HTTPRouteHandler
 
@@ -12,10 +13,11 @@ from gater.model.identifiers import check_store_id
 from gater.model.stores import StoreConfig, StoreStatus
 from gater.server.http.answers import Answer, Imported, Removed, ShownStore, StoreList, Verified, json_answer
 from gater.server.http.bodies import ImportedLine, StoreBody, decode_store
-from gater.server.http.documented import documented
+from gater.server.http.documented import about, documented
 from gater.server.http.importing import import_lines
 from gater.server.http.paths import STORE, STORES
-from gater.server.http.requests import AnyRequest, access_of, body_parts, json_body, path_text, service_of
+from gater.server.http.receiving import body_parts, json_body
+from gater.server.http.requests import AnyRequest, access_of, check_confirmed, path_text, query, service_of
 from gater.server.http.streaming import NDJSON, StreamingAnswer, opened
 
 OCTETS: Final = "application/octet-stream"
@@ -30,9 +32,11 @@ async def list_stores(request: AnyRequest) -> Answer:
 @post(STORES, tags=["stores"], opt=documented(body=StoreBody, status=201, answer=StoreConfig))
 async def create_store(request: AnyRequest) -> Answer:
     """Make a store, on a file or in memory."""
-    api = access_of(request).api
-    body = await json_body(request, decode_store)
-    made = await api.create_store(body.store, in_memory=body.in_memory, description=body.description, tags=body.tags)
+    access = access_of(request)
+    body = await json_body(request, access, op.CreateStore(""), decode_store, reach_known=False)
+    made = await access.api.create_store(
+        body.store, in_memory=body.in_memory, description=body.description, tags=body.tags
+    )
     return json_answer(made, 201)
 
 
@@ -43,10 +47,19 @@ async def get_store(request: AnyRequest) -> Answer:
     return json_answer(ShownStore(await api.get_store_config(store), await api.get_store_status(store)))
 
 
-@delete(STORE, tags=["stores"], opt=documented(status=204))
+class RemoveQuery(msgspec.Struct, frozen=True, kw_only=True):
+    """Which store is meant."""
+
+    confirm: Annotated[str, about("The name of the store, once more.")]
+
+
+@delete(STORE, tags=["stores"], opt=documented(query=RemoveQuery, status=204))
 async def remove_store(request: AnyRequest) -> None:
-    """Close a store and delete its files, for good."""
-    await access_of(request).api.remove_store(path_text(request, "store"))
+    """Close a store and delete its files, for good; it is named in `confirm` once more."""
+    access, store = access_of(request), path_text(request, "store")
+    access.caller.allow(op.RemoveStore(store))
+    check_confirmed(store, query(request, RemoveQuery).confirm)
+    await access.api.remove_store(store)
 
 
 @get(f"{STORE}/status", tags=["stores"], opt=documented(answer=StoreStatus))
@@ -86,8 +99,9 @@ async def import_events(request: AnyRequest) -> Answer:
     What is here already is passed over, so that an import can be repeated. The body may be of any length; what came
     in before an error stays.
     """
-    caller, limits = access_of(request).caller, service_of(request).limits
-    return json_answer(await import_lines(body_parts(request), caller, path_text(request, "store"), limits))
+    access, store = access_of(request), check_store_id(path_text(request, "store"))
+    parts = body_parts(request, access, op.ImportPage(store, ()))
+    return json_answer(await import_lines(parts, access.caller, store, service_of(request).limits))
 
 
 @get(f"{STORE}/backup", tags=["stores"], opt=documented(other_types=(OCTETS,)))

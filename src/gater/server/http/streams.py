@@ -27,7 +27,8 @@ from gater.server.http.bodies import (
 )
 from gater.server.http.documented import VERSION_TEXT, VERSION_TEXT_SCHEMA, about, documented
 from gater.server.http.paths import STORE, STREAM, STREAMS
-from gater.server.http.requests import AnyRequest, access_of, expected_version, json_body, path_text, query
+from gater.server.http.receiving import json_body
+from gater.server.http.requests import AnyRequest, access_of, check_confirmed, expected_version, path_text, query
 
 MOST_IDS: Final = 10_000
 """Stream ids that one answer lists."""
@@ -44,6 +45,7 @@ class ExpectedVersionQuery(msgspec.Struct, frozen=True, kw_only=True):
 class DeleteQuery(ExpectedVersionQuery, frozen=True, kw_only=True):
     """How to delete a stream."""
 
+    confirm: Annotated[str, about("The id of the stream, once more.")]
     tombstone: Annotated[bool, about("Close the stream for good.")] = False
 
 
@@ -86,18 +88,19 @@ async def append_events(request: AnyRequest) -> Answer:
     """
     access = access_of(request)
     expected = expected_version(request, query(request, ExpectedVersionQuery).expected_version)
-    body = await json_body(request, decode_append)
-    write = StreamWrite(check_stream_id(path_text(request, "stream_id")), raw_events(body), expected)
-    results = await access.caller.call(op.AppendStreams(check_store_id(path_text(request, "store")), (write,)))
+    store, stream_id = check_store_id(path_text(request, "store")), check_stream_id(path_text(request, "stream_id"))
+    asked = op.AppendStreams(store, (StreamWrite(stream_id, (), expected),))
+    body = await json_body(request, access, asked, decode_append)
+    results = await access.caller.call(op.AppendStreams(store, (StreamWrite(stream_id, raw_events(body), expected),)))
     return json_answer(written(results[0]), 201)
 
 
 @post(f"{STORE}/append", tags=["streams"], opt=documented(body=AppendStreamsBody, status=201, answer=WrittenStreams))
 async def append_streams(request: AnyRequest) -> Answer:
     """Append to several streams in one step, if every append and every guard finds its expected version."""
-    access = access_of(request)
-    body = await json_body(request, decode_append_streams)
-    operation = op.AppendStreams(check_store_id(path_text(request, "store")), stream_writes(body), stream_guards(body))
+    access, store = access_of(request), check_store_id(path_text(request, "store"))
+    body = await json_body(request, access, op.AppendStreams(store, ()), decode_append_streams)
+    operation = op.AppendStreams(store, stream_writes(body), stream_guards(body))
     results = await access.caller.call(operation)
     return json_answer(WrittenStreams([written(result) for result in results]), 201)
 
@@ -129,11 +132,17 @@ async def get_version(request: AnyRequest) -> Answer:
     opt=documented(query=DeleteQuery, headers=("Gater-Expected-Version",), answer=Written),
 )
 async def delete_stream(request: AnyRequest) -> Answer:
-    """Hide a stream's events from every reader; with `tombstone`, close it for good."""
-    access, wanted = access_of(request), query(request, DeleteQuery)
+    """Hide a stream's events from every reader; with `tombstone`, close it for good.
+
+    The stream is named in `confirm` once more.
+    """
+    access, store, stream_id = access_of(request), path_text(request, "store"), path_text(request, "stream_id")
+    access.caller.allow(op.DeleteStreamOperation(store, stream_id))
+    wanted = query(request, DeleteQuery)
+    check_confirmed(stream_id, wanted.confirm)
     result = await access.api.delete_stream(
-        path_text(request, "store"),
-        path_text(request, "stream_id"),
+        store,
+        stream_id,
         expected_version(request, wanted.expected_version),
         tombstone=wanted.tombstone,
     )
@@ -143,12 +152,9 @@ async def delete_stream(request: AnyRequest) -> Answer:
 @post(f"{STREAM}/truncate", tags=["streams"], status_code=200, opt=documented(body=TruncateBody, answer=Written))
 async def truncate_stream(request: AnyRequest) -> Answer:
     """Hide a stream's events that are older than `before_version`; versions stay as they are."""
-    api = access_of(request).api
-    body = await json_body(request, decode_truncate)
-    result = await api.truncate_stream(
-        path_text(request, "store"), path_text(request, "stream_id"), body.before_version
-    )
-    return json_answer(written(result))
+    access, store, stream_id = access_of(request), path_text(request, "store"), path_text(request, "stream_id")
+    body = await json_body(request, access, op.TruncateStreamOperation(store, stream_id, 0), decode_truncate)
+    return json_answer(written(await access.api.truncate_stream(store, stream_id, body.before_version)))
 
 
 ROUTES: Final[tuple[HTTPRouteHandler, ...]] = (
