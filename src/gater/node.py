@@ -18,6 +18,7 @@ from gater.config.settings import Settings
 from gater.gateway.announcements import Announcements
 from gater.gateway.gateway import Gateway
 from gater.messages.signing import Keyring
+from gater.telemetry.failures import failures_logged
 from gater.telemetry.log_forwarding import LogForwarder
 from gater.telemetry.logs import configure_logging
 
@@ -107,6 +108,7 @@ class Node:
         await gateway.start()
         running.push_async_callback(gateway.close)
         running.enter_context(_logs_forwarded(gateway.announcements))
+        running.enter_context(failures_logged(asyncio.get_running_loop()))
         await gateway.ensure_stores(self.settings.stores)
         service, listener = self._server(gateway)
         self.url = await listener.start()

@@ -43,6 +43,8 @@ class LoopThread:
         try:
             loop.run_forever()
         finally:
+            with self._gate:
+                self._stopped = True  # also when something on the loop has ended it
             loop.run_until_complete(_cancel_tasks())
             loop.run_until_complete(loop.shutdown_asyncgens())
             loop.run_until_complete(loop.shutdown_default_executor())

@@ -11,7 +11,7 @@ from typing import Final, Protocol
 from gater.api.caller import Caller
 from gater.api.resuming import backoff
 from gater.api.subscription_operations import Ack, Consume, Nack, Settle
-from gater.model.errors import GaterError, NotFoundError, OverloadedError, TransientError
+from gater.model.errors import GaterError, InternalError, NotFoundError, OverloadedError, TransientError
 from gater.model.events import Event
 from gater.model.subscriptions import Delivered, check_nack
 
@@ -131,6 +131,9 @@ class Settling:
                 await asyncio.sleep(backoff(1))
         except GaterError as error:
             self.error = error
+        except Exception as defect:
+            log.exception("settlements cannot be sent")
+            self.error = InternalError(message=f"{type(defect).__name__}: {defect}")
 
     async def finished(self) -> None:
         """Return when everything was sent, or after CLOSE_SECONDS."""

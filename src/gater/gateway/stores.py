@@ -173,7 +173,10 @@ class Stores:
     async def close(self) -> None:
         """Close all stores, each after what it has accepted is done."""
         for store in list(self._open.values()):
-            await self._close(store)
+            try:
+                await self._close(store)
+            except Exception:  # the others are closed all the same
+                log.exception("a store cannot be closed", extra={"store": store.id})
         self._open.clear()
 
 

@@ -68,8 +68,12 @@ class Watchman:
         self._timers[number : number + 1] = [timer]
 
     def _run(self, number: int, seconds: float, work: Callable[[], None]) -> None:
-        """Do what is due; what goes wrong with it must not end the watch."""
+        """Do what is due, and have it done again; what goes wrong with it does not end the watch."""
         self._set(number, seconds, work)
+        self._attempt(work)
+
+    def _attempt(self, work: Callable[[], None]) -> None:
+        """Do a part of what is due, so that one that fails keeps no other from being done."""
         try:
             work()
         except Exception:
@@ -79,9 +83,9 @@ class Watchman:
 
     def _look(self) -> None:
         """Tell when a store got into trouble, or out of it, and what the other watches see."""
-        self._look_at_stores()
+        self._attempt(self._look_at_stores)
         for watch in self._watches:
-            watch.look()
+            self._attempt(watch.look)
 
     def _look_at_stores(self) -> None:
         now = dict(self._troubles())
@@ -114,7 +118,7 @@ class Watchman:
             announcements.component_health(store, "unhealthy" if reason else "healthy", {"reason": reason})
         self._tell_calls()
         for watch in self._watches:
-            watch.tell()
+            self._attempt(watch.tell)
         announcements.resource("memory", process.memory_percent, process.memory_limit_bytes, process.memory_bytes)
         if disk:
             announcements.resource("disk", *disk)

@@ -170,13 +170,18 @@ class Store:
     async def close(self, *, remove: bool = False) -> None:
         """Answer what was accepted and close the files; with `remove` delete them."""
         self.tail.watches.close()
-        if self._files is not None:
-            self.reader.close()  # first: the writer, who may write, must be the last, for SQLite tidies up then
-        await self._log.close()
-        if self._files is not None:
-            if remove:
-                self._files.remove()
-            self._files.release()
+        async with contextlib.AsyncExitStack() as closing:  # each, whatever comes of the one before
+            closing.callback(self._let_go, remove)
+            closing.push_async_callback(self._log.close)
+            if self._files is not None:
+                self.reader.close()  # first: the writer, who may write, must be the last, for SQLite tidies up then
+
+    def _let_go(self, remove: bool) -> None:
+        if self._files is None:
+            return
+        if remove:
+            self._files.remove()
+        self._files.release()
 
 
 def _verify_in_place(files: StoreFiles) -> VerifyReport:

@@ -67,6 +67,16 @@ class Emitter:
         self._loop.call_soon(self._emit)
 
     def _emit(self) -> None:
+        """Broadcast what has come; after a defect it is passed over, and what comes next is broadcast again."""
+        try:
+            self._emit_what_came()
+        except Exception:
+            log.exception("an emitter has passed over events", extra={"topic": self.topic})
+            if self._place is not None:
+                self._place.take()
+            self._cursor = None
+
+    def _emit_what_came(self) -> None:
         if self._place is None or self._store.tail.watches.closed:
             return
         if not self._bus.is_heard:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import inspect
 import signal
@@ -266,3 +267,11 @@ def test_an_interrupted_wait_leaves_the_api_in_order(api: BlockingGaterApi) -> N
     gc.collect()
     until(lambda: api.get_store_status("s").subscribers == 0)
     assert api.append_events("s", "a", events(1)).version == 0
+
+
+def test_a_loop_that_was_ended_from_within_refuses_what_is_asked_of_it(thread: LoopThread) -> None:
+    thread.call(thread._loop.stop)
+    thread._thread.join(10)
+    with pytest.raises(StoreUnavailableError, match="closed"):
+        thread.run(asyncio.sleep(0))
+    thread.stop()

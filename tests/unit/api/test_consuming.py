@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import aclosing
 from typing import Any
@@ -10,6 +11,9 @@ import pytest
 
 import gater
 from gater import Delivery, GaterApi
+from gater.api.consuming import Settling
+from gater.api.subscription_operations import Ack
+from gater.model.errors import InternalError
 
 
 @pytest.fixture
@@ -66,3 +70,23 @@ async def test_what_is_said_last_is_heard(api: GaterApi, prefetch: int, last: st
 async def written(api: GaterApi) -> None:
     """A write comes after what was written before it."""
     await api.append_events("s", "other", [gater.NewEvent("T")])
+
+
+async def test_a_defect_in_sending_settlements_ends_the_consumer(api: GaterApi) -> None:
+    class Broken:
+        resumes = False
+
+        async def call(self, operation: Any) -> Any:
+            raise ZeroDivisionError("a defect")
+
+    settling = Settling(Broken(), "s", "all")  # type: ignore[arg-type]
+    sender = asyncio.create_task(settling.run())
+    settling._acks.append(Ack(1, 1))
+    settling._changed.set()
+    async with asyncio.timeout(5):
+        while settling.error is None:
+            await asyncio.sleep(0)
+    assert isinstance(settling.error, InternalError)
+    assert not sender.done()
+    sender.cancel()
+    await asyncio.wait([sender])

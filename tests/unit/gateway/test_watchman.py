@@ -57,12 +57,13 @@ class Watch:
         self.metrics = Metrics("n@h", tell=self.ears, clock=self.clock, now=self.clock.now)
         self.troubles: dict[str, str] = {"orders": "", "stock": ""}
         self.part = Part()
+        self.broken = SimpleNamespace(look=lambda: None, tell=lambda: None)
         self.watchman = Watchman(
             self.told,  # type: ignore[arg-type]
             self.metrics,
             lambda: self.troubles,
             folder,
-            [self.part],
+            [self.broken, self.part],  # type: ignore[list-item]
         )
 
     def call(self, operation: str, times: int, seconds: float) -> None:
@@ -283,3 +284,12 @@ def test_nothing_is_seen_after_the_end(watch: Watch) -> None:
     watch.troubles["orders"] = "the disk is full"
     watch.loop.move(10 * UPDATE_SECONDS)
     assert (watch.told.all, watch.loop.pending) == ([], 0)
+
+
+def test_a_part_that_fails_keeps_no_other_from_being_watched(watch: Watch, caplog: pytest.LogCaptureFixture) -> None:
+    watch.broken.look = watch.broken.tell = failing
+    watch.watchman._troubles = failing
+    watch.loop.move(UPDATE_SECONDS)
+    assert watch.part.looks == round(UPDATE_SECONDS / LOOK_SECONDS)
+    assert watch.part.tellings == 1
+    assert "the watch over the node failed" in caplog.text

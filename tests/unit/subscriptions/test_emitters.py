@@ -265,3 +265,25 @@ async def test_a_saved_and_a_transient_subscription_of_one_topic_are_both_broadc
         durables.release(by_stream("user-1"))
         await fill(store, "user-1", "other")
         await until(lambda: sorted(ear.on("s:$user-1")) == [1, 2, 4])
+
+
+async def test_an_emitter_that_met_a_defect_broadcasts_what_comes_next(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    ear = Ear()
+
+    def failing(*_: Any) -> Any:
+        raise ZeroDivisionError("a defect")
+
+    async with memory_store() as store:
+        emitter = Emitter(store, by_event_type("T"), "topic", ear)  # type: ignore[arg-type]
+        with monkeypatch.context() as broken:
+            broken.setattr(emitters_module, "newest", failing)
+            await write(store, "s", event_of())
+            await turns()
+        for _ in range(3):
+            await write(store, "s", event_of())
+            await turns()
+        assert ear.on("topic")[-1] == store.tail.position
+        assert "an emitter has passed over events" in caplog.text
+        emitter.close()
