@@ -126,3 +126,10 @@ def _imported(event: Mapping[str, Any]) -> ImportedEvent:
         raise ValidationError(str(sorted(map(str, unknown))[0]), "an exported event has no such field")
     raw = NewEvent(**{name: event[name] for name in NewEvent.__struct_fields__ if name in event}).encoded()
     return ImportedEvent(check_stream_id(event["stream_id"]), version, created, raw)
+
+
+def check_timeout(value: Any) -> float:
+    """Seconds that a call may take."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < 1e9:
+        raise InvalidArgumentError("timeout", f"a number of seconds above 0, not {value!r}")
+    return float(value)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import copy
 import inspect
 import threading
 from collections import deque
@@ -239,7 +240,7 @@ class BlockingGaterApi:
         self._thread = LoopThread()
         self._opening = opening
         self._closing = threading.Lock()
-        self._closed = False
+        self._closed = threading.Event()
         try:
             self._api = self._thread.run(opening.__aenter__())
         except BaseException:
@@ -249,14 +250,20 @@ class BlockingGaterApi:
     def close(self) -> None:
         """Let go of connections, or in process of the stores, after what is under way is done."""
         with self._closing:
-            if self._closed:
+            if self._closed.is_set():
                 return
-            self._closed = True
+            self._closed.set()
             self._thread.drop_followed()
             try:
                 self._thread.run(self._opening.__aexit__(None, None, None))
             finally:
                 self._thread.stop()
+
+    def with_timeout(self, seconds: float) -> BlockingGaterApi:
+        """The same API, each call of which may take `seconds` (see GaterApi.with_timeout); closing one closes both."""
+        timed = copy.copy(self)
+        timed._api = self._api.with_timeout(seconds)
+        return timed
 
     def pubsub(self, instance: str) -> BlockingPubSubChannel:
         """One of the ten instances of pub/sub, by its short or full name."""

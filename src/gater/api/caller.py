@@ -20,8 +20,15 @@ class Caller(Protocol):
     - Closing twice is closing once; calls after it raise StoreUnavailableError.
     """
 
-    resumes: bool
-    """Whether a broken stream is worth opening again (a network may come back)."""
+    @property
+    def resumes(self) -> bool:
+        """Whether a broken stream is worth opening again (a network that was there may come back)."""
+        ...
+
+    @property
+    def patience(self) -> float:
+        """Seconds for which a read that gets nothing is tried again."""
+        ...
 
     async def call(self, operation: Operation[Answer], timeout: float | None = None) -> Answer:
         """The answer of one operation, within `timeout` seconds (None: the operation's own)."""

@@ -17,6 +17,7 @@ from gater.api.arguments import (
     check_filter,
     check_position,
     check_start_version,
+    check_timeout,
     encode_guards,
     encode_imported,
     encode_writes,
@@ -27,6 +28,7 @@ from gater.api.pubsub_api import PubSubApi
 from gater.api.resuming import resumed
 from gater.api.subscription_api import Kind, SubscriptionApi
 from gater.api.telemetry_api import TelemetryApi
+from gater.api.timed_caller import TimedCaller
 from gater.model.commands import StreamGuard, StreamWrite, WriteResult
 from gater.model.events import Event, EventLike, encode_events
 from gater.model.expected_version import ANY, parse_expected_version
@@ -58,6 +60,15 @@ class GaterApi(SubscriptionApi, PubSubApi, TelemetryApi):
     async def close(self) -> None:
         """Let go of connections, or in process of the stores, after what is under way is done."""
         await self._caller.close()
+
+    def with_timeout(self, seconds: float) -> GaterApi:
+        """The same API, each call of which may take `seconds`; closing one closes both.
+
+            await api.with_timeout(0.5).append_events("orders", "order-1", events)
+
+        Raises InvalidArgumentError when `seconds` is no number above 0. In process, only what waits is bounded.
+        """
+        return GaterApi(TimedCaller(self._caller, check_timeout(seconds)))
 
     # --- stores ---
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import AsyncGenerator, Callable
+from time import monotonic
 from typing import Final
 
 import msgspec
@@ -17,8 +18,6 @@ from gater.model.events import Event
 
 FIRST_DELAY: Final = 0.1
 LONGEST_DELAY: Final = 5.0
-MOST_TRIES: Final = 10
-"""Failures in a row after which a read gives up; a subscription goes on trying."""
 
 
 async def resumed(
@@ -26,10 +25,11 @@ async def resumed(
 ) -> AsyncGenerator[list[Event], None]:
     """The pages of `rest(None)`; when the stream breaks, those of `rest(last event yielded)`, with backoff.
 
-    Raises the TransientError when the caller does not resume, or after MOST_TRIES failures in a row.
+    Raises the TransientError when the caller does not resume, or has got nothing for as long as its patience lasts.
     """
     last: Event | None = None
     failures = 0
+    failing_since = 0.0
     while (operation := rest(last)) is not None:
         stream = caller.stream(operation)
         try:
@@ -41,7 +41,8 @@ async def resumed(
             return
         except TransientError:
             failures += 1
-            if not caller.resumes or failures >= MOST_TRIES:
+            failing_since = monotonic() if failures == 1 else failing_since
+            if not caller.resumes or monotonic() - failing_since >= caller.patience:
                 raise
         finally:
             await stream.aclose()

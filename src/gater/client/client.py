@@ -27,9 +27,15 @@ class RemoteCaller:
 
     def __init__(self, link: Link, timeout: float) -> None:
         """`timeout`: seconds a call may take, connecting included, unless it or its operation says otherwise."""
-        self.resumes = True
+        self.patience = timeout
         self._link = link
         self._timeout = timeout
+        self._closed = False
+
+    @property
+    def resumes(self) -> bool:
+        """Whether a broken stream is worth opening again: not when there has never been a connection."""
+        return self._link.was_connected and not self._closed
 
     async def call(self, operation: Operation[Answer], timeout: float | None = None) -> Answer:
         """The answer of one operation.
@@ -49,8 +55,12 @@ class RemoteCaller:
                     raise _unavailable(operation, lost) from None
 
     async def stream(self, operation: StreamingOperation[Answer]) -> AsyncGenerator[Answer, None]:
-        """The items of a streaming operation; a StoreUnavailableError ends it when the connection breaks."""
-        connection = self._link.current or await self._link.connection(self._connect_by(None), once=True)
+        """The items of a streaming operation; a StoreUnavailableError ends it when the connection breaks.
+
+        So it does when the first connection of this client cannot be made within its timeout.
+        """
+        once = self._link.was_connected  # whoever reads on tries again; a first connection is waited for here
+        connection = self._link.current or await self._link.connection(self._connect_by(None), once=once)
         items: AsyncGenerator[Any, None] = connection.stream(operation, WINDOW_PAGES)
         try:
             async for item in items:
@@ -62,7 +72,7 @@ class RemoteCaller:
 
     async def close(self) -> None:
         """Let go of the connection when the calls under way are answered; streams end with an error."""
-        self.resumes = False
+        self._closed = True
         await self._link.close(self._timeout)
 
     def _seconds(self, operation: Operation[Any]) -> float | None:

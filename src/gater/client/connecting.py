@@ -5,6 +5,7 @@ from __future__ import annotations
 import ssl
 from typing import Any
 
+from gater.api.arguments import check_timeout
 from gater.api.blocking import BlockingGaterApi
 from gater.api.gater_api import GaterApi
 from gater.client.address import parse_address
@@ -22,11 +23,13 @@ def connect(
             await api.append_events("orders", "order-1", [gater.NewEvent("OrderPlaced", {"total": 12})])
 
     `url` is an `http`, `https`, `ws` or `wss` address, or `host:port`; `token` is sent as bearer token. `timeout` is
-    how many seconds a call may take, connecting included. `ssl_context` replaces the system's certificates, or adds
-    one of the client's own. Raises InvalidArgumentError when an argument cannot be right.
+    how many seconds a call may take, connecting included, and how long a stream waits for the first connection. Once
+    there was one, subscriptions and consumers wait for a server that was lost as long as it takes; a warning is logged
+    when that begins, and each minute. `ssl_context` replaces the system's certificates, or adds one of the client's
+    own. Raises InvalidArgumentError when an argument cannot be right.
     """
     address = parse_address(url)
-    seconds = _check_timeout(timeout)
+    seconds = check_timeout(timeout)
     opener = websocket_opener(address, _check_token(token), ssl_context, seconds)
     return GaterApi(RemoteCaller(Link(opener, address), seconds))
 
@@ -44,9 +47,3 @@ def _check_token(token: Any) -> str | None:
     if not isinstance(token, str) or not token or not token.isascii() or not token.isprintable():
         raise InvalidArgumentError("token", "printable ASCII text")
     return token
-
-
-def _check_timeout(timeout: Any) -> float:
-    if isinstance(timeout, bool) or not isinstance(timeout, int | float) or not 0 < timeout < 1e9:
-        raise InvalidArgumentError("timeout", f"a number of seconds above 0, not {timeout!r}")
-    return float(timeout)

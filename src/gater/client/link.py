@@ -34,7 +34,11 @@ REPLY_SECONDS: Final = 10.0
 """A server that gives no sign of life for so long is taken for gone."""
 READ_BUFFER_BYTES: Final = 256 << 10
 
-log: Final = WebSocketLog(logging.getLogger(__name__))
+REMINDER_SECONDS: Final = 60.0
+"""Time after which a client that still has no connection logs another warning."""
+
+logger: Final = logging.getLogger(__name__)
+log: Final = WebSocketLog(logger)
 
 Open = Callable[[], Awaitable[Connection]]
 
@@ -60,6 +64,9 @@ class Link:
         self._attempt: asyncio.Task[Connection | GaterError] | None = None
         self._failures = 0
         self._last_failure: GaterError | None = None
+        self._warned = 0.0
+        self.was_connected = False
+        """Whether there has ever been a connection."""
         self._closed = False
 
     @property
@@ -112,13 +119,24 @@ class Link:
             return self._failed(self._unavailable(_reason(error)))
         finally:
             self._attempt = None
+        if self._last_failure is not None:
+            logger.info("connected", extra={"address": str(self._address)})
         self._last_failure = None
+        self.was_connected = True
         return self._connection
 
     def _failed(self, error: GaterError) -> GaterError:
         self._failures += 1
+        self._warn(error, anew=self._last_failure is None)
         self._last_failure = error
         return error
+
+    def _warn(self, error: GaterError, *, anew: bool) -> None:
+        """Log the first failure of a row, and one now and then."""
+        now = asyncio.get_running_loop().time()
+        if anew or now - self._warned >= REMINDER_SECONDS:
+            self._warned = now
+            logger.warning("no connection", extra={"address": str(self._address), "reason": _why(error)})
 
     def _refusal(self, refused: WSHandshakeError) -> GaterError:
         """Why the server did not take the connection: the error in its answer, or what its status says."""
@@ -182,6 +200,10 @@ def websocket_opener(address: Address, token: str | None, ssl_context: ssl.SSLCo
 def copied(error: GaterError) -> GaterError:
     """An error for one of several callers: a raised exception gathers the traces of all who raise it."""
     return from_wire(error.code, error.message, error.details)
+
+
+def _why(error: GaterError) -> str:
+    return str(error.details.get("reason") or error)
 
 
 def _reason(error: Exception) -> str:

@@ -33,6 +33,7 @@ class LocalCaller:
     """A Caller (see there) on this process's own gateway."""
 
     resumes = False
+    patience = 0.0
 
     def __init__(self, gateway: Gateway, *, owns_gateway: bool = True) -> None:
         self._gateway = gateway

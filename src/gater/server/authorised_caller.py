@@ -29,6 +29,7 @@ class AuthorisedCaller:
         self._selector_of = selector_of
         self._witness = witness
         self.resumes = caller.resumes
+        self.patience = caller.patience
 
     async def call(self, operation: Operation[Answer], timeout: float | None = None) -> Answer:
         """The answer of one operation."""

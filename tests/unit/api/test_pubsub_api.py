@@ -35,6 +35,7 @@ class Scripted:
 
     def __init__(self, *streams: list[Any], resumes: bool = True) -> None:
         self.resumes = resumes
+        self.patience = 5.0
         self.asked: list[Operation[Any]] = []
         self.closed = 0
         self._streams = list(streams)

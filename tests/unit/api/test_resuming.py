@@ -13,7 +13,7 @@ from gater import LIVE, Event, GaterApi, StoreNotFoundError, StoreUnavailableErr
 from gater.api import operations as op
 from gater.api import resuming
 from gater.api.operation import Operation, StreamingOperation
-from gater.api.resuming import LONGEST_DELAY, MOST_TRIES, backoff
+from gater.api.resuming import LONGEST_DELAY, backoff
 from gater.api.subscription_operations import SubscribeOperation, SubscriptionPage
 from gater.model.events import JSON
 
@@ -30,9 +30,12 @@ class Flaky:
     A subscription ends with its events, so that tests end; a real one waits.
     """
 
-    def __init__(self, count: int, breaks: list[int | None], *, resumes: bool = True, live: int = 0) -> None:
+    def __init__(
+        self, count: int, breaks: list[int | None], *, resumes: bool = True, live: int = 0, patience: float = 30.0
+    ) -> None:
         """`live` is where a subscription from now on begins."""
         self.resumes = resumes
+        self.patience = patience
         self.opened: list[StreamingOperation[Any]] = []
         self.closed = 0
         self._live = live
@@ -90,7 +93,7 @@ class Flaky:
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """Nobody waits; what would have been waited is noted."""
+    """Waiting takes no time but on the clock; how long it would have been is noted."""
     waited: list[float] = []
 
     def noted(failures: int) -> float:
@@ -98,6 +101,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> list[float]:
         return 0.0
 
     monkeypatch.setattr(resuming, "backoff", noted)
+    monkeypatch.setattr(resuming, "monotonic", lambda: sum(waited))
     return waited
 
 
@@ -136,9 +140,17 @@ async def test_a_subscription_is_more_patient_than_a_read() -> None:
     assert len(caller.opened) == 51
 
 
-async def test_failures_are_counted_in_a_row() -> None:
-    caller = Flaky(40, [*[0] * (MOST_TRIES - 2), 1] * 3)
+@pytest.mark.parametrize("patience", [0.0, 1.0, 20.0])
+async def test_read_gives_up_when_its_patience_ends(patience: float, quick: list[float]) -> None:
+    with pytest.raises(StoreUnavailableError):
+        await everything(GaterApi(Flaky(10, [0] * 50, patience=patience)).stream_all("s"))
+    assert sum(quick[:-1]) <= patience <= sum(quick)
+
+
+async def test_patience_begins_anew_with_each_page(quick: list[float]) -> None:
+    caller = Flaky(40, [0, 0, 0, 1] * 10, patience=2.0)
     assert await everything(GaterApi(caller).stream_all("s")) == list(range(40))
+    assert sum(quick) > 3.0
 
 
 async def test_a_refusal_is_no_broken_connection() -> None:
