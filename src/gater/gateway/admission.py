@@ -21,12 +21,11 @@ from gater.model.errors import (
 from gater.model.events import EVENT_WEIGHT, JSON, EncodedEvent, ImportedEvent, RawEvent, check_imported, is_object
 from gater.model.expected_version import parse_expected_version
 from gater.model.identifiers import check_event_type, check_name, check_stream_id
+from gater.model.json_rules import check_json
 from gater.model.limits import Limits
 from gater.model.snapshots import Snapshot, check_snapshot_numbers, check_snapshot_version, snapshot_bytes
 
 _check_content_type: Final = lru_cache(256)(check_name)
-
-_scan: Final = msgspec.json.Decoder(msgspec.Raw).decode
 
 
 def admit_append(writes: tuple[StreamWrite, ...], guards: tuple[StreamGuard, ...], limits: Limits) -> int:
@@ -94,22 +93,10 @@ def _check_event(event: RawEvent) -> None:
 
 def _check_json(content_type: str, data: bytes, metadata: bytes | None) -> None:
     """What is stored as JSON must be JSON, or those who read it later fail."""
-    field = "data"
-    try:
-        if content_type == JSON:
-            _scan_json(data)
-        field = "metadata"
-        if metadata is not None:
-            _scan_json(metadata)
-    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
-        raise ValidationError(field, f"not JSON: {error}") from None
-
-
-def _scan_json(raw: bytes) -> None:
-    """Raise what is wrong with JSON, its encoding included, which the scanner does not look at."""
-    _scan(raw)
-    if not raw.isascii():
-        raw.decode()
+    if content_type == JSON:
+        check_json(data, "data")
+    if metadata is not None:
+        check_json(metadata, "metadata")
 
 
 def _within(total: int, limits: Limits) -> int:

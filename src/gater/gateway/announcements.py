@@ -45,6 +45,8 @@ class Announcements:
             self.messenger.secure_broadcast(topic, record)
         except GaterError as error:
             log.warning("an announcement cannot be made", extra={"topic": topic, "reason": str(error)})
+        except Exception:
+            log.exception("an announcement failed", extra={"topic": topic})
 
     # --- system and lifecycle ---
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
@@ -12,6 +13,8 @@ from gater.api.operation import Operation, StreamingOperation
 from gater.gateway.announcements import Announcements
 from gater.model.errors import AccessError, GaterError, OverloadedError
 from gater.store.log import Done
+
+log = logging.getLogger(__name__)
 
 Answer = TypeVar("Answer")
 Stream = Callable[[StreamingOperation[Any]], AsyncGenerator[Any, None]]
@@ -97,10 +100,10 @@ class Witness:
         self, who: str, operation: Operation[Any], came_from: str | None, error: GaterError | None, seconds: float
     ) -> None:
         """An administrative act was done, or has failed."""
-        outcome = "ok" if error is None else error.code
-        self._announcements().administered(who, operation.name, _resource(operation), outcome, seconds, came_from)
+        outcome, resource = "ok" if error is None else error.code, _resource(operation)
+        self._tell(lambda to: to.administered(who, operation.name, resource, outcome, seconds, came_from))
         if error is None:
-            self._announcements().configured(_resource(operation), {"operation": operation.name}, who)
+            self._tell(lambda to: to.configured(resource, {"operation": operation.name}, who))
 
     def turned_away(self, error: GaterError, came_from: str | None) -> None:
         """Somebody was not let in: they are not known, or there are too many."""
@@ -111,14 +114,21 @@ class Witness:
 
     def limit_reached(self, error: OverloadedError) -> None:
         """Somebody was refused as a limit of the node is reached."""
-        self._announcements().limit_reached(error.what, error.limit)
+        self._tell(lambda to: to.limit_reached(error.what, error.limit))
 
     def refused(self, who: str, operation: Operation[Any] | None, error: AccessError, came_from: str | None) -> None:
         """Somebody is not known, or may not do what they asked for."""
         if operation is None:
-            self._announcements().not_known(error.message, came_from)
+            self._tell(lambda to: to.not_known(error.message, came_from))
         else:
-            self._announcements().not_allowed(who, operation.name, _resource(operation), came_from)
+            self._tell(lambda to: to.not_allowed(who, operation.name, _resource(operation), came_from))
+
+    def _tell(self, tell: Callable[[Announcements], None]) -> None:
+        """Tell of what has happened; when that fails it is logged, for an answer waits to leave."""
+        try:
+            tell(self._announcements())
+        except Exception:
+            log.exception("what happened cannot be announced")
 
 
 def _resource(operation: Any) -> str:

@@ -13,6 +13,7 @@ from uuid_utils.compat import uuid7
 
 from gater.model.errors import InvalidArgumentError, ValidationError
 from gater.model.identifiers import check_event_type, check_name
+from gater.model.json_rules import check_json, check_nesting, decode_json
 
 JSON: Final = "application/json"
 BINARY: Final = "application/octet-stream"
@@ -39,7 +40,6 @@ EVENT_WEIGHT: Final = 256
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _encode_json = msgspec.json.Encoder().encode
-_decode_json = msgspec.json.Decoder().decode
 
 
 class RawEvent(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -115,7 +115,7 @@ class Event(msgspec.Struct, frozen=True, array_like=True, gc=False):
     @property
     def metadata(self) -> dict[str, Any]:
         """The metadata; empty when none was given."""
-        return {} if self.raw_metadata is None else _decode_json(self.raw_metadata)
+        return {} if self.raw_metadata is None else decode_json(self.raw_metadata, "metadata")
 
     @property
     def payload_bytes(self) -> int:
@@ -259,8 +259,10 @@ def encode_payload(data: Any, content_type: str | None, field: str) -> tuple[byt
     if isinstance(data, bytes | bytearray | memoryview):
         raw, content_type = bytes(data), BINARY if content_type is None else content_type
         if content_type == JSON:
-            _check_json(raw, field)
+            check_json(raw, field)
         return raw, JSON if content_type == JSON else check_name(content_type, "content_type")
+    if isinstance(data, msgspec.Raw):
+        check_json(bytes(data), field)
     if content_type not in (None, JSON):
         raise InvalidArgumentError("content_type", f"{JSON} for a value that is not bytes")
     return encode_json(data, field), JSON
@@ -275,6 +277,7 @@ def encode_json(value: Any, field: str) -> bytes:
             raise ValueError("NaN and infinite numbers are not")
     except (TypeError, ValueError, RecursionError) as error:
         raise ValidationError(field, f"not JSON-able: {error}") from None
+    check_nesting(raw, field)
     return raw
 
 
@@ -293,12 +296,12 @@ def _has_unwritable_number(value: Any) -> bool:
 
 def decode_payload(raw: bytes, content_type: str) -> Any:
     """A payload as its reader sees it: the JSON value, or the bytes."""
-    return _decode_json(raw) if content_type == JSON else raw
+    return decode_json(raw, "data") if content_type == JSON else raw
 
 
 def _encode_metadata(metadata: Any) -> bytes:
     if isinstance(metadata, bytes):
-        _check_json(metadata, "metadata")
+        check_json(metadata, "metadata")
         if not is_object(metadata):
             raise ValidationError("metadata", "a JSON object")
         return metadata
@@ -310,10 +313,3 @@ def _encode_metadata(metadata: Any) -> bytes:
 def is_object(raw: bytes) -> bool:
     """Whether these bytes, which are JSON, are an object."""
     return raw.lstrip(b" \t\r\n").startswith(b"{")
-
-
-def _check_json(raw: bytes, field: str) -> None:
-    try:
-        _decode_json(raw)
-    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
-        raise ValidationError(field, f"not JSON: {error}") from None

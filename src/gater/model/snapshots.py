@@ -9,9 +9,10 @@ from typing import Any, Final
 import msgspec
 
 from gater.model.errors import InvalidArgumentError, ValidationError
-from gater.model.events import EVENT_WEIGHT, LATEST_EPOCH, decode_payload, encode_json, encode_payload
+from gater.model.events import EVENT_WEIGHT, JSON, LATEST_EPOCH, decode_payload, encode_json, encode_payload
 from gater.model.expected_version import LARGEST_VERSION
 from gater.model.identifiers import check_name
+from gater.model.json_rules import decode_json
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _FIELDS: Final = frozenset(
@@ -41,7 +42,7 @@ class Snapshot(msgspec.Struct, frozen=True, array_like=True, gc=False):
     @property
     def metadata(self) -> Any:
         """The metadata; empty when none was given."""
-        return {} if self.raw_metadata is None else msgspec.json.decode(self.raw_metadata)
+        return {} if self.raw_metadata is None else decode_json(self.raw_metadata, "metadata")
 
     @property
     def created_at(self) -> datetime:
@@ -56,9 +57,9 @@ class Snapshot(msgspec.Struct, frozen=True, array_like=True, gc=False):
             "version": self.version,
             "source_type": self.source_type,
             "source_version": self.source_version,
-            "data": self.data,
+            "data": msgspec.Raw(self.raw_data) if self.content_type == JSON else self.raw_data,
             "content_type": self.content_type,
-            "metadata": self.metadata,
+            "metadata": {} if self.raw_metadata is None else msgspec.Raw(self.raw_metadata),
             "created_at": self.created_at,
             "created_epoch": self.created_epoch,
         }

@@ -173,9 +173,9 @@ class RpcConnection(MessageListener):
                     done = self._witness.watching(self._who, operation, self._came_from, done)
                 self._dispatch(operation, done)
         except GaterError as error:
+            self._answer(request_id, None, error)
             if isinstance(error, OverloadedError):
                 self._note_overload(error)
-            self._answer(request_id, None, error)
         except Exception as error:
             log.exception("request failed", extra={"operation": request.operation})
             self._answer(request_id, None, internal_error(error))

@@ -20,11 +20,12 @@ from gater.model.errors import GaterError, InternalError, StoreUnavailableError
 from gater.model.events import EventRow
 from gater.model.limits import Limits
 from gater.store import queries
+from gater.store.answering import Entry, finish_batch, shielded
 from gater.store.backlog import Backlog
 from gater.store.checkpointing import Checkpointer
 from gater.store.connection import translate
 from gater.store.file_guard import FileGuard
-from gater.store.log import Committed, Done, Entry, answer_all
+from gater.store.log import Committed, Done
 from gater.store.log_stats import LogStats
 from gater.store.machine import Applied, Machine
 from gater.store.watermark import Watermark
@@ -223,9 +224,7 @@ class LocalLog:
         if lost := self._guard.unlinked():
             applied = self._refuse_lost(len(batch), lost)
         self._backlog.release(len(batch), sum([entry[1] for entry in batch]))
-        if applied.events or applied.hides:
-            self._committed(applied.events, applied.hides)
-        answer_all(batch, applied.outcomes)
+        finish_batch(self._store, batch, applied, self._committed)
 
     # --- trouble, on the event loop ---
 
@@ -272,7 +271,7 @@ class LocalLog:
         self._busy = False
         self._trouble = None
         self._settled = self._machine.position
-        self._committed(missed, True)
+        shielded(self._store, lambda: self._committed(missed, True))
         log.warning("the store takes writes again", extra={"store": self._store})
         self._begin_soon()
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
@@ -12,18 +11,12 @@ from gater.model.errors import GaterError
 from gater.model.events import EventRow
 from gater.store.log_stats import LogStats
 
-log = logging.getLogger(__name__)
-
 Done = Callable[[Any, GaterError | None], None]
 """Takes the answer of a command, or the error that refused it."""
 
 Committed = Callable[[Sequence[EventRow], bool], None]
 """Takes the events of a batch once they are durable, in commit order, before the batch's callers are answered; and
 whether the batch hid events."""
-
-
-Entry = tuple[AnyCommand, int, Done]
-"""A command, the bytes of its payload, and who wants to know."""
 
 
 def settle(future: asyncio.Future[Any], answer: Any, error: GaterError | None) -> None:
@@ -34,18 +27,6 @@ def settle(future: asyncio.Future[Any], answer: Any, error: GaterError | None) -
         future.set_result(answer)
     else:
         future.set_exception(error)
-
-
-def answer_all(batch: list[Entry], outcomes: list[Any]) -> None:
-    """Tell each caller its outcome; one that fails to listen harms no other."""
-    for (_, _, done), outcome in zip(batch, outcomes, strict=True):
-        try:
-            if isinstance(outcome, GaterError):
-                done(None, outcome)
-            else:
-                done(outcome, None)
-        except Exception:
-            log.exception("a caller failed to take its answer")
 
 
 class CommitLog(Protocol):

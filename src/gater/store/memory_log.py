@@ -9,8 +9,9 @@ import time
 from gater.model.commands import AnyCommand
 from gater.model.errors import GaterError, InternalError, StoreUnavailableError
 from gater.model.limits import Limits
+from gater.store.answering import Entry, finish_batch
 from gater.store.backlog import Backlog
-from gater.store.log import Committed, Done, Entry, answer_all
+from gater.store.log import Committed, Done
 from gater.store.log_stats import LogStats
 from gater.store.machine import Applied, Machine
 
@@ -61,9 +62,7 @@ class MemoryLog:
             log.exception("a batch failed", extra={"store": self._store})
             applied = Applied([InternalError(message=f"{type(error).__name__}: {error}")] * len(batch), [])
         self._backlog.release(len(batch), sum([size for _, size, _ in batch]))
-        if applied.events or applied.hides:
-            self._committed(applied.events, applied.hides)
-        answer_all(batch, applied.outcomes)
+        finish_batch(self._store, batch, applied, self._committed)
 
     def look(self) -> None:
         """Nothing: memory stays where it is."""

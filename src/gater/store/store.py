@@ -204,9 +204,11 @@ class Feed:
 
     def committed(self, events: Sequence[EventRow], hides: bool) -> None:
         """Take in what a batch did (see log.Committed)."""
-        if events:
-            self.recent.extend(events)
-        self.tail.extend(events, hides)
+        try:
+            if events:
+                self.recent.extend(events)
+        finally:
+            self.tail.extend(events, hides)
 
 
 def new_config(

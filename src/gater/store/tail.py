@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import logging
 from collections import deque
 from collections.abc import Callable, Sequence
 from itertools import islice
@@ -14,6 +16,10 @@ from gater.store.watches import Watches
 MOST_EVENTS: Final = 10_000
 MOST_BYTES: Final = 16 << 20
 
+Observer = Callable[[Sequence[EventRow]], None]
+
+log = logging.getLogger(__name__)
+
 
 class Tail:
     """A bounded run of the newest events, without a gap; who falls behind it reads from the file."""
@@ -22,8 +28,8 @@ class Tail:
         self.position = position
         """Position of the newest committed event."""
         self.watches = Watches()
-        self.observers: list[Callable[[Sequence[EventRow]], None]] = []
-        """Told of the events of each batch; must not fail."""
+        self.observers: list[Observer] = []
+        """Told of the events of each batch; one that fails harms no other."""
         self._events: deque[EventRow] = deque()
         self._batches: deque[tuple[int, int]] = deque()
         """Events and payload bytes of each batch."""
@@ -47,8 +53,15 @@ class Tail:
         while len(self._events) > MOST_EVENTS or (self._bytes > MOST_BYTES and len(self._batches) > 1):
             self._forget_oldest()
         self.watches.feed(events, hides)
-        for observer in self.observers:
+        for observer in tuple(self.observers):
+            self._tell(observer, events)
+
+    @staticmethod
+    def _tell(observer: Observer, events: Sequence[EventRow]) -> None:
+        try:
             observer(events)
+        except (Exception, asyncio.CancelledError):
+            log.exception("an observer of committed events failed", extra={"position": events[-1][POSITION]})
 
     def _forget_oldest(self) -> None:
         count, size = self._batches.popleft()

@@ -7,12 +7,14 @@ look into the tail, which has the events for everyone.
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable, Collection, Sequence
 from typing import Final
 
 import msgspec
 
 from gater.model.events import CONTENT_TYPE, DATA, JSON, STREAM, TYPE, EventRow, payload_bytes
+from gater.model.json_rules import UNREADABLE
 
 MOST_WAITING: Final = 1_000
 """Events that wait for one follower; with more it has fallen behind, and reads on from the file."""
@@ -20,6 +22,7 @@ MOST_WAITING_BYTES: Final = 4 << 20
 
 _decode: Final = msgspec.json.Decoder().decode
 
+log = logging.getLogger(__name__)
 
 Waiting = dict["Watch", None]
 """Watches in the order they came: a set that keeps its order, so that nobody is always first."""
@@ -66,7 +69,15 @@ class Watch:
         if self._future is not None and not self._future.done():
             self._future.set_result(None)
         if self.notify is not None:
-            self.notify()
+            self._call(self.notify)
+
+    @staticmethod
+    def _call(notify: Callable[[], None]) -> None:
+        """Tell a follower; one that fails harms no other."""
+        try:
+            notify()
+        except (Exception, asyncio.CancelledError):
+            log.exception("a follower failed to be woken")
 
     def take(self) -> list[EventRow]:
         """What was kept since the last call, in commit order."""
@@ -152,8 +163,14 @@ class Watches:
         for watch in self._of_any:
             watch.wake()
         if self._of_stream or self._of_type or self._of_value:
-            for event in events:
-                self._give(event)
+            try:
+                for event in events:
+                    self._give(event)
+            except Exception:
+                log.exception("events cannot be given to followers, which read them from the file")
+                for watch in self._all():
+                    watch.lose()
+                    watch.wake()
 
     def _give(self, event: EventRow) -> None:
         waiting = self._of_stream.get(event[STREAM])
@@ -170,7 +187,7 @@ class Watches:
     def _give_by_value(self, event: EventRow) -> None:
         try:
             data = _decode(event[DATA])
-        except (msgspec.DecodeError, RecursionError):
+        except UNREADABLE:
             return  # nobody can look into it
         if not isinstance(data, dict):
             return

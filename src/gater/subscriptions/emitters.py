@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from gater.model.errors import GaterError
-from gater.model.events import Event, EventRow
+from gater.model.events import POSITION, Event, EventRow
 from gater.model.selectors import Selector
 from gater.store.store import Store
 from gater.store.watches import Watch
@@ -27,6 +27,17 @@ log = logging.getLogger(__name__)
 def events_message(event: EventRow) -> list[Any]:
     """The message that carries one event, as plain values: a tag and a list of one."""
     return [EVENTS_TAG, [Event(*event).to_plain()]]
+
+
+def broadcast_event(bus: Bus, topic: str, event: EventRow) -> bool:
+    """Broadcast one event; whether that was possible: the payload of one in an old file may be beyond decoding."""
+    try:
+        bus.broadcast(topic, events_message(event))
+    except (GaterError, RecursionError) as error:
+        facts = {"topic": topic, "position": event[POSITION], "reason": str(error)}
+        log.warning("an event cannot be broadcast", extra=facts)
+        return False
+    return True
 
 
 class Emitter:
@@ -105,8 +116,7 @@ class Emitter:
         if not self._bus.hears(self.topic):
             return
         for event in events:
-            self._bus.broadcast(self.topic, events_message(event))
-        self.emitted += len(events)
+            self.emitted += broadcast_event(self._bus, self.topic, event)
 
     def _stop_waiting(self) -> None:
         if self._place is not None:
@@ -132,4 +142,4 @@ class Announcer:
             for event in events:
                 topic = event_stream_topic(event[0])
                 if self._bus.hears(topic):
-                    self._bus.broadcast(topic, events_message(event))
+                    broadcast_event(self._bus, topic, event)

@@ -12,7 +12,9 @@ from uuid import UUID
 
 import msgspec
 
+from gater.model.errors import ValidationError
 from gater.model.events import JSON, Event, EventRow, decode_payload
+from gater.model.json_rules import UNREADABLE
 from gater.model.selectors import WILDCARD, Selector, is_literal, is_variable
 
 Accepts = Callable[[EventRow], bool]
@@ -25,7 +27,7 @@ _TYPE: Final = 4
 _CONTENT_TYPE: Final = 5
 _DATA: Final = 6
 _METADATA: Final = 7
-_UNREADABLE: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+_UNREADABLE: Final = (*UNREADABLE, ValidationError)
 """What decoding raises for bytes that only claim to be JSON."""
 _MISSING: Final = object()
 

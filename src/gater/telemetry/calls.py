@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Iterator
 from typing import Any, Final, TypeAlias
@@ -10,6 +11,8 @@ from gater.model import errors
 from gater.model.errors import GaterError
 from gater.telemetry.histogram import Histogram
 from gater.telemetry.tally import OTHER, Tally
+
+log = logging.getLogger(__name__)
 
 SLOW_CALL_SECONDS: Final = 5.0
 """A call that took longer is worth an alert."""
@@ -99,7 +102,7 @@ class Calls:
                 calls.current -= 1
             calls.durations.observe(seconds)
             if error is not None or seconds > SLOW_CALL_SECONDS:
-                self._note_trouble(calls, seconds, None if error is None else error.code)
+                self._note_shielded(calls, seconds, None if error is None else error.code)
             answered(answer, error)
 
         return end_and_answer
@@ -127,6 +130,13 @@ class Calls:
         if len(self._operations) >= MOST_OPERATIONS:
             operation = OTHER
         return self._operations.setdefault(operation, OperationCalls(operation))
+
+    def _note_shielded(self, calls: OperationCalls, seconds: float, code: str | None) -> None:
+        """Note trouble; when that fails it is logged, for an answer waits to leave."""
+        try:
+            self._note_trouble(calls, seconds, code)
+        except Exception:
+            log.exception("a call cannot be told of", extra={"operation": calls.operation})
 
     def _note_trouble(self, calls: OperationCalls, seconds: float, code: str | None) -> None:
         if code is not None:

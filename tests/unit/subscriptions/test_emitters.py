@@ -287,3 +287,24 @@ async def test_an_emitter_that_met_a_defect_broadcasts_what_comes_next(
         assert ear.on("topic")[-1] == store.tail.position
         assert "an emitter has passed over events" in caplog.text
         emitter.close()
+
+
+async def test_an_event_that_cannot_be_decoded_keeps_nothing_else_back(caplog: pytest.LogCaptureFixture) -> None:
+    ear = Ear()
+    async with memory_store() as store:
+        emitter = Emitter(store, by_event_type("T"), "topic", ear)
+        store.tail.observers.append(Announcer(ear).announce)
+        poison = (b'{"x":1e999}', b'{"x":"\xff"}', b"[" * 5_000)
+        await write(store, "a", event_of(), *[event_of(data=data) for data in poison], event_of())
+        await turns()
+        assert ear.on("topic") == ear.on("event_stream:a") == [1, 5]
+        assert emitter.emitted == 2
+    assert caplog.text.count("an event cannot be broadcast") == 6
+
+
+async def test_who_waits_for_a_value_passes_over_events_that_cannot_be_decoded() -> None:
+    async with memory_store() as store:
+        watch = store.tail.watches.watch(payload=("x", "y"))
+        wanted = event_of(data=b'{"x":"y"}')
+        await write(store, "a", event_of(data=b'{"x":"\xff"}'), event_of(data=b'{"x":1e999}'), wanted)
+        assert [event[2] for event in watch.take()] == [3]

@@ -1,0 +1,89 @@
+"""What JSON must be to be stored: sound, and such that every reader can decode it for ever."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final
+
+import msgspec
+
+from gater.model.errors import ValidationError
+
+MOST_NESTING: Final = 500
+"""Levels of arrays and objects: decoders recurse, and share the depth of the stack with those who call them."""
+
+UNREADABLE: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+"""What decoding raises for bytes that are no JSON, or none that can be decoded."""
+
+_SMALL: Final = 512
+"""Bytes up to which decoding costs less than to find out whether it is needed."""
+_BLOCK: Final = 256
+_LONGEST_RUN: Final = b"0" * 200
+"""Numbers with fewer digits in a row, and an exponent of two at the most, are within the range of all decoders."""
+
+_decode: Final[Callable[[bytes], Any]] = msgspec.json.Decoder().decode
+_scan: Final = msgspec.json.Decoder(msgspec.Raw).decode
+_NUMBERS: Final = bytes([ord("0") if chr(c) in "0123456789" else ord("e") if chr(c) in "eE" else c for c in range(256)])
+"""Every digit as 0, every e as a small one."""
+_NO_BRACKETS: Final = bytes(c for c in range(256) if chr(c) not in "[]{}")
+_NO_MARKS: Final = bytes(c for c in range(256) if chr(c) not in '[]{}"')
+_ROUND: Final = bytes.maketrans(b"{}", b"[]")
+
+
+def check_json(raw: bytes, field: str) -> None:
+    """Raise ValidationError naming the field for what is no JSON, or cannot be decoded by every reader."""
+    try:
+        if len(raw) <= _SMALL:
+            _decode(raw)
+            return
+        _scan(raw)
+        if not raw.isascii():
+            raw.decode()  # the scanner does not look at it
+        if _may_be_out_of_range(raw):
+            _decode(raw)
+    except UNREADABLE as error:
+        raise ValidationError(field, f"not JSON: {error}") from None
+    check_nesting(raw, field)
+
+
+def check_nesting(raw: bytes, field: str) -> None:
+    """Raise ValidationError naming the field for JSON with more levels than readers can be expected to decode."""
+    if len(raw) > 2 * MOST_NESTING and len(raw.translate(None, _NO_BRACKETS)) > 2 * MOST_NESTING and _is_too_deep(raw):
+        raise ValidationError(field, f"JSON of at most {MOST_NESTING} levels")
+
+
+def decode_json(raw: bytes, field: str) -> Any:
+    """The value; ValidationError naming the field when it cannot be decoded, as an event of an old file may be."""
+    try:
+        return _decode(raw)
+    except UNREADABLE as error:
+        raise ValidationError(field, f"not JSON that can be decoded: {error}") from None
+
+
+def _may_be_out_of_range(raw: bytes) -> bool:
+    """Whether there may be a number so large that decoders refuse it; text may look like one."""
+    shape = raw.translate(_NUMBERS)
+    return b"0e000" in shape or b"0e+000" in shape or _LONGEST_RUN in shape
+
+
+def _is_too_deep(raw: bytes) -> bool:
+    brackets = _outside_of_text(raw).translate(_ROUND)
+    level = 0
+    for start in range(0, len(brackets), _BLOCK):
+        block = brackets[start : start + _BLOCK]
+        opening = block.count(b"[")
+        if level + opening > MOST_NESTING:
+            inner = level
+            for bracket in block:
+                inner += 1 if bracket == 91 else -1
+                if inner > MOST_NESTING:
+                    return True
+        level += 2 * opening - len(block)
+    return False
+
+
+def _outside_of_text(raw: bytes) -> bytes:
+    """The brackets of JSON, without those in its texts."""
+    if b"\\" in raw:
+        raw = raw.replace(b"\\\\", b"").replace(b'\\"', b"")
+    return b"".join(raw.translate(None, _NO_MARKS).split(b'"')[::2])
