@@ -15,6 +15,7 @@ import fcntl
 import logging
 import os
 import struct
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
@@ -55,6 +56,7 @@ class FileGuard:
         self._index = database.with_name(f"{database.name}-shm")
         self._held: dict[Path, int] = {}
         """Descriptors by path."""
+        self._claimed = False
         self._locked = False
         self._told = False
         """Whether the loss of SQLite's locks was logged."""
@@ -66,21 +68,31 @@ class FileGuard:
         except OSError as error:
             raise StoreUnavailableError(self._store, f"{self._database}: {error.strerror}") from error
 
+    def claim(self) -> None:
+        """Be the only process that serves the database; StoreUnavailableError when another does."""
+        with self._refusals():
+            if not self._claimed:
+                _lock(self._descriptor(self._database), fcntl.F_WRLCK, _OWNER)
+        self._claimed = True
+
     def hold(self) -> None:
-        """Lock the files, once SQLite has opened them; StoreUnavailableError when another process serves them."""
-        try:
-            database = self._descriptor(self._database)
+        """Lock the files as their user, once SQLite has opened them and they are found sound."""
+        with self._refusals():
+            database, index = self._descriptor(self._database), self._descriptor(self._index)
             self._descriptor(self._log)
-            index = self._descriptor(self._index)
             if not self._locked:
-                _lock(database, fcntl.F_WRLCK, _OWNER)
                 _lock(database, fcntl.F_RDLCK, _SHARED)
                 _lock(index, fcntl.F_RDLCK, _INDEX_USED)
+        self._locked = True
+
+    @contextlib.contextmanager
+    def _refusals(self) -> Iterator[None]:
+        try:
+            yield
         except OSError as error:
             taken = error.errno in (errno.EACCES, errno.EAGAIN)
             reason = "another process has it open" if taken else f"{self._database}: {error.strerror}"
             raise StoreUnavailableError(self._store, reason, path=str(self._database)) from error
-        self._locked = True
 
     def _descriptor(self, path: Path) -> int:
         if path not in self._held:
@@ -89,7 +101,8 @@ class FileGuard:
 
     def fill_log(self, size: int) -> None:
         """Give an empty log this much room on the disk."""
-        descriptor = self._held[self._log]
+        with self._refusals():
+            descriptor = self._descriptor(self._log)
         try:
             if os.fstat(descriptor).st_size == 0:
                 os.pwrite(descriptor, bytes(size), 0)
@@ -182,9 +195,9 @@ class FileGuard:
 
     def close(self) -> None:
         """Close the descriptors, after SQLite has closed its own."""
-        if self._locked:
+        if self._claimed:
             _lock(self._held[self._database], fcntl.F_UNLCK, _OWNER)
-            self._locked = False
+        self._claimed = self._locked = False
         while self._held:
             _, descriptor = self._held.popitem()
             os.close(descriptor)

@@ -65,7 +65,7 @@ def create_store(files: StoreFiles, config: StoreConfig) -> apsw.Connection:
         connection = open_file(files.database, create=True, cache_kib=WRITER_CACHE_KIB)
         connection.pragma("auto_vacuum", "incremental")
         create_content(connection, config)
-        files.guard.hold()
+        files.guard.claim()
         _prepare_log(connection, files)
     _sync_folder(files.database.parent)
     return connection
@@ -124,7 +124,7 @@ def open_store(files: StoreFiles) -> apsw.Connection:
             raise StoreCorruptError(files.store, f"{files.database} is not a store's file")
         if connection.reserve_bytes("main", -1) != CHECKSUM_BYTES:
             raise StoreCorruptError(files.store, "its pages carry no checksums")
-        files.guard.hold()
+        files.guard.claim()
         _migrate(connection, files)
         _prepare_log(connection, files)
         _check_content(connection, files)

@@ -249,6 +249,7 @@ async def open_file_store(folder: Path, store: str, limits: Limits, create: Stor
         undo.callback(watermark.close)
         machine = await asyncio.to_thread(_open_machine, files, watermark, create)
         undo.callback(machine.connection.close)
+        undo.callback(files.guard.let_go, machine.connection)
         with translated(store):
             reading = open_file(files.database, read_only=True, cache_kib=READER_CACHE_KIB)
         undo.pop_all()
@@ -286,6 +287,7 @@ def _open_machine(files: StoreFiles, watermark: Watermark, create: StoreConfig |
             machine = Machine(connection, LocalLog.durability)
             opening.check_watermark(machine.extent, watermark, files)
             opening.settle_identity(connection, machine.extent, watermark, files)
+            files.guard.hold()
     except BaseException:
         connection.close()
         raise

@@ -180,6 +180,17 @@ async def test_a_copy_that_went_its_own_way_is_not_taken_for_its_original(tmp_pa
         await read(tmp_path)
 
 
+async def test_a_refused_file_is_left_without_a_log_that_would_meet_its_successor(tmp_path: Path) -> None:
+    await make(tmp_path, 3, "one")
+    await make(tmp_path, 9, "two")
+    shutil.copy(tmp_path / "two.db", tmp_path / "one.db")
+    async with gater.open(tmp_path) as api:
+        with pytest.raises(StoreCorruptError):
+            await api.read_all("one")
+        left = {name for name in os.listdir(tmp_path) if name.startswith("one")}
+        assert left == {"one.db", "one.lock", "one.watermark"}
+
+
 async def test_names_are_found_by_whatever_is_left_of_a_store(tmp_path: Path) -> None:
     for name in ("editor.lock", "x.watermark", "-.db-wal", ".db-wal"):
         (tmp_path / name).write_bytes(b"of another program")
