@@ -1,0 +1,98 @@
+"""What may be repeated takes effect once and is answered alike, whatever the network does to question and answer."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager
+from itertools import count
+from typing import Any
+
+import httpx
+import pytest
+
+import gater
+from gater import RequestTimeoutError, StoreUnavailableError
+from gater.testing.server import GaterServer
+from tests.contract.faulty_proxy import Fault, FaultyProxy
+from tests.contract.http_api import HttpApi
+from tests.contract.repeatable import REPEATABLE, facts, shown
+from tests.contract.ways import AwaitableApi
+
+WAYS = ("rpc", "blocking-rpc", "http")
+DROPPED_SECONDS = 0.5
+"""How long a client waits for what was dropped."""
+
+_numbers = count(1)
+
+
+@asynccontextmanager
+async def through(way: str, url: str) -> AsyncGenerator[Any, None]:
+    """The API by this way, at this address."""
+    if way == "rpc":
+        async with gater.connect(url) as api:
+            yield api
+    elif way == "blocking-rpc":
+        blocking = gater.connect_sync(url)
+        yield AwaitableApi(blocking)
+        await asyncio.to_thread(blocking.close)
+    else:
+        async with httpx.AsyncClient(base_url=url, timeout=20.0, trust_env=False) as client:
+            yield HttpApi(client)
+
+
+async def repeated(act: Callable[[], Awaitable[Any]], proxy: FaultyProxy, waits: bool) -> Any:
+    """The answer of what is done again until there is one, as those do who cannot know whether it took effect."""
+    for _ in range(3):
+        try:
+            if not waits:
+                return await act()
+            async with asyncio.timeout(DROPPED_SECONDS):
+                return await act()
+        except (httpx.TransportError, StoreUnavailableError, RequestTimeoutError, TimeoutError):
+            waits = False
+            proxy.cut()
+    raise AssertionError("no answer")
+
+
+def faults(up: int, down: int) -> Iterator[Fault]:
+    """Faults at the begin, in the middle and at the end of question and answer of so many bytes."""
+    for at in (1, up // 2, up - 1):
+        yield Fault("up", at, "cut")
+    for at in (0, down // 2, down - 1):
+        yield Fault("down", at, "cut")
+    yield Fault("up", up // 2, "delay")
+    yield Fault("down", down // 2, "delay")
+    yield Fault("up", up // 2, "drop")
+    yield Fault("down", 0, "drop")
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("name", REPEATABLE)
+async def test_repeatable_operation_takes_effect_once(server: GaterServer, name: str, way: str) -> None:
+    operation = REPEATABLE[name]
+    async with FaultyProxy(server.url) as proxy, gater.connect(server.url) as direct, through(way, proxy.url) as api:
+
+        async def done(fault: Fault | None) -> tuple[Any, Any]:
+            store = f"faulty-{next(_numbers)}"
+            await direct.create_store(store, in_memory=True)
+            proxy.set(None)
+            # Connected anew where that is needed, so that bytes are counted from the question on.
+            await repeated(lambda: api.get_version(store, "s"), proxy, waits=False)
+            found = await operation.prepare(api, store)
+            proxy.set(fault)
+            answer = await repeated(
+                lambda: operation.act(api, store, found), proxy, fault is not None and fault.harm == "drop"
+            )
+            after = await facts(direct, store)
+            await direct.remove_store(store)
+            return shown(answer), after
+
+        expected, after = await done(None)
+        up, down = proxy.passed["up"], proxy.passed["down"]
+        for fault in faults(up, down):
+            happened = proxy.happened
+            answer, there = await done(fault)
+            assert there == after, fault
+            assert answer == expected or (operation.counts and not answer), fault
+            assert proxy.happened > happened or fault.at >= min(up, down) - 8, fault
