@@ -21,6 +21,10 @@ class Told:
     def __init__(self) -> None:
         self.health: dict[str, tuple[str, dict[str, Any]]] = {}
         self.slow: list[tuple[str, float]] = []
+        self.alerts: list[tuple[str, str]] = []
+
+    def alert(self, severity: str, category: str, title: str, description: str, source: str) -> None:
+        self.alerts.append((source, description))
 
     def component_health(self, component: str, status: str, details: dict[str, Any]) -> None:
         self.health[component] = status, details
@@ -38,7 +42,8 @@ class Watched:
         self.deliveries = SimpleNamespace(delivered=0, redelivered=0)
         sources = Sources(logs=lambda: {"orders": self.log}, subscriptions=lambda: {"orders": [self.deliveries]})  # type: ignore[list-item]
         self.metrics = Metrics("n@h", sources, clock=self.clock, now=self.clock.now)
-        self.watch = ComponentWatch(self.told, self.metrics)  # type: ignore[arg-type]
+        self.concerns = {"orders": "", "stock": ""}
+        self.watch = ComponentWatch(self.told, self.metrics, lambda: self.concerns)  # type: ignore[arg-type]
 
     def call(self, operation: str, times: int = 1, seconds: float = 0.001, code: str | None = None) -> None:
         for _ in range(times):
@@ -127,3 +132,12 @@ def test_a_slow_write_is_told_once(watched: Watched) -> None:
     watched.log.committed(1, 30)
     watched.watch.look()
     assert len(watched.told.slow) == 2
+
+
+def test_a_store_whose_log_does_not_get_shorter_is_degraded_with_an_alert(watched: Watched) -> None:
+    watched.watch.look()
+    assert not watched.told.alerts
+    watched.concerns["stock"] = "the write-ahead log has grown"
+    watched.watch.look()
+    assert watched.told.alerts == [("stock", "the write-ahead log has grown")]
+    assert watched.told.health == {"stock": ("degraded", {"reason": "the write-ahead log has grown"})}
