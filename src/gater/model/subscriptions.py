@@ -113,13 +113,37 @@ def cut_reason(reason: str) -> str:
     return reason.encode(errors="replace")[:MOST_REASON_BYTES].decode(errors="ignore")
 
 
+class Waiting(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """The unsettled events of one stream from a position on, which wait behind an earlier one."""
+
+    stream: str
+    first: int
+    """No event before this position is among them."""
+    last: int
+    """The position of the last of them."""
+    count: int
+    epoch: int
+    """When the first was written, or one shortly before: microseconds since 1970, UTC."""
+
+
 class Ahead(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """What is known of events beyond a checkpoint."""
+    """What is known of events beyond a checkpoint; its size follows the events that are not settled.
+
+    Records of earlier versions have only `settled` and `attempts`.
+    """
 
     settled: tuple[int, ...] = ()
-    """Positions that are settled already, in order."""
+    """Positions beyond `reached` that are settled already."""
     attempts: tuple[tuple[int, int], ...] = ()
     """Position of an event that is not settled, and how often it failed."""
+    reached: int = 0
+    """Up to here everything is settled that is neither in `unsettled` nor in `waiting`."""
+    unsettled: tuple[int, ...] = ()
+    """Positions up to `reached` that are not settled, in order."""
+    waiting: tuple[Waiting, ...] = ()
+    """Streams with events that wait."""
+    mixed_up_to: int = 0
+    """Up to here, a stream may have settled events behind unsettled ones."""
 
 
 class SubscriptionConfig(msgspec.Struct, frozen=True):

@@ -18,6 +18,12 @@ from gater.subscriptions.matching import compile_selector
 
 PAGES_A_TURN: Final = 4
 """Pages that are read for a group before others have their turn."""
+LOADED_AT_ONCE: Final = 64
+"""Events whose payload is read again at once, until what is kept weighs enough."""
+RESUMED_AT_ONCE: Final = 32
+"""Streams that go on after an earlier event of them was settled, in one turn of the event loop."""
+RESUMED_EVENTS: Final = 32
+"""Events of such a stream that are read at once: it may be held up by the next one."""
 REPLAYED_AT_ONCE: Final = 500
 """Parked events that are in the group to be delivered again; further ones wait in the file."""
 
@@ -31,12 +37,13 @@ class Feeder:
         self._group = group
         self._changed = changed
         self._matcher = compile_selector(saved.config.selector)
+        self._stream_id = saved.config.selector.stream_id
         self._cursor = self._cursor_behind(saved)
         self._place: Watch | None = None
         self._to_replay: deque[int] = deque()
 
     def _cursor_behind(self, saved: SavedSubscription) -> Cursor:
-        stream_id = saved.config.selector.stream_id
+        stream_id = self._stream_id
         if stream_id is None:
             return StoreCursor(self._store, self._matcher, saved.checkpoint + 1)
         first = self._store.reader.version_after(stream_id, saved.checkpoint)
@@ -50,13 +57,34 @@ class Feeder:
     def fill(self) -> bool:
         """Read on, as far as the group has room and a turn of the event loop allows; whether there may be more."""
         group = self._group
+        self._read_again()
         if group.has_ready and group.room < PAGE_EVENTS:
             return False
         for _ in range(PAGES_A_TURN):
             room = min(group.room, PAGE_EVENTS)
-            if not room or not self._read(room):
-                return False
+            if not room and not self._make_room():
+                return group.refill.is_wanted
+            if room and not self._read(room):
+                return group.refill.is_wanted
         return True
+
+    def _make_room(self) -> bool:
+        """Have the group let go of what cannot be delivered now, unless all events wait in one line anyway."""
+        if self._stream_id is not None and self._group.settings.ordering == "key":
+            return False
+        return self._group.make_room()
+
+    def _read_again(self) -> None:
+        """Read what the group has let go of, and can deliver now."""
+        refill = self._group.refill
+        positions = refill.to_load(LOADED_AT_ONCE)
+        if positions:
+            refill.loaded(positions, self._store.reader.at_positions(positions))
+        for key, mark in refill.to_resume(RESUMED_AT_ONCE):
+            version = mark.version or self._store.reader.version_after(key, mark.first - 1)
+            cursor = StreamCursor(self._store, key, self._matcher, version)
+            page = cursor.page(RESUMED_EVENTS)
+            refill.resume(key, mark, page or [], cursor.next, page is None)
 
     def look_ahead(self) -> None:
         """Find the event that comes next, if it is not far."""
@@ -78,6 +106,7 @@ class Feeder:
             self._group.feed(events, self._store.tail.position if not events else self._reached(events))
             return bool(events)  # the tail may hold more than one page
         self.leave()
+        self._skip_settled()
         page = cursor.page(limit)
         if page is None:
             self._place = watch(self._store, self._matcher)
@@ -86,6 +115,16 @@ class Feeder:
             return False
         self._group.feed(page, self._reached(page))
         return True
+
+    def _skip_settled(self) -> None:
+        """Go on at the next position of which it is not known that it is settled."""
+        cursor, wanted = self._cursor, self._group.next_wanted
+        if wanted <= self._group.reached + 1:
+            return
+        if isinstance(cursor, StoreCursor):
+            cursor.next = max(cursor.next, wanted)
+        elif self._stream_id is not None:
+            cursor.next = max(cursor.next, self._store.reader.version_after(self._stream_id, wanted - 1))
 
     def _reached(self, page: Sequence[EventRow]) -> int:
         """The position up to which everything was looked through, after a page."""

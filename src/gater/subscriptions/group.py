@@ -12,8 +12,9 @@ from gater.model.events import EventRow, payload_bytes
 from gater.model.limits import PAGE_BYTES
 from gater.model.subscriptions import Ahead, GroupSettings, NackAction
 from gater.subscriptions.group_course import Course
-from gater.subscriptions.group_entry import SETTLED, Entry, Seat
+from gater.subscriptions.group_entry import Entry, Seat
 from gater.subscriptions.group_parking import Parking
+from gater.subscriptions.group_refill import Refill
 
 CONSUMER_LEFT: Final = "its consumer left"
 NOTHING_AHEAD: Final = Ahead()
@@ -51,7 +52,7 @@ class Group:
         """
         self._course = Course(settings, checkpoint, ahead, list(blocked))
         self._seats: dict[Hashable, Seat] = {}
-        self._next_receipt = first_receipt
+        self._first_receipt = self._next_receipt = first_receipt
         self._stopped: list[Hashable] = []
         self.delivered = 0
         """Deliveries."""
@@ -74,7 +75,8 @@ class Group:
     @property
     def room(self) -> int:
         """How many more events it takes now; 0 when it is full."""
-        return self._course.window.room(self.settings.max_in_flight)
+        refill = self._course.refill
+        return 0 if refill.is_full else refill.room
 
     def feed(self, rows: Sequence[EventRow], reached: int) -> None:
         """Matching events in commit order, and the position up to which the store was looked through.
@@ -89,6 +91,27 @@ class Group:
         When one is settled its position is in `to_forget`; when it fails for good it is in `to_park`.
         """
         self._course.replay(rows)
+
+    @property
+    def refill(self) -> Refill:
+        """What is to be read again."""
+        return self._course.refill
+
+    @property
+    def next_wanted(self) -> int:
+        """The next position that need be read: what comes before it was looked at, or is known to be settled."""
+        return self._course.window.next_wanted
+
+    def make_room(self) -> bool:
+        """Let go of what cannot be delivered now, if consumers wait for something else; whether there is room."""
+        if self.in_flight < self.settings.max_in_flight:
+            self._course.refill.make_room()
+        return bool(self.room)
+
+    @property
+    def is_full(self) -> bool:
+        """Whether too much waits for other things than consumers: nothing more is read before some of it is settled."""
+        return self._course.refill.is_full
 
     # --- consumers ---
 
@@ -210,11 +233,12 @@ class Group:
 
         An event that was not delivered since the group was made may have been before: then any receipt counts.
         """
-        entry = self._course.window.find(position)
+        window = self._course.window
+        entry = window.find(position)
         if entry is None:
-            return Outcome.ALREADY if self._course.window.was_settled(position) else Outcome.UNKNOWN
-        if entry.state is SETTLED:
-            return Outcome.ALREADY
+            was_delivered = receipt is not None and self._first_receipt <= receipt < self._next_receipt
+            known = position <= window.reached if was_delivered else window.was_settled(position)
+            return Outcome.ALREADY if known else Outcome.UNKNOWN
         if receipt is None:
             return entry if entry.receipt else Outcome.UNKNOWN
         if entry.receipt:

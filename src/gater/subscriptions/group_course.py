@@ -7,9 +7,10 @@ from typing import Final
 
 from gater.model.events import EventRow
 from gater.model.subscriptions import Ahead, GroupSettings
-from gater.subscriptions.group_entry import IN_FLIGHT, PARKING, PARKING_LATER, READY, RETRYING, Entry
+from gater.subscriptions.group_entry import IN_FLIGHT, LOADING, PARKING, PARKING_LATER, READY, RETRYING, Entry, Lane
 from gater.subscriptions.group_lanes import Lanes
 from gater.subscriptions.group_parking import ParkingLot, behind, failed_too_often
+from gater.subscriptions.group_refill import Refill
 from gater.subscriptions.group_waits import Waits
 from gater.subscriptions.group_window import Window
 
@@ -29,27 +30,42 @@ class Course:
         self.settings = settings
         self.window = Window(checkpoint, ahead, [position for _, position in parked])
         self.lanes = Lanes(keyed=settings.ordering == "key")
+        """Key order that was asked for later begins when no stream is marked any more."""
         self.waits = Waits()
         self.lot = ParkingLot(parked if self._blocks else ())
         self.settled_replays: list[int] = []
         """Positions of replayed events that were settled."""
+        self.refill = Refill(self)
 
     @property
     def _blocks(self) -> bool:
-        return self.settings.ordering == "key" and self.settings.after_park == "block"
+        return self.lanes.keyed and self.settings.after_park == "block"
 
     def configure(self, settings: GroupSettings) -> None:
         """Go on with other settings."""
-        was_keyed, self.settings = self.lanes.keyed, settings
+        self.settings = settings
+        self.order_lanes()
         if not self._blocks:
             self.lot.blocked.clear()
-        if was_keyed != (settings.ordering == "key"):
-            self.lanes = Lanes.of(self.window.all_unsettled(), keyed=not was_keyed)
+
+    def order_lanes(self) -> None:
+        """Keep the order that is asked for; key order begins when no stream is marked any more."""
+        keyed = self.settings.ordering == "key"
+        if keyed == self.lanes.keyed or (keyed and self.window.marks):
+            return
+        self.lanes = Lanes.of(self.window.all_unsettled(), keyed=keyed)
+        self.window.mixed_up_to = self.window.reached
+        for key in self.window.marks.streams():
+            self.refill.resume_later(key)
 
     def feed(self, rows: Sequence[EventRow], reached: int) -> None:
         """Take in events in commit order."""
+        self.add_new(self.window.feed(rows, reached, keyed=self.lanes.keyed))
+
+    def add_new(self, entries: Iterable[Entry]) -> None:
+        """Events are here that were not delivered before, the later ones of each key last."""
         blocked, add = self.lot.blocked, self.lanes.add
-        for entry in self.window.feed(rows, reached):
+        for entry in entries:
             if blocked and self.lot.is_behind(entry):
                 self.lanes.add_held(entry)
                 self._park_behind(entry, blocked[entry.row[0]])
@@ -69,6 +85,9 @@ class Course:
             self.waits.take_back(entry)
         elif entry.state is READY:
             self.lanes.hold(entry)
+            self.window.mixed_up_to = max(self.window.mixed_up_to, entry.position)
+        elif entry.state is LOADING:
+            del self.refill.loading[entry.position]
         else:
             self.waits.give_up(entry)
 
@@ -77,12 +96,20 @@ class Course:
         if entry.replayed:
             self.settled_replays.append(entry.position)
         self.window.settle(entry)
-        self.lanes.release(entry)
+        self._release(entry.lane)
+
+    def _release(self, lane: Lane) -> None:
+        """An event that held a lane is settled; its stream may have marked ones that come next."""
+        self.lanes.release(lane)
+        if self.window.marks:
+            self.refill.lane_released(lane)
 
     def give_back(self, entry: Entry) -> None:
         """An event that holds its lane is ready again."""
         if self.lot.blocked and self.lot.is_behind(entry):
             self._park_behind(entry, self.lot.blocked[entry.row[0]])
+        elif entry.is_let_go:
+            self.refill.load_later(entry)
         else:
             self.lanes.put_back(entry)
 
@@ -130,7 +157,7 @@ class Course:
             if self._blocks:
                 self._block_behind(entry)
             self.window.settle(entry)
-            self.lanes.release(entry)
+            self._release(entry.lane)
 
     def _block_behind(self, parked: Entry) -> None:
         """The key of a parked event goes no further: what waits behind it is to be parked, too, in order."""

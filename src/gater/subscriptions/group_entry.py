@@ -22,6 +22,8 @@ class State(Enum):
     """It is to be parked, and waits until that is durable."""
     PARKING_LATER = "parking later"
     """It could not be parked, and waits for another try."""
+    LOADING = "loading"
+    """It is ready as soon as its payload was read again."""
     SETTLED = "settled"
 
 
@@ -31,6 +33,7 @@ IN_FLIGHT: Final = State.IN_FLIGHT
 RETRYING: Final = State.RETRYING
 PARKING: Final = State.PARKING
 PARKING_LATER: Final = State.PARKING_LATER
+LOADING: Final = State.LOADING
 SETTLED: Final = State.SETTLED
 
 GONE: Final[EventRow] = ("", 0, 0, b"", "", "", b"", None, 0)
@@ -100,6 +103,16 @@ class Entry:
         """Why it is to be parked, and after how many attempts."""
 
     @property
+    def is_let_go(self) -> bool:
+        """Whether its payload is not here."""
+        return not self.row[3]
+
+    def let_go(self) -> None:
+        """Keep only what tells which event it is, and when it was written."""
+        row = self.row
+        self.row = (row[0], row[1], row[2], b"", "", "", b"", None, row[8])
+
+    @property
     def is_given_up(self) -> bool:
         """Whether it is to be parked: it is not delivered any more."""
         return self.state is PARKING or self.state is PARKING_LATER
@@ -135,6 +148,15 @@ class Lane:
             self.last.next = entry
         self.last = entry
         entry.is_listed = True
+
+    def let_go_of_settled(self) -> None:
+        """Take those out of the chain that are no longer ready."""
+        entry, self.first, self.last = self.first, None, None
+        while entry is not None:
+            entry.is_listed, following, entry.next = False, entry.next, None
+            if entry.state is READY:
+                self.append(entry)
+            entry = following
 
     def insert(self, entry: Entry) -> None:
         """Put an event where its position belongs."""

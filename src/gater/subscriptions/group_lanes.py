@@ -126,9 +126,13 @@ class Lanes:
         lane.insert(entry)
         self._offer_early(lane, entry)
 
-    def release(self, entry: Entry) -> None:
-        """An event that held its lane is settled."""
-        lane = entry.lane
+    def is_free(self, key: str) -> bool:
+        """Whether nothing holds a lane, and nothing is in it."""
+        lane = self._lanes.get(key)
+        return lane is None or (not lane.holds and lane.head() is None)
+
+    def release(self, lane: Lane) -> None:
+        """An event that held a lane is settled."""
         lane.holds -= 1
         if lane.holds or lane.is_queued or lane.is_early:
             return

@@ -19,7 +19,8 @@ class Waits:
         self.in_flight: OrderedDict[int, Entry] = OrderedDict()
         """Events that consumers hold, by position, in the order in which they were delivered."""
         self.retrying = 0
-        self._waiting = 0
+        self.waiting = 0
+        """Events that come back at a time."""
         self._heap: list[tuple[float, int, Entry]] = []
         """When an event comes back and the number of the wait; only an event's last wait counts."""
         self._tickets = 0
@@ -45,7 +46,7 @@ class Waits:
         """An event comes back at a time; until then it is in that state."""
         entry.state = state
         self.retrying += state is RETRYING
-        self._waiting += 1
+        self.waiting += 1
         self._tickets += 1
         entry.ticket = self._tickets
         heappush(self._heap, (until, self._tickets, entry))
@@ -53,9 +54,9 @@ class Waits:
     def give_up(self, entry: Entry) -> None:
         """An event no longer waits for its time."""
         self.retrying -= entry.state is RETRYING
-        self._waiting -= 1
+        self.waiting -= 1
         entry.ticket = 0
-        if len(self._heap) > 2 * self._waiting + STALE_WAITS:
+        if len(self._heap) > 2 * self.waiting + STALE_WAITS:
             self._heap = [wait for wait in self._heap if wait[1] == wait[2].ticket]
             heapify(self._heap)
 

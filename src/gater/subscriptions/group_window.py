@@ -1,99 +1,165 @@
-"""The events that a consumer group looks at: those beyond its checkpoint up to where it has read, and replayed ones."""
+"""The events that a consumer group looks at: unsettled ones beyond its checkpoint, and replayed ones.
+
+What is settled beyond the checkpoint is not kept: it is everything up to where the group has read that is neither here
+nor marked. So memory, and what a checkpoint records, follow what is unsettled, not the distance.
+"""
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from heapq import heapify, heappop, heappush
 from typing import Final
 
 from gater.model.events import POSITION, EventRow, payload_bytes
 from gater.model.subscriptions import Ahead
 from gater.subscriptions.group_entry import GONE, SETTLED, Entry
+from gater.subscriptions.group_marks import Mark, Marks
 
 LEAST_WINDOW: Final = 1_000
-"""Events that a group looks at, however few of them may be in flight."""
+"""Events that a group keeps for its consumers, however few of them may be in flight."""
 WINDOW_BYTES: Final = 32 << 20
 """Payload bytes with which a group takes no more; the page that brings it there is taken whole."""
+MOST_WAITING: Final = 20_000
+"""Events that wait for a time, and marked streams, with which a group takes no more."""
+SETTLED_LISTED: Final = 1_000
+"""Settled events that may be listed still; with more, and more than there are others, all are sorted out."""
 
 
 class Window:
-    """What is settled and what is not; the checkpoint follows from it, and never goes back."""
+    """What is not settled; the checkpoint follows from it, and never goes back."""
 
     def __init__(self, checkpoint: int, ahead: Ahead, parked: Iterable[int]) -> None:
         """`parked` are positions of events that were parked before: they are settled."""
-        self.position = checkpoint
-        """The checkpoint: everything up to it is settled."""
         self.reached = checkpoint
         """The store was looked through up to it."""
-        self.unsettled = 0
-        """Events that the checkpoint waits for."""
         self.replaying = 0
         """Parked events that are delivered again."""
         self.settled_since_checkpoint = 0
-        self._bytes = 0
+        self.bytes = 0
+        """What the payloads that are kept weigh."""
+        self.marks = Marks(ahead.waiting)
+        self.mixed_up_to = max([ahead.mixed_up_to, *ahead.settled])
+        """Up to here, a settled event may have unsettled ones of its stream before it: no mark may reach over it."""
         self._order: deque[Entry] = deque()
-        """What was fed beyond the checkpoint, settled or not; the first is not settled."""
+        """What was read in order, beyond the checkpoint; settled ones are let go of when they come first."""
+        self._again: list[Entry] = []
+        """A heap of what was marked, and read again."""
         self._entries: dict[int, Entry] = {}
-        """The same by position."""
+        """What the checkpoint waits for, by position."""
         self._replays: dict[int, Entry] = {}
         """Events that are here only because they are replayed, by position."""
         self._settled_ahead = {position for position in ahead.settled if position > checkpoint}
-        self._attempts_ahead = {position: count for position, count in ahead.attempts if position > checkpoint}
         self._parked_ahead = {position for position in parked if position > checkpoint}
+        self._attempts_ahead = {position: count for position, count in ahead.attempts if position > checkpoint}
+        self._recorded = ahead.reached
+        """Up to here, what is settled was known from the start."""
+        self._highest_settled = max(checkpoint, ahead.reached)
+        self._unsettled_ahead = deque(sorted(position for position in ahead.unsettled if position > checkpoint))
+        """Those up to `_recorded` that are not settled, as far as they were not looked at yet."""
         known = (self._settled_ahead, self._attempts_ahead, self._parked_ahead)
-        self._known_up_to = max([position for positions in known for position in positions], default=checkpoint)
+        self._known_up_to = max(
+            [position for positions in known for position in positions] + [checkpoint, ahead.reached, self.marks.last]
+        )
 
     # --- what comes in ---
 
-    def room(self, max_in_flight: int) -> int:
-        """How many more events it takes now."""
-        if self._bytes >= WINDOW_BYTES:
+    def room(self, max_in_flight: int, waiting: int) -> int:
+        """How many more events it takes now, when so many of them wait for a time."""
+        if self.bytes >= WINDOW_BYTES:
             return 0
-        return max(max(2 * max_in_flight, LEAST_WINDOW) - len(self), 0)
+        return max(max(2 * max_in_flight, LEAST_WINDOW) - len(self) + waiting, 0)
+
+    @property
+    def is_heavy(self) -> bool:
+        """Whether the payloads weigh too much."""
+        return self.bytes >= WINDOW_BYTES
 
     def __len__(self) -> int:
         """How many events are kept."""
-        return len(self._order) + len(self._replays)
+        return len(self._entries) + len(self._replays)
 
-    def feed(self, rows: Sequence[EventRow], reached: int) -> list[Entry]:
-        """Take in events in commit order; those of them that are to be delivered and were not here before."""
+    @property
+    def unsettled(self) -> int:
+        """Events that the checkpoint waits for."""
+        return len(self._entries) + self.marks.events
+
+    @property
+    def knows_itself(self) -> bool:
+        """Whether everything was looked at that is known from the start."""
+        return self.reached >= self._known_up_to
+
+    @property
+    def next_wanted(self) -> int:
+        """The next position that need be looked at: what comes before it is known to be settled, or marked."""
+        if self.reached >= self._recorded:
+            return self.reached + 1
+        waiting = self._unsettled_ahead
+        while waiting and waiting[0] <= self.reached:
+            waiting.popleft()
+        return waiting[0] if waiting else self._recorded + 1
+
+    def feed(self, rows: Sequence[EventRow], reached: int, *, keyed: bool) -> list[Entry]:
+        """Take in events in commit order; those of them that are to be delivered and were not here before.
+
+        With `keyed`, events of marked streams are marked, too.
+        """
         new: list[Entry] = []
         before = self.reached
-        is_plain = before >= self._known_up_to and not self._replays
+        order, entries = self._order, self._entries
+        is_plain = before >= self._known_up_to and not self._replays and not self.marks
         for row in rows:
             position = row[POSITION]
             if position <= before:
                 continue
-            entry = Entry(row, position) if is_plain else self._meet(row, position)
-            self._order.append(entry)
-            self._entries[position] = entry
-            if entry.state is not SETTLED:
-                self.unsettled += 1
-                if not entry.replayed:
-                    new.append(entry)
-                    self._bytes += payload_bytes(row)
-        self.reached = max(before, reached, rows[-1][2] if rows else 0)
-        self._advance()
+            entry = Entry(row, position) if is_plain else self._meet(row, position, keyed)
+            if entry is None:
+                continue
+            order.append(entry)
+            entries[position] = entry
+            if not entry.replayed:
+                new.append(entry)
+                self.bytes += payload_bytes(row)
+        self.reached = max(before, reached, rows[-1][POSITION] if rows else 0)
+        self._sort_out()
         return new
 
-    def _meet(self, row: EventRow, position: int) -> Entry:
-        """The entry of an event of which something may be known already."""
+    def _meet(self, row: EventRow, position: int, keyed: bool) -> Entry | None:
+        """The entry of an event of which something may be known already; None when it is settled or marked."""
         if position in self._replays:
-            entry = self._replays.pop(position)
-            entry.fed = True
-            return entry
-        entry = Entry(row, position, self._attempts_ahead.get(position, 0))
+            return self._from_replays(position)
         if position in self._settled_ahead or position in self._parked_ahead:
-            entry.state, entry.row = SETTLED, GONE
+            self._highest_settled = max(self._highest_settled, position)
+            return None
+        mark = self.marks.get(row[0])
+        if mark is not None and mark.covers(position):
+            return None
+        if position <= self._recorded and not self._is_next_unsettled(position):
+            return None
+        if mark is not None and keyed and position > mark.last:
+            mark.extend(position)
+            return None
+        return Entry(row, position, self._attempts_ahead.pop(position, 0))
+
+    def _is_next_unsettled(self, position: int) -> bool:
+        waiting = self._unsettled_ahead
+        while waiting and waiting[0] < position:
+            waiting.popleft()
+        return bool(waiting) and waiting[0] == position
+
+    def _from_replays(self, position: int) -> Entry:
+        entry = self._replays.pop(position)
+        entry.fed = True
+        self.mixed_up_to = max(self.mixed_up_to, position)
         return entry
 
     def replay(self, row: EventRow) -> Entry | None:
         """Take in a parked event that is to be delivered again; None when it is here already."""
         position = row[POSITION]
         entry = self.find(position)
-        if entry is None or entry.state is SETTLED:
+        if entry is None:
             entry = self._replays[position] = Entry(row, position, fed=False)
-            self._bytes += payload_bytes(row)
+            self.bytes += payload_bytes(row)
             self.replaying += 1
             return entry
         if not entry.replayed:
@@ -102,61 +168,149 @@ class Window:
             self.replaying += 1
         return None
 
+    # --- what is let go of, and comes again ---
+
+    def let_go(self, entry: Entry) -> None:
+        """Keep of an event only what tells which one it is; its payload is read again."""
+        self.bytes -= payload_bytes(entry.row)
+        entry.let_go()
+        self.bytes += payload_bytes(entry.row)
+
+    def load(self, entry: Entry, row: EventRow) -> None:
+        """The payload of an event is here again."""
+        self.bytes += payload_bytes(row) - payload_bytes(entry.row)
+        entry.row = row
+
+    def mark(self, entries: Sequence[Entry]) -> None:
+        """Let go of the last events of a stream, given in order."""
+        first = entries[0]
+        key, epoch = first.row[0], first.row[8]
+        for entry in entries:
+            self.bytes -= payload_bytes(entry.row)
+            if entry.failures:
+                self._attempts_ahead[entry.position] = entry.failures
+            del self._entries[entry.position]
+            entry.state, entry.row = SETTLED, GONE
+        self.marks.set_before(key, first.position, entries[-1].position, len(entries), epoch)
+
+    def resume(self, key: str, mark: Mark, rows: Sequence[EventRow], next_version: int, ended: bool) -> list[Entry]:
+        """Take in what was marked; with `ended` the stream has no more."""
+        new: list[Entry] = []
+        for row in rows:
+            position = row[POSITION]
+            if position > mark.last:
+                ended = True
+                break
+            if position < mark.first or position in self._entries:
+                continue
+            if position in self._settled_ahead or position in self._parked_ahead:
+                continue
+            new.append(Entry(row, position, self._attempts_ahead.pop(position, 0)))
+        for entry in new:
+            heappush(self._again, entry)
+            self._entries[entry.position] = entry
+            self.bytes += payload_bytes(entry.row)
+        mark.count = max(mark.count - len(new), 0)
+        if ended or (rows and rows[-1][POSITION] >= mark.last):
+            self.marks.remove(key)
+        elif rows:
+            self.marks.move(key, mark, rows[-1][POSITION] + 1, next_version, rows[-1][8])
+        else:
+            self.marks.move(key, mark, mark.first, next_version, mark.epoch)
+        self._sort_out()
+        return new
+
     # --- what is settled ---
 
     def find(self, position: int) -> Entry | None:
-        """The event at a position: one that is not settled, if there is one."""
+        """The unsettled event at a position, if it is here."""
         entry = self._entries.get(position)
-        if self._replays and (entry is None or entry.state is SETTLED):
-            return self._replays.get(position, entry)
-        return entry
+        return self._replays.get(position) if entry is None and self._replays else entry
 
     def was_settled(self, position: int) -> bool:
-        """Whether an event that is not here is known to be settled."""
-        return position <= self.position or (
-            position > self.reached and (position in self._settled_ahead or position in self._parked_ahead)
-        )
+        """Whether an event that is not here, and that was not delivered by this group, is known to be settled."""
+        if position <= self.position or position in self._settled_ahead or position in self._parked_ahead:
+            return True
+        if position > self._recorded and position > self.reached:
+            return False
+        first = self.marks.first()
+        return (first is None or position < first[1].first) and position not in self._unsettled_ahead
 
     def settle(self, entry: Entry) -> None:
-        """An event is settled; its payload is let go of."""
-        self._bytes -= payload_bytes(entry.row)
+        """An event is settled; nothing of it is kept."""
+        self.bytes -= payload_bytes(entry.row)
         entry.state, entry.row = SETTLED, GONE
         if entry.replayed:
             self.replaying -= 1
+        position = entry.position
         if not entry.fed:
-            del self._replays[entry.position]
+            del self._replays[position]
             return
-        self.unsettled -= 1
+        del self._entries[position]
         self.settled_since_checkpoint += 1
-        if entry is self._order[0]:
-            self._advance()
+        if position > self._highest_settled:
+            self._highest_settled = position
 
-    def _advance(self) -> None:
-        """Move the checkpoint to before the first event that is not settled."""
-        order, entries = self._order, self._entries
+    def _sort_out(self) -> None:
+        """Let go of settled events that are still listed, if there are too many."""
+        if len(self._order) + len(self._again) > 2 * len(self._entries) + SETTLED_LISTED:
+            self._order = deque([entry for entry in self._order if entry.state is not SETTLED])
+            self._again = [entry for entry in self._again if entry.state is not SETTLED]
+            heapify(self._again)
+
+    def _first(self) -> Entry | None:
+        """The first unsettled event that is here."""
+        order, again = self._order, self._again
         while order and order[0].state is SETTLED:
-            del entries[order.popleft().position]
-        self.position = order[0].position - 1 if order else self.reached
+            order.popleft()
+        while again and again[0].state is SETTLED:
+            heappop(again)
+        if again and (not order or again[0].position < order[0].position):
+            return again[0]
+        return order[0] if order else None
 
     # --- what is known ---
 
     @property
+    def position(self) -> int:
+        """The checkpoint: everything up to it is settled."""
+        entry, marked = self._first(), self.marks.first()
+        position = self.reached if entry is None else entry.position - 1
+        return position if marked is None else min(position, marked[1].first - 1, self.reached)
+
+    @property
     def oldest(self) -> EventRow | None:
-        """The first event that the checkpoint waits for."""
-        return self._order[0].row if self._order else None
+        """The first event that the checkpoint waits for; of a marked one, stream, position and a time."""
+        entry, marked = self._first(), self.marks.first()
+        if marked is not None and (entry is None or marked[1].first < entry.position):
+            return (marked[0], 0, marked[1].first, *GONE[3:8], marked[1].epoch)
+        return None if entry is None else entry.row
+
+    def kept(self) -> Iterator[Entry]:
+        """Every event that is here."""
+        yield from self._entries.values()
+        yield from self._replays.values()
 
     def all_unsettled(self) -> list[Entry]:
-        """Every event that is not settled, in the order of positions."""
-        return sorted([entry for entry in (*self._order, *self._replays.values()) if entry.state is not SETTLED])
+        """Every event that is here, in the order of positions."""
+        return sorted(self.kept())
 
     def ahead(self) -> Ahead:
         """What is known beyond the checkpoint, including what was known from before of events not fed yet."""
-        reached = self.reached
-        settled = [entry.position for entry in self._order if entry.state is SETTLED]
-        attempts = [
-            (entry.position, entry.failures) for entry in self._order if entry.failures and entry.state is not SETTLED
-        ]
+        reached, highest, checkpoint = self.reached, self._highest_settled, self.position
+        settled, unsettled = [], []
+        attempts = [(entry.position, entry.failures) for entry in self._entries.values() if entry.failures]
+        attempts += [known for known in self._attempts_ahead.items() if known[0] > checkpoint]
+        if highest > checkpoint:
+            unsettled = [position for position in self._entries if position < highest]
+            unsettled += [position for position in self._unsettled_ahead if position > reached]
         if self._known_up_to > reached:
-            settled += sorted(position for position in self._settled_ahead if position > reached)
-            attempts += sorted(known for known in self._attempts_ahead.items() if known[0] > reached)
-        return Ahead(tuple(settled), tuple(attempts))
+            settled = [position for position in self._settled_ahead if position > reached]
+        return Ahead(
+            tuple(sorted(settled)),
+            tuple(sorted(attempts)),
+            highest if highest > checkpoint else 0,
+            tuple(sorted(unsettled)),
+            self.marks.record(),
+            self.mixed_up_to if self.mixed_up_to > checkpoint else 0,
+        )

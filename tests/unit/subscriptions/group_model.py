@@ -46,6 +46,8 @@ class Model:
 
     settings: GroupSettings
     checkpoint: int = 0
+    order_is_pending: bool = False
+    """Whether key order was asked for and waits for marked streams."""
     reached: int = 0
     known: Ahead = field(default_factory=Ahead)
     known_parked: set[int] = field(default_factory=set)
@@ -63,7 +65,7 @@ class Model:
 
     @property
     def keyed(self) -> bool:
-        return self.settings.ordering == "key"
+        return self.settings.ordering == "key" and not self.order_is_pending
 
     @property
     def blocks(self) -> bool:
@@ -84,20 +86,15 @@ class Model:
         waiting = [e.position for e in self.unsettled() if e.fed]
         return min(waiting) - 1 if waiting else self.reached
 
-    def kept(self) -> int:
-        fed = [e for e in self.entries if e.fed and e.position > self.position()]
-        return len(fed) + len([e for e in self.unsettled() if not e.fed])
+    def settled_beyond(self) -> set[int]:
+        """Positions beyond the checkpoint that are settled."""
+        fed = {e.position for e in self.entries if e.fed and e.state == "settled" and e.position > self.position()}
+        return fed | {position for position in self.known.settled if position > self.reached}
 
-    def room(self) -> int:
-        return max(max(2 * self.settings.max_in_flight, WINDOW) - self.kept(), 0)
-
-    def ahead(self) -> Ahead:
-        fed = sorted([e for e in self.entries if e.fed], key=lambda e: e.position)
-        settled = [e.position for e in fed if e.state == "settled" and e.position > self.position()]
-        attempts = [(e.position, e.failures) for e in fed if e.state != "settled" and e.failures]
-        settled += [position for position in self.known.settled if position > self.reached]
-        attempts += [(position, count) for position, count in self.known.attempts if position > self.reached]
-        return Ahead(tuple(settled), tuple(attempts))
+    def attempts(self) -> dict[int, int]:
+        """How often each unsettled event failed."""
+        fed = {e.position: e.failures for e in self.entries if e.fed and e.state != "settled" and e.failures}
+        return fed | {position: count for position, count in self.known.attempts if position > self.reached}
 
     def deliverable(self) -> list[Owed]:
         """What may be delivered next."""
@@ -161,9 +158,7 @@ class Model:
     def refusal(self, position: int, receipt: int | None) -> Outcome | None:
         entry = self.find(position)
         if entry is None:
-            known = position <= self.position() or (
-                position > self.reached and (position in self.known.settled or position in self.known_parked)
-            )
+            known = position <= self.reached or position in self.known.settled or position in self.known_parked
             return Outcome.ALREADY if known else Outcome.UNKNOWN
         if entry.state == "settled":
             return Outcome.ALREADY

@@ -11,7 +11,7 @@ def test_the_checkpoint_follows_what_is_settled_in_order() -> None:
     group = group_of("abc")
     take(group)
     group.ack(2, None, 0.0)
-    assert (group.position, group.ahead()) == (0, Ahead(settled=(2,)))
+    assert (group.position, group.ahead()) == (0, Ahead(reached=2, unsettled=(1,)))
     group.ack(1, None, 0.0)
     assert (group.position, group.ahead()) == (2, Ahead())
 
@@ -32,13 +32,14 @@ def test_what_is_ahead_tells_failures() -> None:
     group.nack(1, taken[0][2], "retry", 0.0)
     group.nack(2, taken[1][2], "retry", 0.0)
     group.ack(2, taken[1][2], 0.0)
-    assert group.ahead() == Ahead(settled=(2,), attempts=((1, 1),))
+    assert group.ahead() == Ahead(attempts=((1, 1),), reached=2, unsettled=(1,))
 
 
 def test_what_is_known_ahead_is_told_until_it_is_fed() -> None:
     group = Group(GroupSettings(), checkpoint=0, ahead=Ahead(settled=(2, 7, 5), attempts=((3, 1), (8, 2))))
-    group.feed(rows("abc"), 6)
-    assert group.ahead() == Ahead(settled=(2, 7), attempts=((3, 1), (8, 2)))
+    group.feed([*rows("abc"), row(5, "e")], 6)
+    known = Ahead(settled=(7,), attempts=((3, 1), (8, 2)), reached=5, unsettled=(1, 3), mixed_up_to=7)
+    assert group.ahead() == known
 
 
 def test_settled_events_are_counted_from_checkpoint_to_checkpoint() -> None:

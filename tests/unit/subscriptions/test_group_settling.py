@@ -26,7 +26,7 @@ def test_repeating_an_ack_is_harmless() -> None:
 def test_what_is_not_here_is_unknown() -> None:
     group = group_of("ab")
     group.feed([row(5)], 6)
-    assert group.ack(4, 1, 0.0) is Outcome.UNKNOWN
+    assert group.ack(4, 1, 0.0) is Outcome.ALREADY  # it is none of the group's: there is nothing to settle
     assert group.ack(9, 1, 0.0) is Outcome.UNKNOWN
     assert group.nack(9, None, "park", 0.0) is Outcome.UNKNOWN
 
@@ -233,6 +233,7 @@ def test_a_settled_event_lets_go_of_its_payload() -> None:
     group = group_of("ab")
     take(group)
     group.ack(2, None, 0.0)
+    assert group.oldest == row(1, "a")
     kept: Sequence[Any] = [entry.row for entry in group._course.window._order]
     assert row(2, "b") not in kept
     group.ack(1, None, 0.0)

@@ -1,0 +1,151 @@
+"""What a consumer group lets go of so that others have room, and what is to be read for it again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Final
+
+from gater.model.events import POSITION, EventRow
+from gater.subscriptions import group_window
+from gater.subscriptions.group_entry import IN_FLIGHT, LOADING, PARKING_LATER, READY, RETRYING, Entry, Lane
+
+if TYPE_CHECKING:
+    from gater.subscriptions.group_course import Course
+    from gater.subscriptions.group_marks import Mark
+
+HELD_STATES: Final = frozenset({IN_FLIGHT, RETRYING, PARKING_LATER})
+"""Where an event does not need its payload for now."""
+
+
+class Refill:
+    """Keeps streams from waiting for each other when the window is full of what cannot be delivered now."""
+
+    def __init__(self, course: Course) -> None:
+        self._course = course
+        self.loading: dict[int, Entry] = {}
+        """Events that are ready as soon as their payload is here again, by position."""
+        self._resumed = dict.fromkeys(course.window.marks.streams())
+        """Marked streams that go on."""
+
+    # --- room ---
+
+    @property
+    def waiting(self) -> int:
+        """Events that are kept and do not count among those for which there is room."""
+        return self._course.waits.waiting + len(self.loading)
+
+    @property
+    def room(self) -> int:
+        """How many more events may be kept for the consumers."""
+        return self._course.window.room(self._course.settings.max_in_flight, self.waiting)
+
+    @property
+    def is_full(self) -> bool:
+        """Whether so much waits that nothing more is taken in."""
+        most = max(group_window.MOST_WAITING, 2 * self._course.settings.max_in_flight)
+        window = self._course.window
+        return self.waiting + len(window.marks) >= most and window.knows_itself
+
+    def make_room(self) -> None:
+        """Let go of what cannot be delivered now, when there is no room: the ends of streams that are held up.
+
+        When what is kept weighs too much, also of the payloads of events that consumers hold or that wait.
+        """
+        window, lanes = self._course.window, self._course.lanes
+        if self.room or lanes.has_ready:
+            return
+        if window.is_heavy:
+            for entry in window.kept():
+                if entry.state in HELD_STATES and not entry.is_let_go:
+                    window.let_go(entry)
+        if lanes.keyed:
+            self._mark_ends()
+
+    def _mark_ends(self) -> None:
+        """Mark the streams of which an event is held, from behind the last one that is more than just ready."""
+        window = self._course.window
+        ends: dict[Lane, list[Entry]] = {}
+        last: dict[Lane, int] = {}
+        for entry in window.kept():
+            lane = entry.lane
+            if entry.state is READY and lane.holds and not entry.receipt and not entry.replayed:
+                ends.setdefault(lane, []).append(entry)
+            else:
+                last[lane] = max(last.get(lane, 0), entry.position)
+        for lane, entries in ends.items():
+            after = max(last.get(lane, 0), window.mixed_up_to)
+            chosen = sorted([entry for entry in entries if entry.position > after])
+            if chosen:
+                window.mark(chosen)
+                lane.let_go_of_settled()
+
+    @property
+    def is_wanted(self) -> bool:
+        """Whether something is to be read again now."""
+        return bool(self.to_load(1) or self.to_resume(1))
+
+    # --- payloads that are read again ---
+
+    def load_later(self, entry: Entry) -> None:
+        """An event that holds its lane is ready when its payload is here."""
+        entry.state = LOADING
+        self.loading[entry.position] = entry
+
+    def to_load(self, limit: int) -> list[int]:
+        """The positions of up to `limit` events that are to be read again."""
+        return [] if not self.loading or not self.room else sorted(self.loading)[:limit]
+
+    def loaded(self, positions: Iterable[int], rows: Iterable[EventRow]) -> None:
+        """These were read again; those that were not found are gone: there is nothing to deliver any more."""
+        found = {row[POSITION]: row for row in rows}
+        for position in positions:
+            entry = self.loading.pop(position, None)
+            if entry is None:
+                continue
+            if position in found:
+                self._course.window.load(entry, found[position])
+                self._course.give_back(entry)
+            else:
+                self._course.settle(entry)
+
+    # --- streams that go on ---
+
+    def resume_later(self, key: str) -> None:
+        """A marked stream may go on."""
+        self._resumed[key] = None
+
+    def lane_released(self, lane: Lane) -> None:
+        """An event of a lane was settled."""
+        key = str(lane.key)
+        if self._course.window.marks.get(key) is not None and self._is_free(key):
+            self._resumed[key] = None
+
+    def to_resume(self, limit: int) -> list[tuple[str, Mark]]:
+        """Up to `limit` marked streams of which events are to be read."""
+        window = self._course.window
+        chosen: list[tuple[str, Mark]] = []
+        if not self._resumed or not window.knows_itself or not self.room:
+            return chosen
+        for key in list(self._resumed):
+            mark = window.marks.get(key)
+            if mark is None or not self._is_free(key):
+                del self._resumed[key]
+                continue
+            chosen.append((key, mark))
+            if len(chosen) == limit:
+                break
+        return chosen
+
+    def _is_free(self, key: str) -> bool:
+        lanes = self._course.lanes
+        return not lanes.keyed or lanes.is_free(key)
+
+    def resume(self, key: str, mark: Mark, rows: Sequence[EventRow], next_version: int, ended: bool) -> None:
+        """Events of a marked stream were read from where its mark begins; with `ended` there are no more."""
+        self._resumed.pop(key, None)
+        course = self._course
+        course.add_new(course.window.resume(key, mark, rows, next_version, ended))
+        if course.window.marks.get(key) is None:
+            course.order_lanes()
+        elif self._is_free(key):
+            self._resumed[key] = None
