@@ -266,3 +266,21 @@ async def test_create_store_is_not_sent_twice_when_it_fails() -> None:
 def test_wrong_address_is_an_invalid_argument(url: Any) -> None:
     with pytest.raises(InvalidArgumentError):
         connect(url)
+
+
+async def test_an_answer_that_the_client_cannot_take_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gater.client.transport.LARGEST_SERVER_MESSAGE", 1_000)
+    gateway = ScriptedGateway()
+    large = (*ROW[:6], b'"%b"' % (b"x" * 5_000), *ROW[7:])
+    async with serving(gateway) as server, connect(server.url) as api:
+        reading = asyncio.ensure_future(api.get_events("orders", "s"))
+        _, done = await gateway.calls.get()
+        done(EventPage([large], None), None)  # type: ignore[list-item]
+        with pytest.raises(InternalError, match="more than 1000 bytes"):
+            await reading
+        following = asyncio.ensure_future(anext(api.subscribe("orders")))
+        stream = await gateway.streams.get()
+        stream.source.put_nowait(([large], True, 2))
+        with pytest.raises(InternalError, match="more than 1000 bytes"):
+            await following
+        assert gateway.calls.empty()

@@ -122,7 +122,7 @@ class SubscriptionApi:
         while True:
             page = await self._caller.call(op.GetSubscriptions(store, found[-1].name if found else "", PAGE))
             found += map(_with_whole_selector, page)
-            if len(page) < PAGE:
+            if not page:
                 return found
 
     async def get_subscription(self, store: str, name: str) -> SubscriptionInfo:

@@ -10,7 +10,7 @@ from gater.api.operation import Operation, StreamingOperation
 from gater.client.link import Link
 from gater.client.retry import may_send_again
 from gater.client.transport import ConnectionLostError
-from gater.model.errors import StoreUnavailableError
+from gater.model.errors import GaterError, InternalError, StoreUnavailableError
 
 Answer = TypeVar("Answer")
 
@@ -51,7 +51,7 @@ class RemoteCaller:
                 answer: Answer = await connection.call(operation, deadline, seconds)
                 return answer
             except ConnectionLostError as lost:
-                if not self.resumes or not may_send_again(operation, lost.begun):
+                if lost.violated or not self.resumes or not may_send_again(operation, lost.begun):
                     raise _unavailable(operation, lost) from None
 
     async def stream(self, operation: StreamingOperation[Answer]) -> AsyncGenerator[Answer, None]:
@@ -84,6 +84,9 @@ class RemoteCaller:
         return asyncio.get_running_loop().time() + self._timeout if deadline is None else deadline
 
 
-def _unavailable(operation: Operation[Any], lost: ConnectionLostError) -> StoreUnavailableError:
+def _unavailable(operation: Operation[Any], lost: ConnectionLostError) -> GaterError:
+    """The error of a caller whose connection broke; one that passes by itself, unless the answer was to blame."""
+    if lost.violated:
+        return InternalError(message=lost.reason)
     outcome = "; what was asked may have been done" if lost.begun and not operation.repeatable else ""
     return StoreUnavailableError(getattr(operation, "store", None), f"the connection was lost: {lost.reason}{outcome}")

@@ -185,7 +185,7 @@ def websocket_opener(address: Address, token: str | None, ssl_context: ssl.SSLCo
                 enable_auto_ping=True,
                 auto_ping_idle_timeout=IDLE_SECONDS,
                 auto_ping_reply_timeout=REPLY_SECONDS,
-                max_frame_size=LARGEST_SERVER_MESSAGE,
+                max_frame_size=2 * LARGEST_SERVER_MESSAGE - 1,  # the connection says what was wrong, picows hangs up
                 max_redirects=0,
                 extra_headers=headers,
                 read_buffer_init_size=READ_BUFFER_BYTES,

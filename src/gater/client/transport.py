@@ -27,15 +27,16 @@ CLOSE_SECONDS: Final = 2.0
 class ConnectionLostError(Exception):
     """The connection ended before the answer came."""
 
-    def __init__(self, reason: str, *, begun: bool) -> None:
-        """`begun`: whether the server may have begun what was asked of it."""
+    def __init__(self, reason: str, *, begun: bool, violated: bool = False) -> None:
+        """`begun`: whether the server may have begun what was asked of it; `violated`: whether asking again is vain."""
         super().__init__(reason)
         self.reason = reason
         self.begun = begun
+        self.violated = violated
 
     def copied(self) -> ConnectionLostError:
         """The same for one of several callers: a raised exception gathers the traces of all who raise it."""
-        return ConnectionLostError(self.reason, begun=self.begun)
+        return ConnectionLostError(self.reason, begun=self.begun, violated=self.violated)
 
 
 class Connection(MessageListener):
@@ -87,7 +88,7 @@ class Connection(MessageListener):
 
     def on_violation(self, reason: str) -> None:
         """The server does not speak the protocol."""
-        self._lose(f"the server sent what cannot be understood: {reason}")
+        self._lose(f"the server sent what cannot be understood: {reason}", violated=True)
         self._transport.send_close(WSCloseCode.PROTOCOL_ERROR)
         self._transport.disconnect()
 
@@ -97,12 +98,13 @@ class Connection(MessageListener):
         self._transport.send_close(WSCloseCode.OK)
         self._transport.disconnect()
 
-    def _lose(self, reason: str) -> None:
+    def _lose(self, reason: str, *, violated: bool = False) -> None:
         """Tell everyone who waits, once."""
         if self.lost is not None:
             return
         goodbye = self._session.goodbye
-        self.lost = ConnectionLostError(reason if goodbye is None else str(goodbye), begun=not self._orderly())
+        reason = reason if goodbye is None else str(goodbye)
+        self.lost = ConnectionLostError(reason, begun=not self._orderly(), violated=violated)
         if self._sweep is not None:
             self._sweep.cancel()
         for call in self._session.calls.values():

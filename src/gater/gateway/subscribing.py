@@ -11,11 +11,14 @@ from gater.api.arguments import LIVE, check_count, check_position, check_start_v
 from gater.api.subscription_api import check_wait
 from gater.gateway.stores import Stores
 from gater.model.errors import SubscriptionNotFoundError
+from gater.model.events import EVENT_WEIGHT
 from gater.model.identifiers import check_name
+from gater.model.limits import PAGE_BYTES
 from gater.model.selectors import parse_selector
 from gater.model.subscriptions import check_nack, check_settings
 from gater.store.log import Done
 from gater.store.store import Store
+from gater.store.subscription_reader import selector_json
 from gater.subscriptions.catch_up import FollowedPage, follow
 from gater.subscriptions.durable import Delivery, DurableSubscription
 from gater.subscriptions.durables import Durables
@@ -88,14 +91,19 @@ class Subscribing:
     # --- in tasks ---
 
     async def list(self, operation: op.GetSubscriptions) -> Any:
-        """How each is doing; others have their turn between two."""
+        """How each is doing, as far as a page goes; none: there are no more. Others have their turn between two."""
         durables, limit = self._durables(operation.store), min(check_count(operation.limit), MOST_LISTED)
         found: list[Any] = []
+        size = 0
         for name in [name for name in durables.names() if name > operation.after][:limit]:
             try:
-                found.append(durables.info(name))
+                info = durables.info(name)
             except SubscriptionNotFoundError:
                 continue  # it was removed a moment ago
+            found.append(info)
+            size += EVENT_WEIGHT + len(selector_json(info.selector))
+            if size >= PAGE_BYTES:
+                break
             await asyncio.sleep(0)
         return found
 

@@ -11,7 +11,7 @@ import msgspec
 
 from gater.model import commands as c
 from gater.model.errors import GaterError, InvalidArgumentError, NotFoundError, SubscriptionNotFoundError
-from gater.model.events import POSITION, payload_bytes_of
+from gater.model.events import POSITION, fitting, payload_bytes_of
 from gater.model.limits import PAGE_BYTES
 from gater.model.selectors import Selector, parse_selector
 from gater.model.subscriptions import (
@@ -104,14 +104,17 @@ class Durables:
         rows = self._store.subscriptions.parked(name, after, limit)
         page: list[ParkedEvent] = []
         size = 0
-        for begin in range(0, len(rows), SHOWN_TOGETHER):
-            some = rows[begin : begin + SHOWN_TOGETHER]
+        while len(page) < len(rows):
+            # As many as fit if they are like those before; the first alone, for it may be a page by itself.
+            like_before = (PAGE_BYTES - size) * len(page) // max(size, 1)
+            some = rows[len(page) : len(page) + max(min(SHOWN_TOGETHER, like_before), 1)]
             found = self._store.reader.at_positions([row.position for row in some])
             events: dict[int, Any] = {event[POSITION]: event for event in found}
+            if found and size + payload_bytes_of(found) >= PAGE_BYTES:
+                last = found[fitting(found, PAGE_BYTES - size) - 1][POSITION]
+                return page + [ParkedEvent(*row, events.get(row.position)) for row in some if row.position <= last]
             page += [ParkedEvent(*row, events.get(row.position)) for row in some]
             size += payload_bytes_of(found)
-            if size >= PAGE_BYTES:
-                break
         return page
 
     # --- changing ---

@@ -12,7 +12,8 @@ class MessageListener(WSListener):
     """Hands on whole binary messages, violations of the protocol, and the peer's wish to close."""
 
     def __init__(self, largest_message: int) -> None:
-        """`largest_message`: bytes that a message in several frames may have."""
+        """`largest_message`: bytes that a message may have; picows bounds a single frame as well."""
+        self._largest_message = largest_message
         self._fragments = Fragments(largest_message)
 
     def on_message(self, message: bytes) -> None:
@@ -31,13 +32,19 @@ class MessageListener(WSListener):
         """A WebSocket frame arrived (pings and pongs are picows' business)."""
         kind = frame.msg_type
         if kind is WSMsgType.BINARY and frame.fin and not self._fragments.unfinished:
-            self.on_message(frame.get_payload_as_bytes())
+            self._whole(frame.get_payload_as_bytes())
         elif kind is WSMsgType.BINARY or kind is WSMsgType.CONTINUATION:
             self._add(frame.get_payload_as_bytes(), first=kind is WSMsgType.BINARY, last=bool(frame.fin))
         elif kind is WSMsgType.CLOSE:
             self.on_close(int(frame.get_close_code().value))
         elif kind is WSMsgType.TEXT:
             self.on_violation("messages are binary")
+
+    def _whole(self, message: bytes) -> None:
+        if len(message) > self._largest_message:
+            self.on_violation(f"a message of more than {self._largest_message} bytes")
+        else:
+            self.on_message(message)
 
     def _add(self, payload: bytes, *, first: bool, last: bool) -> None:
         try:
