@@ -140,6 +140,7 @@ class Node:
             authenticate=known.authenticate,
             authorise=partial(authorise, selector_of=gateway.selector_of),
             witness=gateway.witness,
+            share=gateway.memory.requests,
         )
         return service, Listener(settings, build_app(service), endpoint.protocol_class, gateway.witness.limit_reached)
 

@@ -12,6 +12,7 @@ from gater.config.tokens import Token
 from gater.model.errors import InvalidArgumentError, MisconfiguredError
 from gater.model.identifiers import check_store_id
 from gater.model.limits import Limits
+from gater.model.memory_budget import LEAST_MEMORY
 
 SECRETS: Final = frozenset({"secret_key_base", "previous_secret_keys"})
 """Settings that nothing shows (tokens hide what is secret in them themselves)."""
@@ -108,6 +109,15 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             must=_POSITIVE_INT,
         ),
     ] = _DEFAULT_LIMITS.max_waiting_bytes
+    max_memory: Annotated[
+        int,
+        msgspec.Meta(ge=LEAST_MEMORY),
+        _about(
+            "Bytes that may be held of what is counted, divided into shares; "
+            "see [Run under load](../how-to/run-under-load.md).",
+            must=f"be {LEAST_MEMORY} or more",
+        ),
+    ] = _DEFAULT_LIMITS.max_memory
 
     tokens: Annotated[
         tuple[Token, ...], _about("Who may do what: see [Tokens](#tokens). In the environment: a JSON list.")
@@ -190,7 +200,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def limits(self) -> Limits:
         """The bounds that the gateway keeps."""
-        return Limits(self.max_event_bytes, self.max_request_bytes, self.max_waiting_commands, self.max_waiting_bytes)
+        return Limits(
+            self.max_event_bytes,
+            self.max_request_bytes,
+            self.max_waiting_commands,
+            self.max_waiting_bytes,
+            self.max_memory,
+        )
 
     def _why_tokens_are_needed(self) -> str:
         if self.allow_anonymous is False:

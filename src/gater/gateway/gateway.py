@@ -43,6 +43,7 @@ from gater.model.errors import (
 from gater.model.expected_version import parse_expected_version
 from gater.model.identifiers import check_stream_id
 from gater.model.limits import Limits
+from gater.model.memory_budget import MemoryBudget
 from gater.model.selectors import Selector
 from gater.model.snapshots import check_snapshot_version
 from gater.model.stores import StoreInfo, StoreStatus, VerifyReport
@@ -75,6 +76,8 @@ class Gateway:
     ) -> None:
         """`keyring`: what signs its announcements; `adapter`: what carries messages to other processes, if any."""
         self.limits = limits or Limits()
+        self.memory = MemoryBudget(self.limits.max_memory, self.limits.max_request_bytes)
+        """What the node may hold of each kind."""
         self.node = node
         self._stores = Stores(data_dir, self.limits, memory=memory)
         self._subscribing = Subscribing(self._stores)
@@ -264,6 +267,7 @@ class Gateway:
             topics=self._voice.topic_figures,
             messages=self._voice.message_figures,
             subscriptions=lambda: {store.id: stores.durables(store.id).at_work() for store in stores.open()},
+            memory=lambda: list(self.memory),
             workers=lambda: {store.id: 1 for store in stores.open()},
         )
 

@@ -6,6 +6,8 @@ from typing import Final
 
 import msgspec
 
+from gater.model.memory_budget import MAX_MEMORY
+
 PAGE_EVENTS: Final = 1_000
 """Events that one page of a read holds at the most."""
 PAGE_BYTES: Final = 1 << 20
@@ -23,3 +25,5 @@ class Limits(msgspec.Struct, frozen=True):
     """Commands that may wait for a store's writer."""
     max_waiting_bytes: int = 128 << 20
     """Payload bytes that may wait for a store's writer."""
+    max_memory: int = MAX_MEMORY
+    """Bytes that what is counted may hold together; see `model.memory_budget`."""

@@ -20,6 +20,8 @@ from uvicorn.server import ServerState
 from gater.gateway.witness import Witness, source
 from gater.model.errors import GaterError, InternalError, NotFoundError, OverloadedError
 from gater.model.limits import Limits
+from gater.model.memory_budget import MemoryBudget, Share
+from gater.server.intake import Intakes
 from gater.server.rpc_connection import RpcConnection
 from gater.server.rpc_ports import Authenticate, Authorise, Dispatcher
 from gater.wire.errors import error_body, http_status
@@ -52,10 +54,11 @@ class RpcEndpoint:
         authenticate: Authenticate | None = None,
         authorise: Authorise | None = None,
         witness: Witness | None = None,
+        share: Share | None = None,
     ) -> None:
         """Without `authenticate` everyone may connect, without `authorise` do everything.
 
-        `max_connections` counts HTTP connections too.
+        `max_connections` counts HTTP connections too. `share`: what all messages that come in may hold together.
         """
         self._dispatcher = dispatcher
         self._session_limits = session_limits or SessionLimits()
@@ -63,6 +66,7 @@ class RpcEndpoint:
         self._authenticate = authenticate
         self._authorise = authorise
         self._witness = witness
+        self._intakes = Intakes(share or MemoryBudget().requests)
         limits = limits or Limits()
         self._handshake_headers = limit_headers(limits)
         self.max_message_bytes = largest_client_message(limits)
@@ -102,6 +106,7 @@ class RpcEndpoint:
             max_message_bytes=self.max_message_bytes,
             tasks=server_state.tasks,
             witness=self._witness,
+            intakes=self._intakes,
         )
 
 
@@ -155,6 +160,13 @@ class RpcProtocol(WSProtocol):  # type: ignore[misc]
             rest = rest[size:]
         if self.listener is not None:
             self._server_state.connections.add(cast("Any", self))
+
+    def buffer_updated(self, size: int) -> None:
+        """Bytes were read. Those of a message that is not whole after them are counted."""
+        super().buffer_updated(size)
+        listener = self.listener
+        if listener is not None and not listener.intake.add(size):
+            listener.on_no_room()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The socket is closed."""

@@ -19,6 +19,7 @@ from picows import WSCloseCode, WSMsgType, WSTransport
 from gater.api.operation import Operation, StreamingOperation
 from gater.gateway.witness import Witness
 from gater.model.errors import AccessError, GaterError, OverloadedError, ValidationError
+from gater.server.intake import Intake, Intakes
 from gater.server.rpc_ports import Authorise, Dispatcher
 from gater.server.rpc_requests import STREAMING, decode_operation
 from gater.server.rpc_streams import RpcStreams, internal_error
@@ -56,9 +57,12 @@ class RpcConnection(MessageListener):
         max_message_bytes: int,
         tasks: set[asyncio.Task[None]],
         witness: Witness | None = None,
+        intakes: Intakes,
     ) -> None:
         """`tasks`: where the tasks of open streams are kept, for whoever stops the server to wait for."""
         super().__init__(max_message_bytes)
+        self.intake = Intake(intakes, self._make_room)
+        """What was read of the message that is not whole yet; whoever reads from the socket says so."""
         self._dispatch = dispatcher.dispatch
         self._principal = principal
         self._authorise = authorise
@@ -100,11 +104,29 @@ class RpcConnection(MessageListener):
             self._session.break_off(ValidationError("message", reason))
             self._close(WSCloseCode.PROTOCOL_ERROR)
 
+    def on_no_room(self) -> None:
+        """The share of requests has no room for the rest of the message that comes in: it is not taken."""
+        if not self._closing:
+            error = OverloadedError("request bytes", self.intake.limit)
+            self._note_overload(error)
+            self._session.break_off(error)
+            self._close(WSCloseCode.TRY_AGAIN_LATER)
+            self._transport.underlying_transport.pause_reading()
+
+    def _make_room(self) -> None:
+        """End a connection that has grown, if nothing is under way on it."""
+        if not self._session.calls and not self._session.streams and not self.intake.is_reading:
+            self.drain()
+
     def on_ws_disconnected(self, transport: WSTransport) -> None:
         """The connection is gone: nobody waits for anything any more."""
         self._stop()
         if self._close_timer is not None:
             self._close_timer.cancel()
+        self.intake.end()
+        self.let_go()
+        self._session.let_go()
+        self._streams.let_go()
 
     def pause_writing(self) -> None:
         """The client does not read: stop reading from it."""
@@ -125,6 +147,7 @@ class RpcConnection(MessageListener):
 
     def on_message(self, message: bytes) -> None:
         """A bundle of frames arrived."""
+        self.intake.whole()
         if self._closing:
             return
         session = self._session

@@ -8,7 +8,7 @@ from collections.abc import AsyncGenerator, Callable
 from typing import Any
 
 from gater.api.operation import StreamingOperation
-from gater.model.errors import GaterError, InternalError
+from gater.model.errors import GaterError, InternalError, StoreUnavailableError
 from gater.wire.frames import Cancel, ClientFrame
 from gater.wire.server_session import ServerSession
 
@@ -76,6 +76,10 @@ class RpcStreams:
             stream.task.cancel()
         self._open.clear()
 
+    def let_go(self) -> None:
+        """The connection is gone: refer to it no longer, so that its memory goes at once."""
+        self._stream_of, self._sent = _nothing, _nothing
+
     async def _run(self, stream: _Stream) -> None:
         error: GaterError | None = None
         try:
@@ -109,6 +113,11 @@ class RpcStreams:
                 self._sent()
         finally:
             await items.aclose()
+
+
+def _nothing(*_: Any) -> Any:
+    """What is left to do for a connection that is gone."""
+    raise StoreUnavailableError(reason="the connection is gone")
 
 
 def internal_error(defect: Exception) -> InternalError:

@@ -11,6 +11,7 @@ from gater.gateway.local_caller import LocalCaller
 from gater.gateway.witness import source
 from gater.model.errors import AccessError, OverloadedError
 from gater.model.limits import Limits
+from gater.model.memory_budget import Share
 from gater.model.stores import StoreStatus
 from gater.model.version import __version__
 from gater.server.auth import Authenticator, Principal
@@ -33,7 +34,7 @@ class Service:
     def __init__(self, gateway: Gateway, authenticator: Authenticator, limits: Limits, body_timeout: float) -> None:
         self.limits = limits
         self.body_timeout = body_timeout
-        self.held_bytes = HeldBytes(limits.max_waiting_bytes, gateway.witness.limit_reached)
+        self.held_bytes = HeldBytes(limits.max_waiting_bytes, gateway.memory.requests, gateway.witness.limit_reached)
         self.stopping = asyncio.Event()
         """Set when what would never end by itself has to end."""
         self._gateway = gateway
@@ -66,17 +67,18 @@ class Service:
 
 
 class HeldBytes:
-    """Counts the bytes of request bodies that are held while they come in, against a limit."""
+    """Counts the bytes of request bodies held while they come in, against a limit and the share of requests."""
 
-    def __init__(self, limit: int, on_excess: OnExcess) -> None:
+    def __init__(self, limit: int, share: Share, on_excess: OnExcess) -> None:
         self.count = 0
         self._limit = limit
+        self._share = share
         self._on_excess = on_excess
 
     def hold(self, size: int) -> None:
         """Count `size` bytes more; OverloadedError, and nothing counted, past the limit."""
-        if self.count + size > self._limit:
-            error = OverloadedError("request bytes", self._limit)
+        if self.count + size > self._limit or not self._share.take(size):
+            error = OverloadedError("request bytes", min(self._limit, self._share.limit))
             self._on_excess(error)
             raise error
         self.count += size
@@ -84,3 +86,4 @@ class HeldBytes:
     def let_go(self, size: int) -> None:
         """Count `size` bytes less."""
         self.count -= size
+        self._share.give_back(size)

@@ -121,6 +121,11 @@ _SUBSCRIPTIONS: Final[Table] = (
     ),
     (_COUNTER, "gater_subscription_acked_total", "Deliveries that were acknowledged.", attrgetter("acked")),
 )
+_MEMORY: Final[Table] = (
+    (_GAUGE, "gater_memory_used_bytes", "Bytes that are counted in a share of the memory.", attrgetter("used")),
+    (_GAUGE, "gater_memory_limit_bytes", "Bytes that a share has.", attrgetter("limit")),
+    (_COUNTER, "gater_memory_refused_total", "How often a share had no room.", attrgetter("refused")),
+)
 _NODE: Final[Table] = (
     (
         _COUNTER,
@@ -187,6 +192,7 @@ class NodeCollector(Collector):
         )
         yield from _families(_NODE, (), [((), metrics)])
         yield _cluster_nodes(metrics)
+        yield from _families(_MEMORY, ("share",), [((share.name,), share) for share in sources.memory()])
         yield from self._calls()
         yield from self._pubsub()
         stores = [((status.store,), status) for status in sources.stores()]

@@ -7,6 +7,7 @@ from typing import Protocol
 
 import msgspec
 
+from gater.model.memory_budget import Share
 from gater.model.stores import StoreStatus
 from gater.model.subscriptions import SubscriptionInfo
 from gater.telemetry.histogram import Histogram
@@ -119,6 +120,10 @@ def _no_subscriptions() -> Mapping[str, Sequence[SubscriptionInfo]]:
     return {}
 
 
+def _no_shares() -> Sequence[Share]:
+    return ()
+
+
 class Sources(msgspec.Struct, frozen=True, kw_only=True):
     """Functions that are called when metrics are asked for, on the event loop; each answers at once."""
 
@@ -132,5 +137,7 @@ class Sources(msgspec.Struct, frozen=True, kw_only=True):
     messages: Callable[[], MessageFigures] = MessageFigures
     subscriptions: Callable[[], Mapping[str, Sequence[SubscriptionInfo]]] = _no_subscriptions
     """By store."""
+    memory: Callable[[], Sequence[Share]] = _no_shares
+    """The shares of the memory of the node."""
     workers: Callable[[], Mapping[str, int]] | None = None
     """How many workers can be had for each store; None when nobody knows."""

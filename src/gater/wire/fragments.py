@@ -17,6 +17,10 @@ class Fragments:
         """Whether a message has begun and not ended."""
         return self._parts is not None
 
+    def let_go(self) -> None:
+        """Forget the parts."""
+        self._parts = None
+
     def add(self, payload: bytes, *, first: bool, last: bool) -> bytes | None:
         """The whole message when this is its last part, else None; raises MalformedError out of order or too large."""
         if first == self.unfinished:

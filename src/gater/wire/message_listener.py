@@ -28,6 +28,10 @@ class MessageListener(WSListener):
         """The peer closes; no message follows."""
         raise NotImplementedError
 
+    def let_go(self) -> None:
+        """Forget a message that is not whole: the rest of it will not come."""
+        self._fragments.let_go()
+
     def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
         """A WebSocket frame arrived (pings and pongs are picows' business)."""
         kind = frame.msg_type

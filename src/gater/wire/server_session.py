@@ -156,6 +156,12 @@ class ServerSession:
         for request_id in list(self._streams):
             self.fail(request_id, StoreUnavailableError(reason=reason))
 
+    def let_go(self) -> None:
+        """Forget what is under way and what is outgoing: the connection is gone."""
+        self._calls.clear()
+        self._streams.clear()
+        self.outgoing = Bundle()
+
     def forget(self, request_id: int) -> None:
         """Treat an accepted call as one that was never begun; only while draining."""
         self._calls.pop(request_id, None)

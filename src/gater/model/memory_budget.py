@@ -1,0 +1,55 @@
+"""The memory of a node, counted in bytes and divided into shares: what is past the end of one is refused there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+MAX_MEMORY: Final = 256 << 20
+"""Bytes that all shares have together, where nothing else is said."""
+LEAST_MEMORY: Final = 64 << 20
+"""With less, a single page of a reader or a group would be too much."""
+
+
+class Share:
+    """The bytes that one kind of use may hold at a time; it belongs to the event loop."""
+
+    __slots__ = ("limit", "name", "refused", "used")
+
+    def __init__(self, name: str, limit: int) -> None:
+        self.name = name
+        self.limit = limit
+        self.used = 0
+        self.refused = 0
+        """How often there was no room."""
+
+    def take(self, size: int) -> bool:
+        """Count `size` bytes as used; False, and nothing counted but the refusal, when there is no room for them."""
+        used = self.used + size
+        if used > self.limit:
+            self.refused += 1
+            return False
+        self.used = used
+        return True
+
+    def give_back(self, size: int) -> None:
+        """Count `size` bytes as free again."""
+        self.used -= size
+
+    @property
+    def room(self) -> int:
+        """Bytes that are free."""
+        return max(self.limit - self.used, 0)
+
+
+class MemoryBudget:
+    """The shares of one node."""
+
+    def __init__(self, max_memory: int = MAX_MEMORY, max_request_bytes: int = 0) -> None:
+        """`max_request_bytes`: two of the largest requests have room in any case."""
+        eighth = max_memory // 8
+        self.requests = Share("requests", max(3 * eighth, 2 * max_request_bytes))
+        """Requests that come in; one more is answered `overloaded`."""
+
+    def __iter__(self) -> Iterator[Share]:
+        return iter((self.requests,))
