@@ -5,6 +5,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
+import shutil
+import sqlite3
+import tempfile
 import time
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
@@ -35,7 +38,7 @@ async def kill_consumers_repeatedly(
     rng = random.Random(seed)
     report, history, course = Report("kill -9 of consumers and their node", seed, kills), History(), Course()
     started = time.monotonic()
-    _note_start(course)
+    course.starts.append((0, 0))
     async with GaterServer([STORE], data_dir=folder / "data") as node, gater.connect(node.url) as api:
         await api.save_subscription(STORE, name=SUBSCRIPTION, checkpoint_interval=0.05, **SETTINGS)
         with Fleet(folder / "consumers", node.url, STORE, SUBSCRIPTION, CONSUMERS, rng) as fleet:
@@ -43,7 +46,7 @@ async def kill_consumers_repeatedly(
                 async with Workload(api, STORE, history, rng).running(WRITERS):
                     for done in range(kills):
                         await _wait_for_progress(course, rng)
-                        await _kill(node, fleet, course, report, rng)
+                        await _kill(node, fleet, course, report, rng, folder)
                         progress(done + 1, history)
                 await _consumed(course, history)
         content = [event async for event in api.stream_all(STORE)]
@@ -57,11 +60,24 @@ async def kill_consumers_repeatedly(
     return report
 
 
-def _note_start(course: Course) -> None:
-    course.starts.append((time.time_ns() // 1_000, course.checkpoint))
+def _note_start(course: Course, folder: Path) -> None:
+    course.starts.append((_claimed(folder), course.checkpoint))
 
 
-async def _kill(node: GaterServer, fleet: Fleet, course: Course, report: Report, rng: random.Random) -> None:
+def _claimed(folder: Path) -> int:
+    """The last receipt that a node which was killed has claimed; its files are left as they are."""
+    with tempfile.TemporaryDirectory() as copied:
+        for name in (f"{STORE}.db", f"{STORE}.db-wal"):
+            if (folder / "data" / name).exists():
+                shutil.copy(folder / "data" / name, copied)
+        with contextlib.closing(sqlite3.connect(Path(copied) / f"{STORE}.db")) as connection:
+            (number,) = connection.execute("SELECT value FROM meta WHERE name = 'numbers'").fetchone()
+    return int(number)
+
+
+async def _kill(
+    node: GaterServer, fleet: Fleet, course: Course, report: Report, rng: random.Random, folder: Path
+) -> None:
     """Kill the node or a consumer; another takes its place at once."""
     victim = "node" if rng.random() < SERVER_SHARE else "consumer"
     report.killed[victim] = report.killed.get(victim, 0) + 1
@@ -69,7 +85,7 @@ async def _kill(node: GaterServer, fleet: Fleet, course: Course, report: Report,
         await asyncio.to_thread(fleet.kill_one)
         return
     await asyncio.to_thread(node.kill)
-    _note_start(course)
+    await asyncio.to_thread(_note_start, course, folder)
     begun = time.monotonic()
     await asyncio.to_thread(node.start)
     report.recovery_seconds.append(time.monotonic() - begun)

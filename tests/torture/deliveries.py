@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
+from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import accumulate
@@ -65,9 +65,9 @@ class Course:
     checkpoints: list[tuple[int, int]] = field(default_factory=list)
     """The monotonic time of an answer, and the checkpoint in it, in the order of the answers."""
     starts: list[tuple[int, int]] = field(default_factory=list)
-    """When a node was started, in microseconds since 1970, and the highest checkpoint that was known then.
+    """The receipts that had been claimed when a node was started, and the highest checkpoint that was known then.
 
-    Receipts of a node begin with the time at which it has made them first, so that they tell which node gave them.
+    A node claims receipts that are greater than all before, so that they tell which node gave them.
     """
 
     @property
@@ -141,7 +141,7 @@ def _checkpointed_stays_settled(logged: Sequence[LoggedDelivery], course: Course
     """What a node said was settled is not delivered again by the nodes after it."""
     starts = [started for started, _ in course.starts]
     for line in logged:
-        node = bisect_right(starts, line.receipt) - 1
+        node = bisect_left(starts, line.receipt) - 1
         if node >= 0 and line.position <= course.starts[node][1]:
             yield f"{line} was delivered although the checkpoint had been {course.starts[node][1]} before that node"
             return

@@ -78,9 +78,10 @@ class Compact(Command, frozen=True, array_like=True, tag="compact", gc=False):
 
 
 class SaveSubscription(Command, frozen=True, array_like=True, tag="save_subscription", gc=False):
-    """Make a durable subscription, or change one of the same selector.
+    """Make a durable subscription, or change one of the same selector; answers whether it was made.
 
-    Changing `start_from` moves the checkpoint there; the same `start_from` again leaves it alone.
+    Changing `start_from` moves the checkpoint there and begins a new run; the same `start_from` again leaves both
+    alone.
     """
 
     name: str
@@ -95,17 +96,27 @@ class SaveSubscription(Command, frozen=True, array_like=True, tag="save_subscrip
 
 
 class RemoveSubscription(Command, frozen=True, array_like=True, tag="remove_subscription", gc=False):
-    """Forget a subscription with all that is parked of it; nothing happens when there is none."""
+    """Forget a subscription of that selector with all that is parked of it; nothing happens when there is none."""
 
     name: str
+    selector: bytes
+    """JSON, in its canonical form."""
+
+
+class ClaimReceipts(Command, frozen=True, array_like=True, tag="claim_receipts", gc=False):
+    """Have receipts for deliveries of a run, which no other delivery in the store ever has; answers the first."""
+
+    name: str
+    run: int
+    count: int
 
 
 class AdvanceCheckpoint(Command, frozen=True, array_like=True, tag="advance_checkpoint", gc=False):
-    """Note how far a subscription has come; what is older than what is noted, or was read before a rewind, is not."""
+    """Note how far a run of a subscription has come; what is older than what is noted is not."""
 
     name: str
-    generation: int
-    """How often the subscription had been rewound when this was read."""
+    run: int
+    """The run that has come so far; refused when it is not the present one."""
     position: int
     ahead: bytes
     """What is known of later events: msgpack of model.subscriptions.Ahead."""
@@ -120,9 +131,10 @@ class ParkedEntry(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 
 class ParkEvents(Command, frozen=True, array_like=True, tag="park", gc=False):
-    """Set events of a subscription aside."""
+    """Set events of a subscription aside; refused when the run that they failed in is not the present one."""
 
     name: str
+    run: int
     entries: tuple[ParkedEntry, ...]
     epoch: int
 
@@ -131,6 +143,8 @@ class ReplayParked(Command, frozen=True, array_like=True, tag="replay_parked", g
     """Mark parked events (None: up to `limit` of all) as being delivered again; answers their positions."""
 
     name: str
+    run: int
+    """One of the runs of the subscription since it was made; refused when it was removed and made again since."""
     positions: tuple[int, ...] | None
     limit: int
 
@@ -139,12 +153,22 @@ class DiscardParked(Command, frozen=True, array_like=True, tag="discard_parked",
     """Forget parked events (None: up to `limit` of all); answers their positions."""
 
     name: str
+    run: int
+    """As of ReplayParked."""
     positions: tuple[int, ...] | None
     limit: int
 
 
+class ForgetReplayed(Command, frozen=True, array_like=True, tag="forget_replayed", gc=False):
+    """Forget parked events that were delivered again and settled; refused when their run is not the present one."""
+
+    name: str
+    run: int
+    positions: tuple[int, ...]
+
+
 class RewindSubscription(Command, frozen=True, array_like=True, tag="rewind_subscription", gc=False):
-    """Let a subscription begin again behind a position; answers its new generation."""
+    """Let a subscription begin again after a position, in a new run; answers the number of the run."""
 
     name: str
     after: int
@@ -153,10 +177,12 @@ class RewindSubscription(Command, frozen=True, array_like=True, tag="rewind_subs
 SubscriptionCommand = (
     SaveSubscription
     | RemoveSubscription
+    | ClaimReceipts
     | AdvanceCheckpoint
     | ParkEvents
     | ReplayParked
     | DiscardParked
+    | ForgetReplayed
     | RewindSubscription
 )
 AnyCommand = (

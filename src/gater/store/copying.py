@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import secrets
 import threading
 from pathlib import Path
+from typing import Final
 
 import apsw
 
 from gater.model.errors import StoreCorruptError, StoreUnavailableError
-from gater.store import queries
+from gater.store import migrations, queries
 from gater.store.connection import CHECKSUM_BYTES, SCAN_CACHE_KIB, open_file, translated
+
+SKIPPED_NUMBERS: Final = 1 << 44
+"""Numbers of runs and receipts that a copy passes over at the least; a store gives fewer until the copy is restored."""
 
 
 def copy_file(source: Path, target: Path, store: str, given_up: threading.Event) -> None:
@@ -38,6 +43,7 @@ def _copy(reading: apsw.Connection, writing: apsw.Connection, store: str, given_
             if given_up.is_set():
                 raise StoreUnavailableError(store, "the copy was given up")
             backup.step(4_096)
+    _begin_new_runs(writing)
     writing.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
     writing.pragma("journal_mode", "delete")
 
@@ -54,10 +60,17 @@ async def copy_open(reading: apsw.Connection, target: Path, store: str) -> None:
                 while not backup.done:
                     backup.step(256)
                     await asyncio.sleep(0)
+            _begin_new_runs(writing)
             writing.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
             writing.pragma("journal_mode", "delete")
         finally:
             writing.close()
+
+
+def _begin_new_runs(connection: apsw.Connection) -> None:
+    """Keep receipts that the store gives after the copy was made from settling anything in the copy."""
+    with connection:
+        migrations.begin_new_runs(connection, SKIPPED_NUMBERS + secrets.randbelow(SKIPPED_NUMBERS))
 
 
 def copy_memory(connection: apsw.Connection, target: Path, store: str) -> None:
@@ -73,6 +86,7 @@ def copy_memory(connection: apsw.Connection, target: Path, store: str) -> None:
                     for row in connection.execute(f"SELECT * FROM {table}"):
                         marks = ",".join("?" * len(row))
                         writing.execute(f"INSERT INTO {table} VALUES ({marks})", row)
+            _begin_new_runs(writing)
             writing.pragma("journal_mode", "delete")
         finally:
             writing.close()

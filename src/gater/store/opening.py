@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import secrets
 import uuid
 from collections.abc import Callable
 from pathlib import Path
@@ -22,7 +23,7 @@ from gater.model.errors import (
     StoreNotFoundError,
 )
 from gater.model.stores import StoreConfig
-from gater.store import queries
+from gater.store import migrations, queries
 from gater.store.connection import CHECKSUM_BYTES, WRITER_CACHE_KIB, open_file, translated
 from gater.store.file_guard import HEADER_BYTES
 from gater.store.store_files import MADE, StoreFiles
@@ -30,14 +31,13 @@ from gater.store.watermark import NO_IDENTITY, Watermark
 from gater.store.write_ahead_log import damage_at_rest
 
 APPLICATION_ID: Final = 0x47415445
-SCHEMA_VERSION: Final = 2
+SCHEMA_VERSION: Final = 3
 
 
-def _add_subscriptions(connection: apsw.Connection) -> None:
-    connection.execute(queries.SUBSCRIPTIONS_SCHEMA)
-
-
-MIGRATIONS: Final[dict[int, Callable[[apsw.Connection], None]]] = {1: _add_subscriptions}
+MIGRATIONS: Final[dict[int, Callable[[apsw.Connection], None]]] = {
+    1: migrations.add_subscriptions,
+    2: migrations.number_runs,
+}
 """By the schema version they start from: the step to the next; each runs in one transaction."""
 
 _MARK_AT: Final = 68
@@ -47,6 +47,9 @@ _PAGE_BYTES: Final = 4_096
 FULL_CHECK_BYTES: Final = 64 << 20
 """Files up to this size are read whole, and so checked whole, each time they are opened."""
 
+
+FIRST_NUMBERS: Final = 1 << 51
+"""A new store numbers runs and receipts from below this: a quarter of what JSON readers know whole numbers up to."""
 
 LOG_BYTES: Final = 4 << 20
 """Room that the write-ahead log is given in advance."""
@@ -64,18 +67,26 @@ def create_store(files: StoreFiles, config: StoreConfig) -> apsw.Connection:
         files.database.unlink(missing_ok=True)
         connection = open_file(files.database, create=True, cache_kib=WRITER_CACHE_KIB)
         connection.pragma("auto_vacuum", "incremental")
-        create_content(connection, config)
+        create_content(connection, config, numbers=random_number())
         files.guard.claim()
         _prepare_log(connection, files)
     _sync_folder(files.database.parent)
     return connection
 
 
-def create_content(connection: apsw.Connection, config: StoreConfig) -> None:
-    """Make the tables of an empty store, and note how it was made."""
+def random_number() -> int:
+    """The number after which a new store numbers runs and receipts, so that receipts of a store that was removed are
+    none of another one of the same name.
+    """
+    return secrets.randbelow(FIRST_NUMBERS)
+
+
+def create_content(connection: apsw.Connection, config: StoreConfig, *, numbers: int) -> None:
+    """Make the tables of an empty store, and note how it was made; runs and receipts have numbers after `numbers`."""
+    made = {"config": msgspec.json.encode(config).decode(), "changes": 0, "compacted": 0, "numbers": numbers}
     with connection:
         connection.execute(queries.SCHEMA)
-        for name, value in (("config", msgspec.json.encode(config).decode()), ("changes", 0), ("compacted", 0)):
+        for name, value in made.items():
             connection.execute(queries.PUT_META, (name, value))
         connection.pragma("application_id", APPLICATION_ID)
         connection.pragma("user_version", SCHEMA_VERSION)

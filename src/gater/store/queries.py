@@ -77,13 +77,21 @@ DELETE_SNAPSHOT: Final = "DELETE FROM snapshots WHERE source = ? AND stream = ? 
 
 # --- subscriptions ---
 
-SUBSCRIPTION_STATES: Final = "SELECT name, selector, start_from, generation, checkpoint FROM subscriptions"
-PUT_SUBSCRIPTION: Final = "INSERT INTO subscriptions VALUES (?, ?, ?, ?, ?, ?, ?, 0, ?, x'')"
+SUBSCRIPTION_STATES: Final = "SELECT name, selector, start_from, made, run, checkpoint FROM subscriptions"
+PUT_SUBSCRIPTION: Final = "INSERT INTO subscriptions VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, x'')"
 UPDATE_SUBSCRIPTION: Final = "UPDATE subscriptions SET settings = ?, updated = ? WHERE name = ?"
 # Begin elsewhere: what was known of later events counts no more.
 MOVE_SUBSCRIPTION: Final = """
-UPDATE subscriptions SET start_from = ?2, first_version = ?3, generation = ?4, checkpoint = ?5, ahead = x''
+UPDATE subscriptions SET start_from = ?2, first_version = ?3, run = ?4, checkpoint = ?5, ahead = x''
 WHERE name = ?1"""
+# In a copy of a store: numbers that the store itself may give are passed over, and each subscription begins a new run.
+SKIP_NUMBERS: Final = "UPDATE meta SET value = value + ? WHERE name = 'numbers'"
+RENUMBER_RUNS: Final = """
+UPDATE subscriptions SET made = new.run, run = new.run FROM (
+    SELECT s.name, m.value + row_number() OVER (ORDER BY s.name) AS run
+    FROM subscriptions s CROSS JOIN meta m ON m.name = 'numbers') AS new
+WHERE new.name = subscriptions.name"""
+COUNT_SUBSCRIPTIONS: Final = "SELECT count(*) FROM subscriptions"
 DELETE_SUBSCRIPTION: Final = "DELETE FROM subscriptions WHERE name = ?"
 DELETE_PARKED_OF: Final = "DELETE FROM parked WHERE subscription = ?"
 SET_CHECKPOINT: Final = "UPDATE subscriptions SET checkpoint = ?, ahead = ? WHERE name = ?"
@@ -99,9 +107,12 @@ _CHOSEN: Final = """(subscription, position) IN (
     ORDER BY position LIMIT ?3)"""
 REPLAY_PARKED: Final = f"UPDATE parked SET replaying = 1 WHERE {_CHOSEN} RETURNING position"
 DISCARD_PARKED: Final = f"DELETE FROM parked WHERE {_CHOSEN} RETURNING position"
+# Only what is being delivered again: an event that was parked once more stays.
+FORGET_REPLAYED: Final = """
+DELETE FROM parked WHERE subscription = ? AND replaying AND position IN (SELECT value FROM json_each(?))"""
 
 SUBSCRIPTION: Final = """
-SELECT name, selector, start_from, first_version, settings, created, updated, generation, checkpoint, ahead
+SELECT name, selector, start_from, first_version, settings, created, updated, made, run, checkpoint, ahead
 FROM subscriptions"""
 ONE_SUBSCRIPTION: Final = f"{SUBSCRIPTION} WHERE name = ?"
 ALL_SUBSCRIPTIONS: Final = f"{SUBSCRIPTION} ORDER BY name"

@@ -228,7 +228,7 @@ def new_config(
 def open_memory_store(config: StoreConfig, limits: Limits) -> Store:
     """A new store that lives in memory."""
     connection = open_memory()
-    opening.create_content(connection, config)
+    opening.create_content(connection, config, numbers=opening.random_number())
     feed = Feed(connection, 0)
     log = MemoryLog(config.store_id, Machine(connection, MemoryLog.durability), limits, feed.committed)
     return Store(config, None, connection, feed, log)

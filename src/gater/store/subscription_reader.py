@@ -18,7 +18,10 @@ class SavedSubscription(NamedTuple):
 
     config: SubscriptionConfig
     first_version: int
-    generation: int
+    made: int
+    """The number of its first run."""
+    run: int
+    """The number of its present run."""
     checkpoint: int
     ahead: Ahead
 
@@ -47,6 +50,10 @@ class SubscriptionReader:
         """The durable subscription of that name."""
         row = self._connection.execute(queries.ONE_SUBSCRIPTION, (name,)).fetchone()
         return None if row is None else _saved(row)
+
+    def numbers(self) -> int:
+        """The last number that was given to a run, or as a receipt."""
+        return int(queries.one(self._connection, queries.GET_META, ("numbers",)))
 
     def count_parked(self, name: str) -> int:
         """How many events of a subscription are parked, those being delivered again included."""
@@ -77,7 +84,7 @@ def selector_json(selector: Selector) -> bytes:
 
 
 def _saved(row: Sequence[Any]) -> SavedSubscription:
-    name, selector, start_from, first_version, settings, created, updated, generation, checkpoint, ahead = row
+    name, selector, start_from, first_version, settings, created, updated, made, run, checkpoint, ahead = row
     config = SubscriptionConfig(
         name,
         parse_selector(msgspec.json.decode(selector)),
@@ -87,4 +94,4 @@ def _saved(row: Sequence[Any]) -> SavedSubscription:
         updated,
     )
     known = msgspec.msgpack.decode(ahead, type=Ahead) if ahead else Ahead()
-    return SavedSubscription(config, first_version, generation, checkpoint, known)
+    return SavedSubscription(config, first_version, made, run, checkpoint, known)

@@ -1,4 +1,11 @@
-"""What the machine keeps of durable subscriptions, and how commands change it."""
+"""What the machine keeps of durable subscriptions, and how commands change it.
+
+A run of a subscription is what happens between one beginning and the next: it is made, rewound, or saved with another
+`start_from`. Runs and receipts are numbered by one counter of the store, which is part of its content and never gives a
+number twice, not even after a subscription was removed. So a run has a number that never returns, its receipts are
+greater than its number, and those of earlier runs are less. What was said in a run that has ended is refused, by the
+order of the log.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +18,8 @@ from gater.model import commands as c
 from gater.model.errors import AlreadyExistsError, OverloadedError, SubscriptionNotFoundError
 from gater.store import queries
 
+NUMBERS: Final = "numbers"
+"""The row of `meta` with the last number that was given to a run, or as a receipt."""
 FROM_NOW_ON: Final = -1
 """As `start_from`: behind what is committed when the subscription is made."""
 MOST_SUBSCRIPTIONS: Final = 10_000
@@ -31,14 +40,16 @@ CHOSEN: Final = object()
 
 
 class Record:
-    """What decides about commands: the selector, where it began, and how far it has come."""
+    """What decides about commands: the selector, where it began, its runs, and how far it has come."""
 
-    __slots__ = ("checkpoint", "generation", "selector", "start_from")
+    __slots__ = ("checkpoint", "made", "run", "selector", "start_from")
 
-    def __init__(self, selector: bytes, start_from: int, generation: int, checkpoint: int) -> None:
+    def __init__(self, selector: bytes, start_from: int, made: int, run: int, checkpoint: int) -> None:
         self.selector = selector
         self.start_from = start_from
-        self.generation = generation
+        self.made = made
+        """The number of its first run."""
+        self.run = run
         self.checkpoint = checkpoint
 
 
@@ -47,9 +58,11 @@ class SubscriptionRecords:
 
     def __init__(self, connection: apsw.Connection) -> None:
         self._records = {
-            name: Record(bytes(selector), start_from, generation, checkpoint)
-            for name, selector, start_from, generation, checkpoint in connection.execute(queries.SUBSCRIPTION_STATES)
+            name: Record(bytes(selector), start_from, made, run, checkpoint)
+            for name, selector, start_from, made, run, checkpoint in connection.execute(queries.SUBSCRIPTION_STATES)
         }
+        self._numbers: int = queries.one(connection, queries.GET_META, (NUMBERS,))
+        """The last number that was given to a run, or as a receipt."""
 
     def change(self, command: c.SubscriptionCommand, head: int) -> Change:
         """What a command does when the newest position is `head`; raises what refuses it."""
@@ -60,6 +73,8 @@ class SubscriptionRecords:
                 return self._remove(command)
             case c.AdvanceCheckpoint():
                 return self._advance(command)
+            case c.ClaimReceipts():
+                return self._claim(command)
             case c.RewindSubscription():
                 return self._rewind(command)
             case c.ParkEvents():
@@ -68,6 +83,8 @@ class SubscriptionRecords:
                 return self._choose(queries.REPLAY_PARKED, command)
             case c.DiscardParked():
                 return self._choose(queries.DISCARD_PARKED, command)
+            case c.ForgetReplayed():
+                return self._forget(command)
 
     def _get(self, name: str) -> Record:
         record = self._records.get(name)
@@ -75,50 +92,74 @@ class SubscriptionRecords:
             raise SubscriptionNotFoundError(name=name)
         return record
 
+    def _get_run(self, name: str, run: int) -> Record:
+        """The subscription, if that is its present run."""
+        record = self._get(name)
+        if record.run != run:
+            raise SubscriptionNotFoundError(name=name, run=run)
+        return record
+
+    def _number(self, count: int = 1) -> tuple[int, tuple[str, tuple[Any, ...]]]:
+        """The first of so many numbers that were never given before, and the statement that says so."""
+        first = self._numbers + 1
+        self._numbers += count
+        return first, (queries.PUT_META, (NUMBERS, self._numbers))
+
     def _save(self, command: c.SaveSubscription, head: int) -> Change:
         record = self._records.get(command.name)
         first_version, checkpoint = _beginning(command, head)
         if record is None:
             if len(self._records) >= MOST_SUBSCRIPTIONS:
                 raise OverloadedError("subscriptions of a store", MOST_SUBSCRIPTIONS)
-            self._records[command.name] = Record(command.selector, command.start_from, 0, checkpoint)
+            run, numbered = self._number()
+            self._records[command.name] = Record(command.selector, command.start_from, run, run, checkpoint)
             beginning = (command.start_from, first_version)
             times = (command.epoch, command.epoch)
-            row = (command.name, command.selector, *beginning, command.settings, *times, checkpoint)
-            return Change([(queries.PUT_SUBSCRIPTION, row)], True)
+            row = (command.name, command.selector, *beginning, command.settings, *times, run, run, checkpoint)
+            return Change([numbered, (queries.PUT_SUBSCRIPTION, row)], True)
         if record.selector != command.selector:
             raise AlreadyExistsError("subscription", command.name)
         updated = (queries.UPDATE_SUBSCRIPTION, (command.settings, command.epoch, command.name))
         if record.start_from == command.start_from:
             return Change([updated], False)
         record.start_from = command.start_from
-        return Change([updated, self._move(command.name, record, first_version, checkpoint)], False)
+        return Change([updated, *self._move(command.name, record, first_version, checkpoint)], False)
 
-    def _move(self, name: str, record: Record, first_version: int, checkpoint: int) -> tuple[str, tuple[Any, ...]]:
-        record.generation += 1
+    def _move(
+        self, name: str, record: Record, first_version: int, checkpoint: int
+    ) -> list[tuple[str, tuple[Any, ...]]]:
+        """Begin a new run."""
+        record.run, numbered = self._number()
         record.checkpoint = checkpoint
-        return queries.MOVE_SUBSCRIPTION, (name, record.start_from, first_version, record.generation, checkpoint)
+        moved = (name, record.start_from, first_version, record.run, checkpoint)
+        return [numbered, (queries.MOVE_SUBSCRIPTION, moved)]
 
     def _remove(self, command: c.RemoveSubscription) -> Change:
-        if self._records.pop(command.name, None) is None:
+        record = self._records.get(command.name)
+        if record is None or record.selector != command.selector:
             return Change([], False)
+        del self._records[command.name]
         name = (command.name,)
         return Change([(queries.DELETE_SUBSCRIPTION, name), (queries.DELETE_PARKED_OF, name)], True)
 
+    def _claim(self, command: c.ClaimReceipts) -> Change:
+        self._get_run(command.name, command.run)
+        first, numbered = self._number(command.count)
+        return Change([numbered], first)
+
     def _advance(self, command: c.AdvanceCheckpoint) -> Change:
-        record = self._get(command.name)
-        if command.generation != record.generation or command.position < record.checkpoint:
+        record = self._get_run(command.name, command.run)
+        if command.position < record.checkpoint:
             return Change([], False)
         record.checkpoint = command.position
         return Change([(queries.SET_CHECKPOINT, (command.position, command.ahead, command.name))], True)
 
     def _rewind(self, command: c.RewindSubscription) -> Change:
         record = self._get(command.name)
-        moved = self._move(command.name, record, 0, command.after)
-        return Change([moved], record.generation)
+        return Change(self._move(command.name, record, 0, command.after), record.run)
 
     def _park(self, command: c.ParkEvents) -> Change:
-        self._get(command.name)
+        self._get_run(command.name, command.run)
         return Change(
             [
                 (queries.PARK, (command.name, entry.position, entry.reason, entry.attempts, command.epoch))
@@ -128,9 +169,16 @@ class SubscriptionRecords:
         )
 
     def _choose(self, statement: str, command: c.ReplayParked | c.DiscardParked) -> Change:
-        self._get(command.name)
+        record = self._get(command.name)
+        if command.run < record.made:
+            raise SubscriptionNotFoundError(name=command.name, run=command.run)
         chosen = None if command.positions is None else msgspec.json.encode(command.positions).decode()
         return Change([(statement, (command.name, chosen, command.limit))], CHOSEN)
+
+    def _forget(self, command: c.ForgetReplayed) -> Change:
+        self._get_run(command.name, command.run)
+        chosen = msgspec.json.encode(command.positions).decode()
+        return Change([(queries.FORGET_REPLAYED, (command.name, chosen))], None)
 
 
 def _beginning(command: c.SaveSubscription, head: int) -> tuple[int, int]:

@@ -11,6 +11,7 @@ import contextlib
 import logging
 import time
 from collections.abc import AsyncGenerator, Callable, Sequence
+from functools import partial
 from typing import Final, NamedTuple
 
 from gater.model.errors import GaterError, InternalError, StoreUnavailableError, SubscriptionNotFoundError
@@ -69,25 +70,25 @@ class DurableSubscription:
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at = 0.0
         self._working = False
-        self._closed = False
-        self._oldest_receipt = 0
+        self.is_closed = False
         self._before = Counts()
-        self._begin(saved, receipts_from=0)
+        self._begin(saved)
 
-    def _begin(self, saved: SavedSubscription, receipts_from: int) -> None:
-        """Begin where the file says."""
+    def _begin(self, saved: SavedSubscription) -> None:
+        """Begin a run where the file says."""
         store, config = self._store, saved.config
-        self.generation = saved.generation
+        self.made, self.run = saved.made, saved.run
         parked = store.subscriptions.parked_streams(config.name)
-        self._last_receipt = max(time.time_ns() // 1_000, receipts_from)
         self._group = Group(
             config.settings,
             checkpoint=saved.checkpoint,
             ahead=saved.ahead,
             blocked=[(stream, position) for stream, position, _ in parked],
-            first_receipt=self._last_receipt,
+            run=saved.run,
+            numbers=store.subscriptions.numbers(),
         )
-        self._keeper = Keeper(store, saved, self._group, changed=self._work_soon, forgotten=self.discarded)
+        ended = partial(self._observer.run_ended, self)
+        self._keeper = Keeper(store, saved, self._group, changed=self._work_soon, forgotten=self.discarded, ended=ended)
         self._feeder = Feeder(store, saved, self._group, self._work_soon)
         self._feeder.replay(position for _, position, replaying in parked if replaying)
 
@@ -120,11 +121,10 @@ class DurableSubscription:
 
     async def pull(self, count: int, wait: float) -> list[Delivery]:
         """Up to `count` deliveries, for the first of which `wait` seconds are waited; held until they are settled."""
-        if self._puller is None or self._puller.ended:
-            puller = Consumer(self.config.settings.max_in_flight)
-            self.attach(puller)
-            self._puller = puller
-        puller = self._puller
+        puller = self._attached_puller()
+        while not self._keeper.claimed.is_set():
+            await self._keeper.claimed.wait()
+            puller = self._attached_puller()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(wait):
                 while not (page := self.take(puller, count)) and not puller.ended:
@@ -133,6 +133,14 @@ class DurableSubscription:
             raise puller.error.again()
         self._work_soon()
         return page
+
+    def _attached_puller(self) -> Consumer:
+        """The consumer that stands for all who pull."""
+        if self._puller is None or self._puller.ended:
+            puller = Consumer(self.config.settings.max_in_flight)
+            self.attach(puller)
+            self._puller = puller
+        return self._puller
 
     def _let_puller_go(self) -> None:
         """Those who pull are a consumer only as long as they wait, or hold something."""
@@ -143,7 +151,7 @@ class DurableSubscription:
 
     def attach(self, consumer: Consumer) -> None:
         """Let a consumer have events; raises OverloadedError when there are too many."""
-        if self._closed:
+        if self.is_closed:
             raise StoreUnavailableError(self._store.id, "the store is closed")
         self._group.attach(consumer, consumer.prefetch)
         self._consumers.append(consumer)
@@ -166,7 +174,6 @@ class DurableSubscription:
         now = self._clock()
         page = self._group.take(consumer, now, limit, PAGE_BYTES)
         if page:
-            self._last_receipt = page[-1][2]
             self._keeper.delivered(page[-1][2], now)
             self._work_soon()
         return page
@@ -175,7 +182,7 @@ class DurableSubscription:
 
     def ack(self, position: int, receipt: int | None) -> Outcome:
         """An event was processed."""
-        if self._is_outdated(receipt):
+        if self._is_outdated(position, receipt):
             return Outcome.STALE
         now = self._clock()
         if receipt is not None:
@@ -188,7 +195,7 @@ class DurableSubscription:
 
     def nack(self, position: int, receipt: int | None, action: NackAction, delay: float | None, reason: str) -> Outcome:
         """An event was not processed."""
-        if self._is_outdated(receipt):
+        if self._is_outdated(position, receipt):
             return Outcome.STALE
         outcome = self._group.nack(position, receipt, action, self._clock(), delay, reason)
         if outcome is Outcome.SETTLED and action in FAILED_BY:
@@ -199,9 +206,9 @@ class DurableSubscription:
         self._failing = True
         self._observer.delivery_failed(self, reason)
 
-    def _is_outdated(self, receipt: int | None) -> bool:
-        """Whether a receipt is of before the subscription was rewound."""
-        return receipt is not None and receipt < self._oldest_receipt
+    def _is_outdated(self, position: int, receipt: int | None) -> bool:
+        """Whether a receipt is of before this run."""
+        return receipt is not None and receipt < self.run and position <= self._store.tail.position
 
     def after_settling(self) -> None:
         """To be called when some events were settled."""
@@ -215,14 +222,14 @@ class DurableSubscription:
 
     def _work_soon(self) -> None:
         """Work when this turn of the event loop ends."""
-        if not self._working and not self._closed:
+        if not self._working and not self.is_closed:
             self._working = True
             self._loop.call_soon(self._work)
 
     def _work(self) -> None:
         """Read what there is room for, keep what must be kept, wake who can have something, set the timer."""
         self._working = False
-        if self._closed:
+        if self.is_closed:
             return
         try:
             self._tick()
@@ -230,13 +237,15 @@ class DurableSubscription:
                 self._keeper.forget(self._feeder.replay_more(self._clock()))
                 if self._consumers and self._feeder.fill():
                     self._work_soon()
+            if self._consumers:
+                self._keeper.claim()
             self._keeper.keep()
             self._let_puller_go()
         except GaterError as error:
-            self._fail(error)
+            self.failed(error)
         except Exception as defect:
             log.exception("a subscription failed", extra={"store": self._store.id, "subscription": self.config.name})
-            self._fail(InternalError(message=f"{type(defect).__name__}: {defect}"))
+            self.failed(InternalError(message=f"{type(defect).__name__}: {defect}"))
         self._wake_consumers()
         self._set_timer()
 
@@ -253,7 +262,7 @@ class DurableSubscription:
                 consumer.wake()
             self._consumers.append(self._consumers.pop(0))  # another is the first to take next time
 
-    def _fail(self, error: GaterError) -> None:
+    def failed(self, error: GaterError) -> None:
         """Let the consumers know; who comes back may find that it has passed."""
         self._failure = error
         self._observer.crashed(self, error)
@@ -294,8 +303,7 @@ class DurableSubscription:
         self._before = Counts(
             before.delivered + group.delivered, before.redelivered + group.redelivered, before.acked + group.acked
         )
-        self._begin(saved, receipts_from=self._last_receipt + 1)
-        self._oldest_receipt = self._last_receipt
+        self._begin(saved)
         for consumer in self._consumers:
             self._group.attach(consumer, consumer.prefetch)
         self._work_soon()
@@ -324,12 +332,12 @@ class DurableSubscription:
 
     async def close(self) -> None:
         """The store closes: keep how far it has come, and tell the consumers."""
-        if not self._closed:
+        if not self.is_closed:
             self._stop(StoreUnavailableError(self._store.id, "the store was closed"))
             await self._keeper.close()
 
     def _stop(self, error: GaterError) -> None:
-        self._closed = True
+        self.is_closed = True
         self._feeder.leave()
         if self._timer is not None:
             self._timer.cancel()
@@ -341,7 +349,7 @@ class DurableSubscription:
     def info(self) -> SubscriptionInfo:
         """How it is doing. While nobody consumes, what comes next is looked for, not for long."""
         group, config = self._group, self.config
-        if not self._consumers and not self._closed and self._failure is None:
+        if not self._consumers and not self.is_closed and self._failure is None:
             self._look_ahead()
         behind = self._feeder.behind
         if not self._consumers:
@@ -371,7 +379,7 @@ class DurableSubscription:
             with self._store.reading():
                 self._feeder.look_ahead()
         except GaterError as error:
-            self._fail(error)
+            self.failed(error)
 
     def _state(self, waits: bool, behind: int) -> str:
         if self._failure is not None:

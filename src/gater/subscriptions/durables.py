@@ -125,19 +125,31 @@ class Durables:
         if name == TRANSIENT:
             self._share(delivery_topic(self._store.id, selector), selector)
             return SubscriptionConfig(name, selector, start_from, settings, now, now)
-        saved = await self._write(selector, name, start_from, settings, now)
-        running = self._running.get(name)
-        if running is not None:
-            if saved.generation != running.generation:
-                running.begin_again(saved)
-            else:
-                running.reconfigure(saved.config)
-        self._emit(selector, name)
+        await self._write(selector, name, start_from, settings, now)
+        saved = self._follow(name)
+        if saved is None or saved.config.selector != selector:  # it was removed again a moment ago
+            return SubscriptionConfig(name, selector, start_from, settings, now, now)
         return saved.config
 
-    async def _write(
-        self, selector: Selector, name: str, start_from: int, settings: GroupSettings, now: int
-    ) -> SavedSubscription:
+    def _follow(self, name: str) -> SavedSubscription | None:
+        """Have what is at work follow what the file says, whichever changes in whatever order have led there."""
+        with self._store.reading():
+            saved = self._store.subscriptions.get(name)
+            running = self._running.get(name)
+            if running is not None and (saved is None or saved.made > running.run):
+                del self._running[name]
+                running.remove()
+                self._silence(delivery_topic(self._store.id, running.config.selector, name))
+            elif running is not None and saved is not None:
+                if saved.run != running.run:
+                    running.begin_again(saved)
+                elif saved.config != running.config:
+                    running.reconfigure(saved.config)
+        if saved is not None:
+            self._emit(saved.config.selector, name)
+        return saved
+
+    async def _write(self, selector: Selector, name: str, start_from: int, settings: GroupSettings, now: int) -> None:
         """Have a subscription kept, and tell about it."""
         self._reporter.note(name, "registration_started")
         begun = time.perf_counter()
@@ -161,7 +173,6 @@ class Durables:
         }
         self._reporter.note(name, "registration_success", registered)
         self._attempted(name, "success", begun)
-        return self._saved(name)
 
     def _attempted(self, name: str, result: str, begun: float) -> None:
         taken = round((time.perf_counter() - begun) * 1_000, 3)
@@ -191,13 +202,13 @@ class Durables:
         saved = self._store.subscriptions.get(name)
         if saved is None or saved.config.selector != selector:
             return False
-        await self._store.run(c.RemoveSubscription(name))
-        running = self._running.pop(name, None)
-        if running is not None:
-            running.remove()
+        if not await self._store.run(c.RemoveSubscription(name, selector_json(selector))):
+            return False
         self._reporter.note(name, "proxy_stopped")
         self._reporter.forget(name)
-        self._silence(delivery_topic(self._store.id, selector, name))
+        saved = self._follow(name)
+        if saved is None or saved.config.selector != selector:
+            self._silence(delivery_topic(self._store.id, selector, name))
         return True
 
     async def rewind(self, name: str, position: int | None, epoch: int | None) -> int:
@@ -211,26 +222,27 @@ class Durables:
                 position = self._store.reader.first_since(epoch, head)
         position = max(min(position, head + 1), 1)
         await self._store.run(c.RewindSubscription(name, position - 1))
-        if (running := self._running.get(name)) is not None:
-            running.begin_again(self._saved(name))
+        self._follow(name)
         return position
 
     async def replay(self, name: str, positions: tuple[int, ...] | None) -> int:
         """Deliver parked events again (None: all); returns how many. NotFoundError for one that is not parked."""
-        self._check_parked(name, positions)
+        run = self._check_parked(name, positions)
         total = 0
         for chosen in self._steps(name, positions):
-            replayed = await self._store.run(c.ReplayParked(name, chosen, len(chosen)))
-            self.get(name).replay(replayed)
+            replayed = await self._store.run(c.ReplayParked(name, run, chosen, len(chosen)))
+            running = self.get(name)
+            if running.made <= run:
+                running.replay(replayed)
             total += len(replayed)
         return total
 
     async def discard(self, name: str, positions: tuple[int, ...] | None) -> int:
         """Forget parked events (None: all); returns how many. NotFoundError for one that is not parked."""
-        self._check_parked(name, positions)
+        run = self._check_parked(name, positions)
         total = 0
         for chosen in self._steps(name, positions):
-            total += len(await self._store.run(c.DiscardParked(name, chosen, len(chosen))))
+            total += len(await self._store.run(c.DiscardParked(name, run, chosen, len(chosen))))
             if (running := self._running.get(name)) is not None:
                 running.discarded()
         return total
@@ -252,16 +264,18 @@ class Durables:
         with self._store.reading():
             return self._store.subscriptions.parked(name, after, PARKED_STEP)
 
-    def _check_parked(self, name: str, positions: Sequence[int] | None) -> None:
-        self.config(name)
+    def _check_parked(self, name: str, positions: Sequence[int] | None) -> int:
+        """The run in which these events are parked."""
+        run = self._saved(name).run
         if positions is None:
-            return
+            return run
         if len(positions) > MOST_CHOSEN:
             raise InvalidArgumentError("positions", f"at most {MOST_CHOSEN:,} at once, or none for all")
         with self._store.reading():
             missing = self._store.subscriptions.not_parked(name, positions)
         if missing is not None:
             raise NotFoundError("parked event", missing)
+        return run
 
     # --- emitters ---
 
@@ -318,6 +332,15 @@ class Durables:
     def crashed(self, durable: DurableSubscription, error: GaterError) -> None:
         """A subscription cannot go on for now."""
         self._reporter.note(durable.config.name, "proxy_crashed", {"reason": str(error)})
+
+    def run_ended(self, durable: DurableSubscription) -> None:
+        """The store refused what was written for a run: it is another now, or none."""
+        if self._running.get(durable.config.name) is not durable or durable.is_closed:
+            return
+        try:
+            self._follow(durable.config.name)
+        except GaterError as error:
+            durable.failed(error)
 
     def _status_changed(self, name: str) -> None:
         if (running := self._running.get(name)) is not None:

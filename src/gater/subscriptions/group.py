@@ -43,16 +43,26 @@ class Group:
         checkpoint: int,
         ahead: Ahead = NOTHING_AHEAD,
         blocked: Iterable[tuple[str, int]] = (),
-        first_receipt: int = 1,
+        run: int = 0,
+        numbers: int = 0,
     ) -> None:
         """Everything up to `checkpoint` is settled; `ahead` is what is known beyond it.
 
+        Receipts greater than `run` and up to `numbers` may have been given in the same run before the group was made;
+        it gives those that it is granted, which are greater.
         `blocked` are key and position of the events that are parked already: they are settled, and when the settings
         say `block`, later events of their keys are parked behind them.
         """
         self._course = Course(settings, checkpoint, ahead, list(blocked))
         self._seats: dict[Hashable, Seat] = {}
-        self._first_receipt = self._next_receipt = first_receipt
+        self._run = run
+        self._numbers = numbers
+        self._receipts = range(0)
+        """Those that are given next."""
+        self._spare = range(0)
+        """Those that are given after them."""
+        self._last_receipt = 0
+        """The one that was given last."""
         self._stopped: list[Hashable] = []
         self.delivered = 0
         """Deliveries."""
@@ -115,6 +125,18 @@ class Group:
 
     # --- consumers ---
 
+    @property
+    def receipts_left(self) -> int:
+        """How many deliveries it may make until it is granted further receipts."""
+        return len(self._receipts) + len(self._spare)
+
+    def grant(self, receipts: range) -> None:
+        """Let it give these receipts, which are greater than all before."""
+        if self._receipts:
+            self._spare = receipts
+        else:
+            self._receipts = receipts
+
     def attach(self, consumer: Hashable, prefetch: int) -> None:
         """Let a consumer have up to `prefetch` events at once; raises OverloadedError when there are too many."""
         if prefetch < 1:
@@ -157,7 +179,7 @@ class Group:
         if seat is None:
             return taken
         room = min(seat.prefetch - len(seat.held), self.settings.max_in_flight - self.in_flight)
-        for receipt in range(self._next_receipt, self._next_receipt + min(limit, room)):
+        for receipt in self._receipts[: max(min(limit, room), 0)]:
             entry = self._course.lanes.take()
             if entry is None:
                 break
@@ -168,14 +190,19 @@ class Group:
             size += payload_bytes(entry.row)
             if size >= most_bytes:
                 break
-        self._next_receipt += len(taken)
+        if taken:
+            self._last_receipt = taken[-1][2]
+        self._receipts = self._receipts[len(taken) :]
+        if not self._receipts:
+            self._receipts, self._spare = self._spare, range(0)
         self.delivered += len(taken)
         return taken
 
     @property
     def has_ready(self) -> bool:
         """Whether a consumer that has room could take something."""
-        return self.in_flight < self.settings.max_in_flight and self._course.lanes.has_ready
+        may_give = bool(self._receipts) and self.in_flight < self.settings.max_in_flight
+        return may_give and self._course.lanes.has_ready
 
     def stopped(self) -> list[Hashable]:
         """The consumers that said `stop` since the last call; they are detached."""
@@ -231,19 +258,22 @@ class Group:
     def _addressed(self, position: int, receipt: int | None) -> Entry | Outcome:
         """The unsettled event at a position whose last delivery has that receipt, or why there is none.
 
-        An event that was not delivered since the group was made may have been before: then any receipt counts.
+        An event that was not delivered since the group was made may have been before: then any receipt of its run
+        from before counts. Not so for one that is replayed: its receipt may be of before it was parked.
         """
         window = self._course.window
         entry = window.find(position)
         if entry is None:
-            was_delivered = receipt is not None and self._first_receipt <= receipt < self._next_receipt
+            was_delivered = receipt is not None and self._numbers < receipt <= self._last_receipt
             known = position <= window.reached if was_delivered else window.was_settled(position)
             return Outcome.ALREADY if known else Outcome.UNKNOWN
         if receipt is None:
             return entry if entry.receipt else Outcome.UNKNOWN
         if entry.receipt:
             return entry if receipt == entry.receipt else Outcome.STALE
-        return entry if receipt >= 1 else Outcome.UNKNOWN
+        if entry.replayed and receipt > self._run:
+            return Outcome.STALE
+        return entry if self._run < receipt <= self._numbers else Outcome.UNKNOWN
 
     def _stop(self, entry: Entry) -> Outcome:
         seat = entry.seat

@@ -1,4 +1,7 @@
-"""What a durable subscription must not lose: its checkpoint, its parked events; written as commands of the store."""
+"""What a run of a durable subscription must not lose: its checkpoint, its parked events, its receipts.
+
+They are written as commands of the store, which name the run: when that has ended, the store refuses them.
+"""
 
 from __future__ import annotations
 
@@ -17,10 +20,14 @@ from gater.store.store import Store
 from gater.store.subscription_reader import SavedSubscription
 from gater.subscriptions.group import Group
 
+RECEIPTS: Final = 1 << 20
+"""Receipts that are claimed at once."""
+LEAST_RECEIPTS: Final = RECEIPTS // 4
+"""When a group has fewer left, further ones are claimed."""
 QUIET_POSITIONS: Final = 10_000
 """Positions without a match after which the checkpoint moves although nothing was settled."""
 RETRY_SECONDS: Final = 1.0
-"""How long a checkpoint that could not be written waits for another try."""
+"""How long a checkpoint that could not be written waits for another try, and so receipts."""
 CLOSE_SECONDS: Final = 5.0
 SAMPLES: Final = 64
 """Deliveries whose time to their acknowledgement is being measured."""
@@ -43,9 +50,10 @@ class Keeper:
         *,
         changed: Callable[[], None],
         forgotten: Callable[[], None],
+        ended: Callable[[], None],
     ) -> None:
         """`changed` is called when something was written that lets the group go on, `forgotten` when parked events
-        are gone.
+        are gone, `ended` when the store has refused to write something of a run that has ended.
         """
         self.position = saved.checkpoint
         """The checkpoint that is durable."""
@@ -53,10 +61,17 @@ class Keeper:
         """Mean time from delivery to acknowledgement, lately."""
         self._store = store
         self._name = saved.config.name
-        self._generation = saved.generation
+        self._run = saved.run
         self._group = group
         self._changed = changed
         self._forgotten = forgotten
+        self._ended = ended
+        self._has_ended = False
+        self.claimed = asyncio.Event()
+        """Set unless receipts are being claimed."""
+        self.claimed.set()
+        self._claim_at: float | None = None
+        """When receipts are claimed again that could not be."""
         self._writing = False
         self._failed = False
         """Whether the last checkpoint could not be written."""
@@ -66,15 +81,40 @@ class Keeper:
 
     @property
     def next_due(self) -> float | None:
-        """When the checkpoint is to be written; None while there is nothing to write, or while it is being written."""
-        return None if self._writing else self._due
+        """When something is to be written; None while there is nothing to write, or while it is being written."""
+        due = [when for when in (None if self._writing else self._due, self._claim_at) if when is not None]
+        return min(due, default=None)
 
     def keep(self) -> None:
         """Write what is to be written now."""
+        if self._has_ended:
+            return
         if parking := self._group.to_park():
             self._park(parking)
         self.forget(self._group.to_forget())
         self._keep_checkpoint(time.monotonic())
+
+    # --- receipts ---
+
+    def claim(self) -> None:
+        """Have receipts for the deliveries to come, unless there are enough."""
+        if not self.claimed.is_set() or self._has_ended or self._group.receipts_left >= LEAST_RECEIPTS:
+            return
+        if self._claim_at is not None and time.monotonic() < self._claim_at:
+            return
+        self._claim_at = None
+        self.claimed.clear()
+
+        def done(first: Any, error: GaterError | None) -> None:
+            self.claimed.set()
+            if error is None:
+                self._group.grant(range(first, first + RECEIPTS))
+            else:
+                self._claim_at = time.monotonic() + RETRY_SECONDS
+                self._refused("receipts cannot be claimed", error)
+            self._changed()
+
+        self._submit(c.ClaimReceipts(self._name, self._run, RECEIPTS), done)
 
     # --- parked events ---
 
@@ -85,16 +125,16 @@ class Keeper:
             if error is None:
                 self._group.parked(positions, time.monotonic())
             else:
-                self._warn("events cannot be parked", error)
                 self._group.park_failed(positions, time.monotonic())
+                self._refused("events cannot be parked", error)
             self._changed()
 
         entries = tuple([c.ParkedEntry(entry.position, entry.reason, entry.attempts) for entry in parking])
-        self._submit(c.ParkEvents(self._name, entries, time.time_ns() // 1_000), done)
+        self._submit(c.ParkEvents(self._name, self._run, entries, time.time_ns() // 1_000), done)
 
     def forget(self, positions: Sequence[int]) -> None:
         """Parked events were delivered again and settled, or are gone."""
-        if not positions:
+        if not positions or self._has_ended:
             return
 
         def done(_: Any, error: GaterError | None) -> None:
@@ -102,9 +142,9 @@ class Keeper:
                 self._forgotten()
             else:
                 # They stay marked as being delivered again: at the latest the next start tries once more.
-                self._warn("settled events stay parked", error)
+                self._refused("settled events stay parked", error)
 
-        self._submit(c.DiscardParked(self._name, tuple(positions), len(positions)), done)
+        self._submit(c.ForgetReplayed(self._name, self._run, tuple(positions)), done)
 
     # --- the checkpoint ---
 
@@ -137,11 +177,11 @@ class Keeper:
             if error is None:
                 self.position = position
             else:
-                self._warn("a checkpoint cannot be written", error)
                 self._due = time.monotonic() + RETRY_SECONDS
+                self._refused("a checkpoint cannot be written", error)
             self._changed()
 
-        self._submit(c.AdvanceCheckpoint(self._name, self._generation, position, ahead), done)
+        self._submit(c.AdvanceCheckpoint(self._name, self._run, position, ahead), done)
 
     async def close(self) -> None:
         """Write the last checkpoint, and wait for it, not for long."""
@@ -150,7 +190,8 @@ class Keeper:
                 if self._writing:
                     await self._idle.wait()
                 group = self._group
-                if group.position > self.position or self._is_new() or group.ahead().attempts:
+                is_behind = group.position > self.position or self._is_new() or bool(group.ahead().attempts)
+                if is_behind and not self._has_ended:
                     self._write_checkpoint()
                     await self._idle.wait()
         except TimeoutError:
@@ -162,9 +203,12 @@ class Keeper:
         except GaterError as error:
             done(None, error)
 
-    def _warn(self, what: str, error: GaterError) -> None:
-        if not isinstance(error, SubscriptionNotFoundError):  # it was removed a moment ago
+    def _refused(self, what: str, error: GaterError) -> None:
+        if not isinstance(error, SubscriptionNotFoundError):
             log.warning(what, extra={**self._fields(), "reason": str(error)})
+        elif not self._has_ended:
+            self._has_ended, self._due, self._claim_at = True, None, None
+            self._ended()
 
     def _fields(self) -> dict[str, str]:
         return {"store": self._store.id, "subscription": self._name}

@@ -27,3 +27,7 @@ class Observer(Protocol):
     def crashed(self, durable: DurableSubscription, error: GaterError) -> None:
         """It cannot go on for now."""
         ...
+
+    def run_ended(self, durable: DurableSubscription) -> None:
+        """The store says that its run has ended: it was removed, or moved, and does not know of it yet."""
+        ...

@@ -25,8 +25,12 @@ def save(name: str = "a", selector: Selector | None = None, start_from: int = 0,
     return c.SaveSubscription(name, selector_json(selector), one_stream, start_from, SETTINGS, epoch)
 
 
-def advance(position: int, generation: int = 0, ahead: Ahead | None = None, name: str = "a") -> c.AdvanceCheckpoint:
-    return c.AdvanceCheckpoint(name, generation, position, msgspec.msgpack.encode(ahead or Ahead()))
+def advance(position: int, run: int = 1, ahead: Ahead | None = None, name: str = "a") -> c.AdvanceCheckpoint:
+    return c.AdvanceCheckpoint(name, run, position, msgspec.msgpack.encode(ahead or Ahead()))
+
+
+def remove(name: str = "a", selector: Selector | None = None) -> c.RemoveSubscription:
+    return c.RemoveSubscription(name, selector_json(by_event_type("T") if selector is None else selector))
 
 
 def run(machine: Machine, *commands: Any) -> list[Any]:
@@ -70,7 +74,7 @@ def test_it_begins_where_it_is_told(
     assert run(machine, save("a", selector, start_from)) == [True]
     found = saved(machine)
     assert (found.config.name, found.config.selector, found.config.start_from) == ("a", selector, start_from)
-    assert (found.first_version, found.checkpoint, found.generation) == (first_version, checkpoint, 0)
+    assert (found.first_version, found.checkpoint, found.run) == (first_version, checkpoint, 1)
     assert found.ahead == Ahead()
 
 
@@ -79,7 +83,7 @@ def test_saving_again_keeps_how_far_it_has_come(machine: Machine) -> None:
     run(machine, save(), advance(3, ahead=ahead))
     assert run(machine, save(epoch=9)) == [False]
     found = saved(machine)
-    assert (found.checkpoint, found.ahead, found.generation) == (3, ahead, 0)
+    assert (found.checkpoint, found.ahead, found.run) == (3, ahead, 1)
     assert (found.config.created_epoch, found.config.updated_epoch) == (5, 9)
 
 
@@ -87,7 +91,8 @@ def test_another_start_moves_it_and_forgets_what_was_ahead(machine: Machine) -> 
     run(machine, save(), advance(3, ahead=Ahead((5,))))
     assert run(machine, save(start_from=2)) == [False]
     found = saved(machine)
-    assert (found.checkpoint, found.ahead, found.generation, found.config.start_from) == (1, Ahead(), 1, 2)
+    assert (found.checkpoint, found.ahead, found.made, found.run) == (1, Ahead(), 1, 2)
+    assert found.config.start_from == 2
 
 
 def test_the_checkpoint_never_goes_back(machine: Machine) -> None:
@@ -100,11 +105,15 @@ def test_the_checkpoint_never_goes_back(machine: Machine) -> None:
 
 def test_what_was_read_before_a_rewind_counts_no_more(machine: Machine) -> None:
     run(machine, save(), advance(4))
-    assert run(machine, c.RewindSubscription("a", 1)) == [1]
-    assert run(machine, advance(5), advance(2, 1)) == [False, True]
+    assert run(machine, c.RewindSubscription("a", 1)) == [2]
+    refused, taken = run(machine, advance(5), advance(2, 2))
+    assert isinstance(refused, SubscriptionNotFoundError)
+    assert taken is True
     found = saved(machine)
-    assert (found.checkpoint, found.generation) == (2, 1)
-    assert run(machine, c.RewindSubscription("a", 0), advance(5, 1), advance(1, 2)) == [2, False, True]
+    assert (found.checkpoint, found.made, found.run) == (2, 1, 2)
+    begun, refused, taken = run(machine, c.RewindSubscription("a", 0), advance(5, 2), advance(1, 3))
+    assert (begun, taken) == (3, True)
+    assert isinstance(refused, SubscriptionNotFoundError)
     assert saved(machine).checkpoint == 1
 
 
@@ -124,7 +133,7 @@ def test_another_selector_is_refused(machine: Machine) -> None:
 
 def test_there_are_no_more_than_allowed(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(subscription_records, "MOST_SUBSCRIPTIONS", 2)
-    outcomes = run(machine, save("a"), save("b"), save("c"), save("a"), c.RemoveSubscription("b"), save("c"))
+    outcomes = run(machine, save("a"), save("b"), save("c"), save("a"), remove("b"), save("c"))
     assert isinstance(outcomes.pop(2), OverloadedError)
     assert outcomes == [True, True, False, True, True]
 
@@ -134,44 +143,46 @@ def test_what_is_not_there_is_not_found(machine: Machine) -> None:
         machine,
         advance(1),
         c.RewindSubscription("a", 0),
-        c.ParkEvents("a", (c.ParkedEntry(1, "", 1),), 0),
-        c.ReplayParked("a", None, 5),
-        c.DiscardParked("a", (1,), 5),
+        c.ParkEvents("a", 1, (c.ParkedEntry(1, "", 1),), 0),
+        c.ReplayParked("a", 1, None, 5),
+        c.DiscardParked("a", 1, (1,), 5),
     )
     assert all(isinstance(outcome, SubscriptionNotFoundError) and outcome.name == "a" for outcome in outcomes)
-    assert run(machine, c.RemoveSubscription("a")) == [False]
+    assert run(machine, remove("a")) == [False]
     assert parked(machine) == []
 
 
 def test_removing_forgets_what_is_parked_of_it_alone(machine: Machine) -> None:
     entry = (c.ParkedEntry(1, "bad", 1),)
-    run(machine, save("a"), save("b"), c.ParkEvents("a", entry, 7), c.ParkEvents("b", entry, 7))
-    assert run(machine, c.RemoveSubscription("a"), save("a")) == [True, True]
+    run(machine, save("a"), save("b"), c.ParkEvents("a", 1, entry, 7), c.ParkEvents("b", 2, entry, 7))
+    assert run(machine, remove("a"), save("a")) == [True, True]
     assert (parked(machine, "a"), parked(machine, "b")) == ([], [(1, False)])
 
 
 def test_parked_events_are_replayed_and_discarded_by_position_or_all(machine: Machine) -> None:
     entries = tuple(c.ParkedEntry(position, f"bad {position}", position) for position in (4, 2, 1, 5))
-    run(machine, save(), c.ParkEvents("a", entries, 7))
+    run(machine, save(), c.ParkEvents("a", 1, entries, 7))
     assert parked(machine) == [(1, False), (2, False), (4, False), (5, False)]
-    assert sorted(run(machine, c.ReplayParked("a", (2, 3, 5), 9))[0]) == [2, 5]
+    assert sorted(run(machine, c.ReplayParked("a", 1, (2, 3, 5), 9))[0]) == [2, 5]
     assert parked(machine) == [(1, False), (2, True), (4, False), (5, True)]
-    assert run(machine, c.DiscardParked("a", (2, 3), 9)) == [[2]]
-    assert sorted(run(machine, c.DiscardParked("a", None, 9))[0]) == [1, 4, 5]
+    assert run(machine, c.DiscardParked("a", 1, (2, 3), 9)) == [[2]]
+    assert sorted(run(machine, c.DiscardParked("a", 1, None, 9))[0]) == [1, 4, 5]
     assert parked(machine) == []
 
 
 def test_parking_again_takes_the_place_of_the_one_before(machine: Machine) -> None:
-    run(machine, save(), c.ParkEvents("a", (c.ParkedEntry(1, "first", 1),), 7), c.ReplayParked("a", (1,), 1))
-    run(machine, c.ParkEvents("a", (c.ParkedEntry(1, "second", 3),), 8))
+    run(machine, save(), c.ParkEvents("a", 1, (c.ParkedEntry(1, "first", 1),), 7), c.ReplayParked("a", 1, (1,), 1))
+    run(machine, c.ParkEvents("a", 1, (c.ParkedEntry(1, "second", 3),), 8))
     (row,) = SubscriptionReader(machine.connection).parked("a", 0, 9)
     assert row == (1, "second", 3, 8, False)
 
 
 def test_commands_of_one_batch_see_each_other_and_a_new_machine_goes_on(machine: Machine) -> None:
-    run(machine, save(), advance(3), c.RewindSubscription("a", 1), advance(2, 1), save("b", start_from=-1))
+    run(machine, save(), advance(3), c.RewindSubscription("a", 1), advance(2, 2), save("b", start_from=-1))
     again = Machine(machine.connection, "memory")
-    assert run(again, advance(1, 1), advance(3, 0), advance(4, 1)) == [False, False, True]
+    older, ended, newer = run(again, advance(1, 2), advance(3, 1), advance(4, 2))
+    assert (older, newer) == (False, True)
+    assert isinstance(ended, SubscriptionNotFoundError)
     assert (saved(again).checkpoint, saved(again, "b").checkpoint) == (4, 5)
 
 
@@ -180,9 +191,9 @@ def test_the_same_commands_give_the_same_content_however_they_are_batched() -> N
         append("s", range(3)),
         save(),
         advance(2, ahead=Ahead((), ((3, 1),))),
-        c.ParkEvents("a", (c.ParkedEntry(1, "bad", 1), c.ParkedEntry(2, "bad", 2)), 7),
+        c.ParkEvents("a", 1, (c.ParkedEntry(1, "bad", 1), c.ParkedEntry(2, "bad", 2)), 7),
         save("a", by_event_type("U")),
-        c.ReplayParked("a", None, 1),
+        c.ReplayParked("a", 1, None, 1),
         c.RewindSubscription("a", 0),
         save("b", by_stream("s"), 2),
     ]

@@ -56,6 +56,8 @@ class Model:
     blocked: dict[str, int] = field(default_factory=dict)
     prefetch: dict[str, int] = field(default_factory=dict)
     last_receipt: int = 0
+    numbers: int = 0
+    """Receipts from 2 up to it were given before the group was made."""
     announced: list[Owed] = field(default_factory=list)
     forgotten: list[int] = field(default_factory=list)
     delivered: int = 0
@@ -164,7 +166,9 @@ class Model:
             return Outcome.ALREADY
         if entry.receipt and receipt not in (None, entry.receipt):
             return Outcome.STALE
-        if not entry.receipt and (receipt is None or receipt < 1):
+        if not entry.receipt and receipt is not None and receipt > 1 and entry.replayed:
+            return Outcome.STALE
+        if not entry.receipt and (receipt is None or not 1 < receipt <= self.numbers):
             return Outcome.UNKNOWN
         return None
 

@@ -19,9 +19,16 @@ def rows(keys: str, first: int = 1) -> list[EventRow]:
     return [row(first + index, key) for index, key in enumerate(keys)]
 
 
+def new_group(settings: GroupSettings, *, run: int = 0, numbers: int = 0, **known: Any) -> Group:
+    """A group that has receipts for all the deliveries of a test, the first of which is the one after `numbers`."""
+    group = Group(settings, run=run, numbers=numbers, **known)
+    group.grant(range(numbers + 1, 1 << 40))
+    return group
+
+
 def group_of(keys: str = "", *, consumers: str = "x", checkpoint: int = 0, **settings: Any) -> Group:
     """A group that was fed one event for each letter, with consumers that take as much as they can."""
-    group = Group(GroupSettings(**settings), checkpoint=checkpoint)
+    group = new_group(GroupSettings(**settings), checkpoint=checkpoint)
     for consumer in consumers:
         group.attach(consumer, 1_000)
     group.feed(rows(keys, checkpoint + 1), checkpoint + len(keys))

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from gater.model.subscriptions import Ahead, GroupSettings
-from gater.subscriptions.group import Group
-from tests.unit.subscriptions.groups import ack_all, group_of, row, rows, take
+from tests.unit.subscriptions.groups import ack_all, group_of, new_group, row, rows, take
 
 
 def test_the_checkpoint_follows_what_is_settled_in_order() -> None:
@@ -36,7 +35,7 @@ def test_what_is_ahead_tells_failures() -> None:
 
 
 def test_what_is_known_ahead_is_told_until_it_is_fed() -> None:
-    group = Group(GroupSettings(), checkpoint=0, ahead=Ahead(settled=(2, 7, 5), attempts=((3, 1), (8, 2))))
+    group = new_group(GroupSettings(), checkpoint=0, ahead=Ahead(settled=(2, 7, 5), attempts=((3, 1), (8, 2))))
     group.feed([*rows("abc"), row(5, "e")], 6)
     known = Ahead(settled=(7,), attempts=((3, 1), (8, 2)), reached=5, unsettled=(1, 3), mixed_up_to=7)
     assert group.ahead() == known
@@ -55,7 +54,7 @@ def test_a_group_goes_on_where_another_one_was() -> None:
     taken = before.take("x", 0.0, 10)
     before.ack(2, taken[1][2], 0.0)
     before.nack(3, taken[2][2], "retry", 0.0)
-    after = Group(before.settings, checkpoint=before.position, ahead=before.ahead())
+    after = new_group(before.settings, checkpoint=before.position, ahead=before.ahead())
     after.attach("x", 10)
     after.feed(rows("abc"), 3)
     assert [(event[2], attempt) for event, attempt, _ in after.take("x", 0.0, 10)] == [(1, 1), (3, 2)]

@@ -7,8 +7,7 @@ import pytest
 from gater.model.events import payload_bytes
 from gater.model.subscriptions import Ahead, GroupSettings
 from gater.subscriptions import group_window
-from gater.subscriptions.group import Group
-from tests.unit.subscriptions.groups import ack_all, group_of, row, rows, take
+from tests.unit.subscriptions.groups import ack_all, group_of, new_group, row, rows, take
 
 
 def test_events_are_delivered_with_attempt_and_receipt() -> None:
@@ -17,7 +16,7 @@ def test_events_are_delivered_with_attempt_and_receipt() -> None:
 
 
 def test_receipts_go_on_from_the_first_one() -> None:
-    group = Group(GroupSettings(ordering="none"), checkpoint=0, first_receipt=700)
+    group = new_group(GroupSettings(ordering="none"), checkpoint=0, numbers=699)
     group.attach("x", 2)
     group.feed(rows("aaa"), 3)
     assert [receipt for _, _, receipt in group.take("x", 0.0, 10)] == [700, 701]
@@ -35,14 +34,14 @@ def test_what_was_fed_before_is_ignored() -> None:
 
 
 def test_what_is_settled_by_the_checkpoint_is_not_delivered() -> None:
-    group = Group(GroupSettings(), checkpoint=2)
+    group = new_group(GroupSettings(), checkpoint=2)
     group.attach("x", 10)
     group.feed(rows("abc"), 3)
     assert ack_all(group) == [3]
 
 
 def test_what_is_settled_ahead_is_settled_on_arrival() -> None:
-    group = Group(GroupSettings(), checkpoint=0, ahead=Ahead(settled=(2,), attempts=((3, 4),)))
+    group = new_group(GroupSettings(), checkpoint=0, ahead=Ahead(settled=(2,), attempts=((3, 4),)))
     group.attach("x", 10)
     group.feed(rows("abc"), 3)
     assert [(event[2], attempt) for event, attempt, _ in group.take("x", 0.0, 10)] == [(1, 1), (3, 5)]

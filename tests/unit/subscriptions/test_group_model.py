@@ -13,9 +13,10 @@ from gater.model.errors import OverloadedError
 from gater.model.events import EventRow
 from gater.model.subscriptions import NACK_ACTIONS, Ahead, GroupSettings
 from gater.subscriptions import group_window
-from gater.subscriptions.group import Group, Outcome
+from gater.subscriptions.group import Outcome
 from tests.unit.subscriptions.group_model import WINDOW, Model
 from tests.unit.subscriptions.group_reading import ReadsAgain
+from tests.unit.subscriptions.groups import new_group
 
 CONSUMERS: Final = ("x", "y", "z")
 RUNS: Final = settings(
@@ -55,14 +56,14 @@ class GroupMachine(ReadsAgain):
         self.begin(GroupSettings(max_in_flight=3, max_retries=1, max_consumers=2), 0, Ahead(), [])
 
     def begin(self, changed: GroupSettings, checkpoint: int, ahead: Ahead, blocked: list[tuple[str, int]]) -> None:
-        first = self.receipts[-1][1] + 10 if self.receipts else 1
-        self.group = Group(changed, checkpoint=checkpoint, ahead=ahead, blocked=blocked, first_receipt=first)
+        numbers = self.receipts[-1][1] + 9 if self.receipts else 1
+        self.group = new_group(changed, checkpoint=checkpoint, ahead=ahead, blocked=blocked, run=1, numbers=numbers)
         known = Ahead(tuple(sorted(self.settled_by(ahead, checkpoint))), ahead.attempts)
         self.model = Model(
             changed, checkpoint, reached=checkpoint, known=known, known_parked={position for _, position in blocked}
         )
         self.set_order()
-        self.model.last_receipt = first - 1
+        self.model.last_receipt = self.model.numbers = numbers
         if self.model.blocks:
             for key, position in blocked:
                 self.model.blocked[key] = min(position, self.model.blocked.get(key, position))

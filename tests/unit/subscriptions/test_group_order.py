@@ -8,7 +8,7 @@ import pytest
 
 from gater.model.subscriptions import GroupSettings
 from gater.subscriptions.group import Outcome
-from tests.unit.subscriptions.groups import ack_all, fail, group_of, row, take
+from tests.unit.subscriptions.groups import ack_all, fail, group_of, new_group, row, rows, take
 
 
 def test_one_event_of_a_key_is_in_flight_at_a_time() -> None:
@@ -45,7 +45,9 @@ def test_without_order_events_of_a_key_are_in_flight_together() -> None:
 
 
 def test_an_event_settled_before_its_turn_is_passed_over() -> None:
-    group = group_of("aaa")
+    group = new_group(GroupSettings(), checkpoint=0, numbers=9)
+    group.attach("x", 9)
+    group.feed(rows("aaa"), 3)
     assert take(group) == [1]
     assert group.ack(2, 5, 0.0) is Outcome.SETTLED
     group.ack(1, None, 0.0)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from gater.model.subscriptions import GroupSettings
-from gater.subscriptions.group import Group, Outcome
-from tests.unit.subscriptions.groups import ack_all, group_of, park, row, rows, take, to_park
+from gater.subscriptions.group import Outcome
+from tests.unit.subscriptions.groups import ack_all, group_of, new_group, park, row, rows, take, to_park
 
 
 def test_a_parked_event_is_settled_only_when_that_is_durable() -> None:
@@ -70,7 +70,7 @@ def test_a_key_goes_on_when_nothing_of_it_is_parked() -> None:
 
 def test_keys_are_blocked_from_the_start() -> None:
     settings = GroupSettings(after_park="block")
-    group = Group(settings, checkpoint=1, blocked=[("a", 4), ("a", 3), ("b", 1)])
+    group = new_group(settings, checkpoint=1, blocked=[("a", 4), ("a", 3), ("b", 1)])
     group.attach("x", 10)
     group.feed(rows("aaaab", 2), 6)
     reason = "behind the parked event at position {}"

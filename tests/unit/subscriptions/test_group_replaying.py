@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from gater.model.subscriptions import Ahead
+from gater.model.subscriptions import Ahead, GroupSettings
 from gater.subscriptions.group import Outcome
-from tests.unit.subscriptions.groups import ack_all, fail, group_of, park, row, take, to_park
+from tests.unit.subscriptions.groups import ack_all, fail, group_of, new_group, park, row, rows, take, to_park
 
 
 def test_a_replayed_event_comes_before_later_ones_of_its_key() -> None:
@@ -106,3 +106,17 @@ def test_a_replay_can_follow_an_event_parked_out_of_order() -> None:
     assert take(group) == [2]
     assert group.ack(2, None, 0.0) is Outcome.SETTLED
     assert group.ack(2, None, 0.0) is Outcome.ALREADY
+
+
+def test_a_receipt_of_before_an_event_was_parked_does_not_settle_its_replay() -> None:
+    group = new_group(GroupSettings(), checkpoint=0, run=10, numbers=99)
+    group.attach("x", 9)
+    group.feed(rows("a"), 1)
+    ((event, _, receipt),) = group.take("x", 0.0, 1)
+    park(group, 1)
+    group.replay([event], 0.0)
+    for old in (receipt, 50):  # of this group, and of before a restart
+        assert group.ack(1, old, 0.0) is Outcome.STALE
+        assert group.nack(1, old, "park", 0.0) is Outcome.STALE
+    assert group.to_forget() == []
+    assert take(group) == [1]

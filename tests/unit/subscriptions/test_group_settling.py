@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import pytest
+
 from gater.model.subscriptions import MOST_REASON_BYTES, Ahead, GroupSettings
-from gater.subscriptions.group import Group, Outcome
-from tests.unit.subscriptions.groups import ack_all, fail, group_of, row, take, to_park
+from gater.subscriptions.group import Outcome
+from tests.unit.subscriptions.groups import ack_all, fail, group_of, new_group, row, rows, take, to_park
 
 # --- acknowledging ---
 
@@ -38,14 +40,27 @@ def test_what_was_never_delivered_is_unknown_without_a_receipt() -> None:
 
 
 def test_a_delivery_from_before_a_restart_can_be_acknowledged() -> None:
-    group = group_of("ab")
+    group = new_group(GroupSettings(), checkpoint=0, run=50, numbers=99)
+    group.attach("x", 9)
+    group.feed(rows("ab"), 2)
     assert group.ack(1, 99, 0.0) is Outcome.SETTLED
     assert group.position == 1
     assert ack_all(group) == [2]
 
 
+@pytest.mark.parametrize("receipt", [1, 50, 100, 500])
+def test_what_was_not_delivered_is_not_settled_by_a_receipt_of_another_run_or_one_that_was_not_given(
+    receipt: int,
+) -> None:
+    group = new_group(GroupSettings(), checkpoint=0, run=50, numbers=99)
+    group.feed(rows("ab"), 2)
+    assert group.ack(1, receipt, 0.0) is Outcome.UNKNOWN
+    assert group.nack(1, receipt, "park", 0.0) is Outcome.UNKNOWN
+    assert group.to_park() == []
+
+
 def test_what_is_settled_ahead_and_not_fed_yet_was_settled_already() -> None:
-    group = Group(GroupSettings(), checkpoint=3, ahead=Ahead(settled=(7,)))
+    group = new_group(GroupSettings(), checkpoint=3, ahead=Ahead(settled=(7,)))
     assert group.ack(7, 1, 0.0) is Outcome.ALREADY
     assert group.ack(3, 1, 0.0) is Outcome.ALREADY
     assert group.ack(6, 1, 0.0) is Outcome.UNKNOWN

@@ -9,7 +9,7 @@ from gater.model.events import EventRow
 from gater.model.subscriptions import Ahead, GroupSettings
 from gater.subscriptions import group_window
 from gater.subscriptions.group import Group, Outcome
-from tests.unit.subscriptions.groups import group_of, row, rows, take
+from tests.unit.subscriptions.groups import group_of, new_group, row, rows, take
 
 KEYS = "abcdefghij"
 
@@ -62,7 +62,7 @@ class Log:
 
 def begun(ahead: Ahead, checkpoint: int, **settings: object) -> Group:
     """Another group that goes on where one was."""
-    group = Group(GroupSettings(**settings), checkpoint=checkpoint, ahead=ahead)  # type: ignore[arg-type]
+    group = new_group(GroupSettings(**settings), checkpoint=checkpoint, ahead=ahead)  # type: ignore[arg-type]
     group.attach("x", 1_000)
     return group
 

@@ -216,9 +216,9 @@ async def test_a_replayed_event_that_cannot_be_forgotten_comes_again_after_a_res
         park(durable, *await taken(durable, consumer, 1))
         await until(lambda: parked(store) == [1])
         await durables.replay(NAME, None)
-        writes.refused = (c.DiscardParked,)
+        writes.refused = (c.ForgetReplayed,)
         settle(durable, *await taken(durable, consumer, 1))
-        await until(lambda: writes.of(c.DiscardParked))
+        await until(lambda: writes.of(c.ForgetReplayed))
         assert [row.replaying for row in store.subscriptions.parked(NAME, 0, 9)] == [True]
         writes.refused = ()
         await durables.close()
