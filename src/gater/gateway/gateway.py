@@ -267,7 +267,7 @@ class Gateway:
             topics=self._voice.topic_figures,
             messages=self._voice.message_figures,
             subscriptions=lambda: {store.id: stores.durables(store.id).at_work() for store in stores.open()},
-            memory=lambda: list(self.memory),
+            memory=lambda: [*self.memory, self.pubsub.share],
             workers=lambda: {store.id: 1 for store in stores.open()},
         )
 

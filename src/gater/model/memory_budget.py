@@ -7,6 +7,8 @@ from typing import Final
 
 MAX_MEMORY: Final = 256 << 20
 """Bytes that all shares have together, where nothing else is said."""
+MESSAGES_BYTES: Final = 64 << 20
+"""Bytes of messages that may wait for all subscribers of a process together."""
 LEAST_MEMORY: Final = 64 << 20
 """With less, a single page of a reader or a group would be too much."""
 
@@ -40,6 +42,11 @@ class Share:
     def room(self) -> int:
         """Bytes that are free."""
         return max(self.limit - self.used, 0)
+
+
+def messages_share() -> Share:
+    """The share of what waits for subscribers of pub/sub; a process has one, as it has one pub/sub."""
+    return Share("messages", MESSAGES_BYTES)
 
 
 class MemoryBudget:

@@ -11,6 +11,7 @@ from typing import Any, Final, TypeAlias
 import msgspec
 
 from gater.model.errors import InvalidArgumentError, NotFoundError, RequestTooLargeError
+from gater.model.memory_budget import Share, messages_share
 from gater.pubsub.callbacks import Callback, CallbackSubscription, check_callback
 from gater.pubsub.instances import POLICIES, Instance
 from gater.pubsub.mailbox import Ledger, Mailbox, Message
@@ -77,7 +78,7 @@ class InstanceStats(msgspec.Struct, frozen=True):
 class Bus:
     """The broadcaster of one instance; it belongs to the event loop and shares nothing with the other instances."""
 
-    def __init__(self, instance: Instance, slow_hooks: Sequence[SlowHook] = ()) -> None:
+    def __init__(self, instance: Instance, slow_hooks: Sequence[SlowHook] = (), share: Share | None = None) -> None:
         self.instance = instance
         self.is_open = True
         self.is_heard = False
@@ -93,7 +94,7 @@ class Bus:
         self._cannot_carry = False
         self._mailboxes: TopicIndex[Mailbox] = TopicIndex()
         self._callbacks: TopicIndex[CallbackSubscription] = TopicIndex()
-        self._ledger = Ledger()
+        self._ledger = Ledger(share or messages_share())
         self._abandoned: deque[Mailbox] = deque()
         """Of subscriptions that were forgotten; filled by the garbage collector, in any thread."""
 

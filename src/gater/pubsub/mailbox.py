@@ -11,7 +11,9 @@ from typing import Any
 import msgspec
 
 from gater.model.errors import InvalidArgumentError, OverloadedError
+from gater.model.memory_budget import Share
 from gater.pubsub.instances import HARD_BOUND_FACTOR, Instance, Overflow
+from gater.pubsub.weighing import weight_of
 from gater.telemetry.histogram import Histogram
 
 
@@ -30,6 +32,7 @@ class Ledger:
     """What one instance has counted since it began, and which of its mailboxes are not empty."""
 
     __slots__ = (
+        "_weighed",
         "backlog",
         "delivered",
         "disconnected",
@@ -39,9 +42,13 @@ class Ledger:
         "overflows",
         "processing",
         "published",
+        "share",
     )
 
-    def __init__(self) -> None:
+    def __init__(self, share: Share) -> None:
+        """`share`: what the messages of all mailboxes are counted against."""
+        self.share = share
+        self._weighed: tuple[Message, int] | None = None
         self.published = 0
         self.delivered = 0
         self.dropped = 0
@@ -53,6 +60,12 @@ class Ledger:
         self.backlog: dict[Mailbox, None] = {}
         self.news: list[Mailbox] = []
         """Mailboxes that have passed a bound, of which nobody was told yet."""
+
+    def weigh(self, message: Message) -> int:
+        """The bytes of a message; looked at once for all mailboxes that it goes to."""
+        if self._weighed is None or self._weighed[0] is not message:
+            self._weighed = (message, weight_of(message.body))
+        return self._weighed[1]
 
 
 class Mailbox:
@@ -67,6 +80,8 @@ class Mailbox:
         "_taken_before",
         "_timed_since",
         "_waiter",
+        "_waiting_bytes",
+        "_weights",
         "delivered",
         "dropped",
         "failure",
@@ -97,6 +112,9 @@ class Mailbox:
         self._limit = bound
         """The depth at which something is to be done before the next message: it depends on what was done before."""
         self._ledger = ledger
+        self._weights: deque[int] = deque()
+        """Of each message that waits; 0 for one that came when nothing waited."""
+        self._waiting_bytes = 0
         self._waiter: asyncio.Future[None] | None = None
 
     def put(self, message: Message) -> bool:
@@ -104,6 +122,13 @@ class Mailbox:
         queue = self.queue
         if not self.is_open or (len(queue) >= self._limit and not self._make_room()):
             return False
+        weight = 0
+        if queue:
+            weight = self._ledger.weigh(message)
+            if not self._ledger.share.take(weight) and not self._find_room(weight):
+                return False
+            self._waiting_bytes += weight
+        self._weights.append(weight)
         queue.append(message)
         self.delivered += 1
         depth = len(queue)
@@ -118,25 +143,57 @@ class Mailbox:
     def _make_room(self) -> bool:
         ledger = self._ledger
         if self._overflow is Overflow.DROP_OLDEST:
-            self.queue.popleft()
-            self.dropped += 1
-            ledger.dropped += 1
+            self._drop_oldest()
             return True
         ledger.news.append(self)
         if len(self.queue) < self._hard_bound:
             self._limit = self._hard_bound
             ledger.overflows += 1
             return True
-        self.failure = OverloadedError(f"subscription to {self.pattern}", self._hard_bound)
-        ledger.disconnected += 1
-        self.end()
+        self._give_up(self._hard_bound)
         return False
+
+    def _find_room(self, weight: int) -> bool:
+        """Make room in the share of messages as the policy says; False when this message is not kept."""
+        ledger = self._ledger
+        if self._overflow is not Overflow.DROP_OLDEST:
+            ledger.news.append(self)
+            self._give_up(ledger.share.limit)
+            return False
+        while self.queue:
+            self._drop_oldest()
+            if ledger.share.take(weight):
+                return True
+        self.dropped += 1
+        self.delivered += 1
+        ledger.dropped += 1
+        return False
+
+    def _drop_oldest(self) -> None:
+        self.queue.popleft()
+        self._give_back(self._weights.popleft())
+        self.dropped += 1
+        self._ledger.dropped += 1
+        if not self.queue:
+            self._ledger.backlog.pop(self, None)
+
+    def _give_up(self, limit: int) -> None:
+        """Disconnect the subscriber: it reads what waits, and then is told."""
+        self.failure = OverloadedError(f"subscription to {self.pattern}", limit)
+        self._ledger.disconnected += 1
+        self.end()
+
+    def _give_back(self, weight: int) -> None:
+        self._waiting_bytes -= weight
+        self._ledger.share.give_back(weight)
 
     def pop(self) -> Message:
         """The oldest message, which must be there."""
         if self.must_time:
             self._begin_timing()
         message = self.queue.popleft()
+        if weight := self._weights.popleft():
+            self._give_back(weight)
         if not self.queue:
             self._caught_up()
         return message
@@ -151,6 +208,9 @@ class Mailbox:
         return messages
 
     def _caught_up(self) -> None:
+        self._weights.clear()
+        if self._waiting_bytes:
+            self._give_back(self._waiting_bytes)
         self._ledger.backlog.pop(self, None)
         self._limit = self._bound
 

@@ -10,6 +10,7 @@ from typing import Any, Final
 from weakref import WeakKeyDictionary
 
 from gater.model.errors import InvalidRequestError
+from gater.model.memory_budget import messages_share
 from gater.pubsub.bus import Bus, InstanceStats, SlowHook
 from gater.pubsub.carrying import Carrying
 from gater.pubsub.instances import Instance, parse_instance
@@ -23,7 +24,9 @@ class PubSub:
     def __init__(self) -> None:
         self.slow_hooks: list[SlowHook] = []
         """Told when a subscriber passes a bound of an instance that never drops; who adds one takes it out again."""
-        self._buses = {instance: Bus(instance, self.slow_hooks) for instance in Instance}
+        self.share = messages_share()
+        """What all messages that wait are counted against."""
+        self._buses = {instance: Bus(instance, self.slow_hooks, self.share) for instance in Instance}
         self.carrying = Carrying(self._buses)
         """What joins it to other processes."""
 
