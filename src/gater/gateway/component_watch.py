@@ -70,6 +70,11 @@ class ComponentWatch:
             if concern:
                 self._announcements.alert("warning", "data", f"the write-ahead log of {store} grows", concern, store)
                 self._announcements.component_health(store, "degraded", {"reason": concern})
+        for store, infos in self._metrics.sources.subscriptions().items():
+            for info in infos:
+                if info.state == "full":
+                    source = f"{store}/{info.name}"
+                    self._announcements.alert("warning", "data", "a subscription is full", info.reason, source)
         for store, log in self._metrics.sources.logs().items():
             slow = log.commit_durations.count_above(SLOW_WRITE_SECONDS)
             if slow > self._slow_before.get(store, 0):

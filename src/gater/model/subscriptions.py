@@ -170,8 +170,8 @@ class SubscriptionInfo(msgspec.Struct, frozen=True):
     created_epoch: int
     updated_epoch: int
     state: str
-    """`live`, `catching_up`, `idle` (nobody consumes; it is caught up), `stranded` (events wait, nobody consumes) or
-    `failed`."""
+    """`live`, `catching_up`, `idle` (nobody consumes; it is caught up), `stranded` (events wait, nobody consumes),
+    `full` (so much waits to be retried that nothing more is read) or `failed`."""
     checkpoint: int
     """Every event of the subscription up to this position is settled; durable."""
     lag: int
@@ -192,7 +192,7 @@ class SubscriptionInfo(msgspec.Struct, frozen=True):
     delivery_seconds: float
     """Mean time from delivery to acknowledgement, lately; 0 when nothing was acknowledged."""
     reason: str = ""
-    """Why it is `failed`."""
+    """Why it is `failed` or `full`."""
 
 
 HealthStatus = Literal["registering", "healthy", "degraded", "failed", "unknown"]

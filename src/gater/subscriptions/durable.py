@@ -70,6 +70,7 @@ class DurableSubscription:
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at = 0.0
         self._working = False
+        self._full = False
         self.is_closed = False
         self._before = Counts()
         self._begin(saved)
@@ -246,8 +247,15 @@ class DurableSubscription:
         except Exception as defect:
             log.exception("a subscription failed", extra={"store": self._store.id, "subscription": self.config.name})
             self.failed(InternalError(message=f"{type(defect).__name__}: {defect}"))
+        self._tell_if_full()
         self._wake_consumers()
         self._set_timer()
+
+    def _tell_if_full(self) -> None:
+        """Tell when the group stops reading, with the event that it waits for."""
+        was_full, self._full = self._full, self._group.is_full
+        if self._full > was_full:
+            self._observer.full(self, self._group.full_reason)
 
     def _tick(self) -> None:
         """Take back what was not acknowledged in time, and let go on what has waited long enough."""
@@ -300,9 +308,8 @@ class DurableSubscription:
         self._feeder.leave()
         self.config = saved.config
         group, before = self._group, self._before
-        self._before = Counts(
-            before.delivered + group.delivered, before.redelivered + group.redelivered, before.acked + group.acked
-        )
+        redelivered = before.redelivered + group.redelivered
+        self._before = Counts(before.delivered + group.delivered, redelivered, before.acked + group.acked)
         self._begin(saved)
         for consumer in self._consumers:
             self._group.attach(consumer, consumer.prefetch)
@@ -370,7 +377,7 @@ class DurableSubscription:
             redelivered=self._before.redelivered + group.redelivered,
             acked=self._before.acked + group.acked,
             delivery_seconds=self._keeper.delivery_seconds,
-            reason="" if self._failure is None else str(self._failure),
+            reason=self._group.full_reason if self._failure is None else str(self._failure),
         )
 
     def _look_ahead(self) -> None:
@@ -386,4 +393,6 @@ class DurableSubscription:
             return "failed"
         if not self._consumers:
             return "stranded" if waits else "idle"
+        if self._group.is_full:
+            return "full"
         return "catching_up" if behind else "live"

@@ -329,6 +329,10 @@ class Durables:
         """A delivery was acknowledged, for the first time since one failed."""
         self._reporter.delivery_succeeded(durable.config.name)
 
+    def full(self, durable: DurableSubscription, reason: str) -> None:
+        """So much waits that nothing more is read."""
+        self._reporter.note(durable.config.name, "subscription_full", {"reason": reason})
+
     def crashed(self, durable: DurableSubscription, error: GaterError) -> None:
         """A subscription cannot go on for now."""
         self._reporter.note(durable.config.name, "proxy_crashed", {"reason": str(error)})

@@ -123,6 +123,15 @@ class Group:
         """Whether too much waits for other things than consumers: nothing more is read before some of it is settled."""
         return self._course.refill.is_full
 
+    @property
+    def full_reason(self) -> str:
+        """What a full group waits for; empty when it is not full."""
+        if not self.is_full:
+            return ""
+        oldest = self.oldest
+        where = f"; the first is at position {oldest[2]} of stream {oldest[0]}" if oldest else ""
+        return f"{self.unsettled:,} events are not settled{where}"
+
     # --- consumers ---
 
     @property

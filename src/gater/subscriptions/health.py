@@ -1,6 +1,7 @@
 """How the subscriptions of a store are: what has happened to each, its status, and what is told of it.
 
-The events, the statuses they lead to and the shape of what is told are those of the reference, sections 3.8 and 3.9.
+The events, the statuses they lead to and the shape of what is told are those of the reference, sections 3.8 and 3.9;
+`subscription_full` is one more.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ STATUS_OF: Final[Mapping[str, HealthStatus]] = {
     "proxy_crashed": "failed",
     "circuit_breaker_opened": "degraded",
     "circuit_breaker_closed": "healthy",
+    "subscription_full": "degraded",
     "event_delivery_success": "healthy",
     "event_delivery_failed": "degraded",
     "periodic_heartbeat": "healthy",

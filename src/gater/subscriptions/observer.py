@@ -24,6 +24,10 @@ class Observer(Protocol):
         """A delivery was acknowledged, for the first time since one failed."""
         ...
 
+    def full(self, durable: DurableSubscription, reason: str) -> None:
+        """So much waits that nothing more is read."""
+        ...
+
     def crashed(self, durable: DurableSubscription, error: GaterError) -> None:
         """It cannot go on for now."""
         ...

@@ -89,7 +89,9 @@ class Reporter:
         self._timers[0] = self._loop.call_later(SUMMARY_SECONDS, self._sum_up)
         for info in self._infos():
             self.measure(info.name, "subscription_figures", figures(info))
-            if info.state != "failed":
+            if info.state == "full":
+                self.note(info.name, "subscription_full", {"reason": info.reason})
+            elif info.state != "failed":
                 self.note(info.name, "periodic_heartbeat", {"state": info.state, "lag": info.lag})
         self._channels.health.broadcast(
             f"health_summary:{self._store}", ["health_summary", self.tracker.summary(_now())]

@@ -18,7 +18,7 @@ from gater.telemetry.metrics import Metrics
 CONTENT_TYPE: Final = CONTENT_TYPE_LATEST
 
 STORE_STATES: Final = ("running", "read_only", "corrupt")
-SUBSCRIPTION_STATES: Final = ("live", "catching_up", "idle", "stranded", "failed")
+SUBSCRIPTION_STATES: Final = ("live", "catching_up", "idle", "stranded", "full", "failed")
 
 Kind: TypeAlias = type[CounterMetricFamily] | type[GaugeMetricFamily]
 Table: TypeAlias = tuple[tuple[Kind, str, str, Callable[[Any], float]], ...]

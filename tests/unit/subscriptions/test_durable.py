@@ -19,6 +19,7 @@ from gater.model.errors import (
 from gater.model.events import EVENT_WEIGHT
 from gater.model.selectors import by_stream, stream_prefix
 from gater.model.subscriptions import new_settings
+from gater.subscriptions import group_window
 from gater.subscriptions.group import Outcome
 from tests.unit.store.stores import event_of, write
 from tests.unit.subscriptions.durable_store import (
@@ -243,3 +244,20 @@ async def test_closing_ends_its_consumers() -> None:
         assert isinstance(consumer.error, StoreUnavailableError)
         with pytest.raises(StoreUnavailableError):
             await anext(durable.consume(5))
+
+
+async def test_a_group_that_is_full_says_so_and_names_the_event(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(group_window, "MOST_WAITING", 2)
+    async with at_work() as (store, durables):
+        await fill(store, *"abc")
+        durable = await made(durables, max_in_flight=1)
+        consumer = attached(durable)
+        for _ in range(2):
+            [(event, _, receipt)] = await taken(durable, consumer, 1)
+            durable.nack(event[2], receipt, "retry", 60.0, "")
+            durable.after_settling()
+        info = durable.info()
+        reason = "3 events are not settled; the first is at position 1 of stream a"
+        assert (info.state, info.reason) == ("full", reason)
+        assert durables.health(NAME).current_status == "degraded"
+        assert durables.health(NAME).last_event == "subscription_full"

@@ -20,6 +20,7 @@ MAPPING = {
     "proxy_crashed": "failed",
     "circuit_breaker_opened": "degraded",
     "event_delivery_failed": "degraded",
+    "subscription_full": "degraded",
     "something_else": "unknown",
     "": "unknown",
 }

@@ -62,7 +62,8 @@ class ShownSubscription(ShownConfig, frozen=True):
     """A durable subscription and how it is doing.
 
     `state` is `live`, `catching_up`, `idle` (nobody consumes; it is caught up), `stranded` (events wait, nobody
-    consumes) or `failed`, for a `reason`. Every event up to `checkpoint` is settled; `lag` counts those that are not.
+    consumes), `full` (too much waits to be retried) or `failed`, for a `reason`. Every event up to `checkpoint` is
+    settled; `lag` counts those that are not.
     """
 
     state: str
