@@ -125,6 +125,8 @@ class DurableSubscription:
         puller = self._attached_puller()
         while not self._keeper.claimed.is_set():
             await self._keeper.claimed.wait()
+            if puller.error is not None:
+                raise puller.error.again()
             puller = self._attached_puller()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(wait):

@@ -261,3 +261,16 @@ async def test_a_group_that_is_full_says_so_and_names_the_event(monkeypatch: pyt
         assert (info.state, info.reason) == ("full", reason)
         assert durables.health(NAME).current_status == "degraded"
         assert durables.health(NAME).last_event == "subscription_full"
+
+
+async def test_a_pull_that_waits_for_receipts_is_told_that_the_subscription_was_removed() -> None:
+    async with at_work() as (store, durables):
+        writes = Writes(store)
+        writes.held_back = (c.ClaimReceipts,)
+        durable = await made(durables)
+        pulling = asyncio.ensure_future(durable.pull(1, 0.0))
+        await until(lambda: writes.of(c.ClaimReceipts))
+        assert await durables.remove(by_stream(), NAME)
+        writes.let_go()
+        with pytest.raises(SubscriptionNotFoundError):
+            await pulling
