@@ -9,6 +9,7 @@ import random
 import signal
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import aclosing
 from pathlib import Path
 
 import gater
@@ -90,8 +91,16 @@ async def _load(
 
 
 async def _follow(api: gater.GaterApi, history: StreamsHistory) -> None:
-    async for event in api.subscribe(STORE, start_from=0):
-        history.followed.append((event.position, str(event.event_id)))
+    """Follow the whole store; go on after the last event when the store was not to be had for a while."""
+    while True:
+        start_from = history.followed[-1][0] + 1 if history.followed else 0
+        try:
+            async with aclosing(api.subscribe(STORE, start_from=start_from)) as events:
+                async for event in events:
+                    history.followed.append((event.position, str(event.event_id)))
+        except gater.StoreCorruptError as error:
+            history.errors[error.code] = history.errors.get(error.code, 0) + 1
+            await asyncio.sleep(0.05)
 
 
 async def _followed_all(api: gater.GaterApi, history: StreamsHistory) -> None:
