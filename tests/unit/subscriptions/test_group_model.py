@@ -212,9 +212,9 @@ class GroupMachine(ReadsAgain):
     @rule()
     def announce(self) -> None:
         announced, self.model.announced = self.model.announced, []
-        expected = {e.position: (e.row, *e.parking) for e in announced}
+        expected = {e.position: (e.row[0], *e.parking) for e in announced}
         parking = self.group.to_park()
-        assert {entry[0]: entry[1:] for entry in parking} == expected
+        assert {entry.position: (entry.row[0], *entry[2:]) for entry in parking} == expected
         assert len(parking) == len(expected)
         of_key: dict[str, int] = {}
         for position, row, reason, _ in parking:
