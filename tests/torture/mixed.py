@@ -26,8 +26,8 @@ GROUPS = 3
 PAUSE_SECONDS = 0.5
 VANISH_SECONDS = 10.0
 """A node that lost its files may go on for so long before it has to refuse."""
-UNREADY_SECONDS = 5.0
-"""How long a node whose files are gone is watched for being ready."""
+UNREADY_SECONDS = 2.0
+"""How long a node whose files are gone is asked whether it is ready, once it listens."""
 
 FAULTS = {"kill": 40, "restart": 20, "pause": 15, "compact": 20, "vanish": 5}
 """What may be done to the node, and how often in proportion."""
@@ -59,6 +59,7 @@ async def mix_repeatedly(
     report.seconds = time.monotonic() - started
     report.events, report.errors_met = history.events, history.errors
     report.deliveries = sum(len(group.words) for group in groups)
+    report.redeliveries = sum(group.redeliveries for group in groups)
     for operations in (history.operations, *(group.operations for group in groups)):
         for operation, count in operations.items():
             report.operations[operation] = report.operations.get(operation, 0) + count
@@ -140,10 +141,15 @@ class _Faults:
         self._report = report
         self._history = history
         self._rng = rng
+        self._first = rng.sample(list(FAULTS), len(FAULTS))
+        """The first of each kind, so that a short run has them all."""
 
     async def do_one(self) -> None:
-        """Do one thing, chosen at random; the node serves again afterwards."""
-        (fault,) = self._rng.choices(list(FAULTS), list(FAULTS.values()))
+        """Do one thing: each once, then what chance says; the node serves again afterwards."""
+        if self._first:
+            fault = self._first.pop()
+        else:
+            (fault,) = self._rng.choices(list(FAULTS), list(FAULTS.values()))
         self._report.killed[fault] = self._report.killed.get(fault, 0) + 1
         await getattr(self, f"_{fault}")()
 

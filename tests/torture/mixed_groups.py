@@ -55,6 +55,11 @@ class GroupHistory:
     """Positions of parked events that were discarded, ever: no run delivers them while they are parked."""
     operations: dict[str, int] = field(default_factory=dict)
 
+    @property
+    def redeliveries(self) -> int:
+        """Deliveries that were not the first of their event, those of a new run included."""
+        return len(self.words) - len({word.position for word in self.words})
+
     def begin_run(self, after: int, *, anew: bool = False) -> None:
         """Note, before it is asked for, that a run begins after a position."""
         self.run_began, self.run_after, self.moved_parked = time.monotonic_ns(), after, False

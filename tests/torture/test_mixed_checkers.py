@@ -75,6 +75,10 @@ def test_sound_group_violates_nothing() -> None:
     assert group_violations(_group(ACKED[0], Word(4, "park", 12)), [4], CONTENT) == []
 
 
+def test_deliveries_after_the_first_of_their_event_are_counted() -> None:
+    assert _group(*ACKED, Word(2, "ack", 13), Word(2, "ack", 14)).redeliveries == 2
+
+
 @pytest.mark.parametrize(
     ("group", "parked", "words"),
     [
