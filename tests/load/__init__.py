@@ -1,0 +1,1 @@
+"""Nodes under load: what one caller does to the others, measured from outside."""
