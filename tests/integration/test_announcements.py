@@ -200,6 +200,8 @@ async def test_a_forbidden_operation_is_told_to_security(running: Node, tmp_path
     ):
         for operation in ("delete_stream", "create_store", "backup"):
             resource, act = ACTS[operation]
+            if operation == "create_store" and way is over_http:
+                resource = operation  # the name is in a body, which is not read for a token that may not do this
             with pytest.raises(PermissionDeniedError):
                 await act(api, tmp_path)
             record = await next_record(messages, "security_events:authorization")

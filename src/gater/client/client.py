@@ -86,7 +86,7 @@ class RemoteCaller:
 
 def _unavailable(operation: Operation[Any], lost: ConnectionLostError) -> GaterError:
     """The error of a caller whose connection broke; one that passes by itself, unless the answer was to blame."""
-    if lost.violated:
-        return InternalError(message=lost.reason)
     outcome = "; what was asked may have been done" if lost.begun and not operation.repeatable else ""
+    if lost.violated:
+        return InternalError(message=f"{lost.reason}{outcome}")
     return StoreUnavailableError(getattr(operation, "store", None), f"the connection was lost: {lost.reason}{outcome}")

@@ -85,6 +85,8 @@ class LocalLog:
         self._lonely_batches = 0
         self._trouble: GaterError | None = None
         self._closing = False
+        self._ended = False
+        """Whether the thread has closed the files, and has nothing more to do."""
         self._loop = asyncio.get_running_loop()
         self._idle = asyncio.Event()
         self._idle.set()
@@ -139,8 +141,8 @@ class LocalLog:
             await self._idle.wait()
         if not self._closed.is_set():
             self._jobs.put(None)
-            if not self._thread.is_alive():
-                self._run_jobs()  # nothing but to close the files is left to do
+            if not self._thread.is_alive() and not self._ended:
+                self._run_jobs()  # the thread was lost; nothing but to close the files is left to do
             await self._closed.wait()
             self._thread.join()
 
@@ -297,6 +299,7 @@ class LocalLog:
                 close()
             except Exception:
                 log.exception("a file cannot be closed", extra={"store": self._store})
+        self._ended = True
         self._call(self._closed.set)
 
     def _close_checkpointer(self) -> None:

@@ -81,6 +81,19 @@ async def append_for_ever(store: Store) -> None:
             assert bool(store.concern) == (store.log_stats.log_pages >= checkpointing.PAGES_TO_WARN)
 
 
+class QuickThreadQueue:
+    """A queue of jobs whose thread has ended when the call that ends it returns."""
+
+    def __init__(self, jobs: Any, thread: threading.Thread) -> None:
+        self.get = jobs.get
+        self._jobs = jobs
+        self._thread = thread
+
+    def put(self, job: Any) -> None:
+        self._jobs.put(job)
+        self._thread.join(10)
+
+
 @pytest.mark.parametrize("error", [NO_DESCRIPTORS, apsw.IOError("failed"), MemoryError(), ValueError("a defect")])
 async def test_a_recovery_is_tried_again_whatever_it_meets(
     store: Store, error: Exception, monkeypatch: pytest.MonkeyPatch
@@ -106,6 +119,21 @@ async def test_a_store_closes_while_its_recovery_fails(store: Store, monkeypatch
         await write(store, "s", event_of())
     await until(lambda: reopening.failures > 0)
     await asyncio.wait_for(store.close(), 10)
+
+
+async def test_a_store_closes_when_its_writers_thread_ends_at_once(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = store._log
+    assert isinstance(log, LocalLog)
+    jobs = log._jobs
+    await write(store, "s", event_of())
+    monkeypatch.setattr(log, "_jobs", QuickThreadQueue(jobs, log._thread))
+    too_late = threading.Timer(20, lambda: jobs.put(None))  # ends a wait of the event loop for a job
+    too_late.start()
+    await store.close()
+    assert too_late.is_alive()
+    too_late.cancel()
 
 
 @pytest.mark.parametrize("error", [SystemExit(), ValueError("a defect")], ids=["exit", "defect"])
