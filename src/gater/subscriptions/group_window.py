@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from heapq import heapify, heappop, heappush
 from typing import Final
 
-from gater.model.events import POSITION, EventRow, payload_bytes
+from gater.model.events import POSITION, VERSION, EventRow, payload_bytes
 from gater.model.subscriptions import Ahead
 from gater.subscriptions.group_entry import GONE, SETTLED, Entry
 from gater.subscriptions.group_marks import Mark, Marks
@@ -81,8 +81,8 @@ class Window:
 
     @property
     def unsettled(self) -> int:
-        """Events that the checkpoint waits for."""
-        return len(self._entries) + self.marks.events
+        """Events that the checkpoint waits for; marked ones are among them once the group has read up to them."""
+        return len(self._entries) + (self.marks.events if self.knows_itself else 0)
 
     @property
     def knows_itself(self) -> bool:
@@ -194,9 +194,13 @@ class Window:
         self.marks.set_before(key, first.position, entries[-1].position, len(entries), epoch)
 
     def resume(self, key: str, mark: Mark, rows: Sequence[EventRow], next_version: int, ended: bool) -> list[Entry]:
-        """Take in what was marked; with `ended` the stream has no more."""
+        """Take in what was marked; with `ended` the stream has no more.
+
+        The last of several rows is left for the next time, if there may be more: the mark begins with it.
+        """
+        following = rows[-1] if len(rows) > 1 and not ended and rows[-1][POSITION] < mark.last else None
         new: list[Entry] = []
-        for row in rows:
+        for row in rows if following is None else rows[:-1]:
             position = row[POSITION]
             if position > mark.last:
                 ended = True
@@ -211,7 +215,9 @@ class Window:
             self._entries[entry.position] = entry
             self.bytes += payload_bytes(entry.row)
         mark.count = max(mark.count - len(new), 0)
-        if ended or (rows and rows[-1][POSITION] >= mark.last):
+        if following is not None:
+            self.marks.move(key, mark, following[POSITION], following[VERSION], following[8])
+        elif ended or (rows and rows[-1][POSITION] >= mark.last):
             self.marks.remove(key)
         elif rows:
             self.marks.move(key, mark, rows[-1][POSITION] + 1, next_version, rows[-1][8])

@@ -54,6 +54,8 @@ class Model:
     entries: list[Owed] = field(default_factory=list)
     """Everything that was fed or replayed; what is settled, too."""
     blocked: dict[str, int] = field(default_factory=dict)
+    away: set[int] = field(default_factory=set)
+    """Positions of unsettled events that are to be read again: they are parked when they are here."""
     prefetch: dict[str, int] = field(default_factory=dict)
     last_receipt: int = 0
     numbers: int = 0
@@ -136,9 +138,14 @@ class Model:
             self.entries.append(entry)
             if row[2] in self.known.settled or row[2] in self.known_parked:
                 entry.state = "settled"
-            elif self.is_behind(entry):
-                self.park(entry, f"behind the parked event at position {self.blocked[entry.key]}", 0)
+            else:
+                self.here_again(row[2])
         self.reached = max(self.reached, reached)
+
+    def here_again(self, position: int) -> None:
+        entry = self.find(position)
+        if entry is not None and entry.state == "ready" and position not in self.away and self.is_behind(entry):
+            self.park(entry, f"behind the parked event at position {self.blocked[entry.key]}", 0)
 
     def is_behind(self, entry: Owed) -> bool:
         return entry.position > self.blocked.get(entry.key, entry.position) and not entry.replayed
@@ -258,7 +265,8 @@ class Model:
         if self.blocks:
             self.blocked[entry.key] = min(position, self.blocked.get(entry.key, position))
             for later in self.unsettled():
-                if later.key == entry.key and later.position > position and later.state == "ready":
+                is_ready = later.state == "ready" and later.position not in self.away
+                if later.key == entry.key and later.position > position and is_ready:
                     self.park(later, f"behind the parked event at position {position}", 0)
 
     def configure(self, changed: GroupSettings) -> None:

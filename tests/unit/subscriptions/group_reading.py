@@ -67,7 +67,16 @@ class ReadsAgain(RuleBasedStateMachine):
                 refill.loaded(positions, [self.log[position] for position in positions])
             for key, mark in refill.to_resume(2):
                 rows = [row for position, row in self.log.items() if row[0] == key and position >= mark.first]
-                refill.resume(key, mark, rows[:2], 0, not rows)
+                refill.resume(key, mark, rows[:3], 0, not rows)
             if not refill.is_wanted:
                 self.set_order()
+                self.note_marks()
                 return
+
+    def note_marks(self) -> None:
+        """Tell the model which events are not here, and which are here again."""
+        marks = self.group._course.window.marks
+        away = {position for position in self.log if self.is_marked(position)} if marks else set()
+        here_again, self.model.away = self.model.away - away, away
+        for position in sorted(here_again):
+            self.model.here_again(position)

@@ -217,3 +217,26 @@ def test_a_group_is_full_when_too_much_waits(monkeypatch: pytest.MonkeyPatch) ->
     assert group.oldest == row(1)
     group.ack(1, None, 0.0)
     assert not group.is_full
+
+
+def test_a_marked_stream_that_goes_on_begins_at_the_event_that_comes_next() -> None:
+    log = Log("z" + ("z" + KEYS) * 2_000)
+    group = failed_first(log)
+    log.work(group)
+    group.tick(86_400.0)
+    while group.position < len(log.rows):
+        log.fill(group)
+        for event, _, receipt in group.take("x", 86_400.0, 100):
+            group.ack(event[2], receipt, 86_400.0)
+            assert group.oldest is None or log.rows[group.oldest[2] - 1][0] == "z"
+
+
+def test_what_is_marked_counts_when_a_group_that_goes_on_has_read_up_to_it() -> None:
+    log = Log("z" + ("z" + KEYS) * 2_000)
+    before = failed_first(log)
+    log.work(before)
+    after = begun(before.ahead(), before.position, max_in_flight=100)
+    assert (before.unsettled, after.unsettled) == (2_001, 0)
+    while after.reached < len(log.rows):
+        log.fill(after)
+    assert after.unsettled == 2_001
