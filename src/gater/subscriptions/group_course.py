@@ -165,6 +165,8 @@ class Course:
         for entry in self.lanes.waiting_behind(parked):
             self.lanes.hold(entry)
             self._park_behind(entry, parked.position)
+        for entry in self.refill.loading_behind(parked):
+            self._park_behind(entry, parked.position)
 
     def park_failed(self, positions: Iterable[int], now: float) -> None:
         """These could not be parked: it is tried again after the first backoff."""

@@ -92,8 +92,19 @@ class Refill:
         self.loading[entry.position] = entry
 
     def to_load(self, limit: int) -> list[int]:
-        """The positions of up to `limit` events that are to be read again."""
-        return [] if not self.loading or not self.room else sorted(self.loading)[:limit]
+        """The positions of up to `limit` events that are to be read again; of one, when all others may wait for it."""
+        if not self.loading:
+            return []
+        if not self.room:
+            limit = 0 if self._course.lanes.has_ready else min(limit, 1)
+        return sorted(self.loading)[:limit]
+
+    def loading_behind(self, parked: Entry) -> list[Entry]:
+        """The events behind a parked one of its stream that are not read again any more, in order."""
+        found = [e for e in self.loading.values() if e.lane is parked.lane and e.position > parked.position]
+        for entry in found:
+            del self.loading[entry.position]
+        return sorted(found)
 
     def loaded(self, positions: Iterable[int], rows: Iterable[EventRow]) -> None:
         """These were read again; those that were not found are gone: there is nothing to deliver any more."""

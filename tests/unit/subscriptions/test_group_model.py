@@ -168,7 +168,7 @@ class GroupMachine(ReadsAgain):
     @rule(draw=st.data())
     def ack(self, draw: st.DataObject) -> None:
         position, receipt = self.drawn_receipt(draw)
-        if self.is_marked(position):
+        if self.is_marked(position) or position not in self.log:
             assert self.group.ack(position, receipt, self.now) in (Outcome.UNKNOWN, Outcome.ALREADY)
             return
         expected = self.model.ack(position, receipt)
@@ -181,7 +181,7 @@ class GroupMachine(ReadsAgain):
     @rule(draw=st.data(), action=st.sampled_from(NACK_ACTIONS), delay=st.sampled_from([None, None, 0.0, 2.5]))
     def nack(self, draw: st.DataObject, action: Any, delay: float | None) -> None:
         position, receipt = self.drawn_receipt(draw)
-        if self.is_marked(position):
+        if self.is_marked(position) or position not in self.log:
             return
         consumers = set(self.model.prefetch)
         expected = self.model.nack(position, receipt, action, self.now, delay)

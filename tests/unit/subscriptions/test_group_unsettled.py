@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import msgspec
 import pytest
 
@@ -9,7 +11,7 @@ from gater.model.events import EventRow
 from gater.model.subscriptions import Ahead, GroupSettings
 from gater.subscriptions import group_window
 from gater.subscriptions.group import Group, Outcome
-from tests.unit.subscriptions.groups import group_of, new_group, row, rows, take
+from tests.unit.subscriptions.groups import group_of, new_group, park, row, rows, take
 
 KEYS = "abcdefghij"
 
@@ -205,6 +207,38 @@ def test_an_event_that_is_gone_when_it_is_read_again_is_settled(monkeypatch: pyt
     assert group.refill.to_load(10) == [1]
     group.refill.loaded([1], [])
     assert (group.unsettled, group.position) == (0, 1)
+
+
+def held_without_payload(monkeypatch: pytest.MonkeyPatch, after_park: Literal["continue", "block"]) -> Group:
+    """A group with key order that began without; a consumer holds the first two events of a stream of four."""
+    group = group_of("aaaa", ordering="none", backoff=(1.0,))
+    assert take(group, limit=2) == [1, 2]
+    group.configure(GroupSettings(backoff=(1.0,), after_park=after_park), 0.0)
+    monkeypatch.setattr(group_window, "WINDOW_BYTES", 1)
+    group.make_room()
+    return group
+
+
+def test_an_event_is_read_again_without_room_when_all_others_wait_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    group = held_without_payload(monkeypatch, "continue")
+    for position in (1, 2):
+        group.nack(position, None, "retry", 0.0)
+    group.tick(1.0)
+    assert (group.room, group.has_ready) == (0, False)
+    assert group.refill.to_load(10) == [1]
+    group.refill.loaded([1], [row(1)])
+    assert group.refill.to_load(10) == [2]
+    group.refill.loaded([2], [row(2)])
+    assert (group.refill.to_load(10), take(group)) == ([], [1])
+
+
+def test_an_event_is_parked_behind_another_without_being_read_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    group = held_without_payload(monkeypatch, "block")
+    group.nack(2, None, "retry", 0.0)
+    group.tick(1.0)
+    park(group, 1)
+    assert [entry.position for entry in group.to_park()] == [2, 3, 4]
+    assert group.refill.to_load(10) == []
 
 
 def test_a_group_is_full_when_too_much_waits(monkeypatch: pytest.MonkeyPatch) -> None:
