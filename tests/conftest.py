@@ -11,6 +11,7 @@ import inspect
 import os
 from collections.abc import Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
 from typing import Any, Final, TypeVar
 
 import pytest
@@ -24,6 +25,17 @@ TEST_SECONDS: Final = 60.0
 settings.register_profile("default", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("torture", settings.get_profile("default"), max_examples=2_000)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
+
+
+QUICK_FIRST: Final = ("unit", "documentation", "contract", "integration", "torture", "load")
+"""Folders of tests, in the order in which they run; what is in none of them comes first."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put quick tests first; the order within a folder stays, so that a server is started once."""
+    places = {folder: number for number, folder in enumerate(QUICK_FIRST)}
+    tests = Path(__file__).parent
+    items.sort(key=lambda item: places.get(item.path.relative_to(tests).parts[0], -1))
 
 
 def run_async(work: Coroutine[Any, Any, Result], seconds: float = TEST_SECONDS) -> Result:

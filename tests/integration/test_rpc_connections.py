@@ -315,8 +315,8 @@ async def test_client_that_answers_no_closing_handshake_does_not_hold_up_the_ser
 
 
 async def test_client_notices_a_server_that_has_fallen_silent(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("gater.client.link.IDLE_SECONDS", 0.05)
-    monkeypatch.setattr("gater.client.link.REPLY_SECONDS", 0.05)
+    monkeypatch.setattr("gater.client.handshake.IDLE_SECONDS", 0.05)
+    monkeypatch.setattr("gater.client.handshake.REPLY_SECONDS", 0.05)
     silent = await ws_create_server(lambda request: WSListener(), "127.0.0.1", 0, enable_auto_pong=False)
     async with silent, connect(f"127.0.0.1:{silent.sockets[0].getsockname()[1]}", timeout=20.0) as api:
         with pytest.raises(StoreUnavailableError, match="connection was lost"):

@@ -10,7 +10,8 @@ from gater.api.blocking import BlockingGaterApi
 from gater.api.gater_api import GaterApi
 from gater.client.address import parse_address
 from gater.client.client import RemoteCaller
-from gater.client.link import Link, websocket_opener
+from gater.client.handshake import websocket_opener
+from gater.client.link import Link
 from gater.model.errors import InvalidArgumentError
 
 

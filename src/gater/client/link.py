@@ -6,15 +6,14 @@ import asyncio
 import contextlib
 import logging
 import random
-import ssl
-from collections.abc import Awaitable, Callable
 from http import HTTPStatus
 from typing import Any, Final
 
 import msgspec
-from picows import WSError, WSHandshakeError, ws_connect
+from picows import WSError, WSHandshakeError
 
 from gater.client.address import Address
+from gater.client.handshake import Open
 from gater.client.retry import Backoff, may_connect_again
 from gater.client.transport import Connection
 from gater.model.errors import (
@@ -25,22 +24,11 @@ from gater.model.errors import (
     UnauthenticatedError,
 )
 from gater.wire.errors import from_wire
-from gater.wire.terms import LARGEST_SERVER_MESSAGE
-from gater.wire.websocket_log import WebSocketLog
-
-IDLE_SECONDS: Final = 10.0
-"""A server that has sent nothing for so long is asked for a sign of life."""
-REPLY_SECONDS: Final = 10.0
-"""A server that gives no sign of life for so long is taken for gone."""
-READ_BUFFER_BYTES: Final = 256 << 10
 
 REMINDER_SECONDS: Final = 60.0
 """Time after which a client that still has no connection logs another warning."""
 
 logger: Final = logging.getLogger(__name__)
-log: Final = WebSocketLog(logger)
-
-Open = Callable[[], Awaitable[Connection]]
 
 
 class _ErrorFields(msgspec.Struct):
@@ -168,33 +156,6 @@ class Link:
         if self._connection is not None:
             await self._connection.close(patience)
             self._connection = None
-
-
-def websocket_opener(address: Address, token: str | None, ssl_context: ssl.SSLContext | None, seconds: float) -> Open:
-    """What opens a connection to the address, within so many seconds."""
-    headers = [] if token is None else [("Authorization", f"Bearer {token}")]
-
-    async def open_connection() -> Connection:
-        async with asyncio.timeout(seconds):
-            _, connection = await ws_connect(
-                Connection,
-                address.rpc_url,
-                ssl_context=ssl_context,
-                websocket_handshake_timeout=seconds,
-                logger_name=log,
-                enable_auto_ping=True,
-                auto_ping_idle_timeout=IDLE_SECONDS,
-                auto_ping_reply_timeout=REPLY_SECONDS,
-                max_frame_size=2 * LARGEST_SERVER_MESSAGE - 1,  # the connection says what was wrong, picows hangs up
-                max_redirects=0,
-                extra_headers=headers,
-                read_buffer_init_size=READ_BUFFER_BYTES,
-            )
-        if not isinstance(connection, Connection):  # so picows tells that the handshake was cut short
-            raise ConnectionResetError("the connection was closed during the handshake")
-        return connection
-
-    return open_connection
 
 
 def copied(error: GaterError) -> GaterError:
