@@ -141,9 +141,7 @@ class Ahead(msgspec.Struct, frozen=True, array_like=True, gc=False):
     unsettled: tuple[int, ...] = ()
     """Positions up to `reached` that are not settled, in order."""
     waiting: tuple[Waiting, ...] = ()
-    """Streams with events that wait."""
-    mixed_up_to: int = 0
-    """Up to here, a stream may have settled events behind unsettled ones."""
+    """Streams with events that wait; a stream may have several, in order."""
 
 
 class SubscriptionConfig(msgspec.Struct, frozen=True):

@@ -73,8 +73,7 @@ class Refill:
             else:
                 last[lane] = max(last.get(lane, 0), entry.position)
         for lane, entries in ends.items():
-            after = max(last.get(lane, 0), window.mixed_up_to)
-            chosen = sorted([entry for entry in entries if entry.position > after])
+            chosen = sorted([entry for entry in entries if entry.position > last.get(lane, 0)])
             if chosen:
                 window.mark(chosen)
                 lane.let_go_of_settled()

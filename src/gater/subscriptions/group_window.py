@@ -39,8 +39,8 @@ class Window:
         self.bytes = 0
         """What the payloads that are kept weigh."""
         self.marks = Marks(ahead.waiting)
-        self.mixed_up_to = max([ahead.mixed_up_to, *ahead.settled])
-        """Up to here, a settled event may have unsettled ones of its stream before it: no mark may reach over it."""
+        self.mixed_up_to = max([checkpoint, ahead.reached, *ahead.settled])
+        """Up to here, a settled event may have unsettled ones of its stream before it: those are marked one by one."""
         self._order: deque[Entry] = deque()
         """What was read in order, beyond the checkpoint; settled ones are let go of when they come first."""
         self._again: list[Entry] = []
@@ -136,8 +136,8 @@ class Window:
             return None
         if position <= self._recorded and not self._is_next_unsettled(position):
             return None
-        if mark is not None and keyed and position > mark.last:
-            mark.extend(position)
+        if mark is not None and keyed and position > mark.first:
+            mark.add(position, self._recorded)
             return None
         return Entry(row, position, self._attempts_ahead.pop(position, 0))
 
@@ -183,15 +183,14 @@ class Window:
 
     def mark(self, entries: Sequence[Entry]) -> None:
         """Let go of the last events of a stream, given in order."""
-        first = entries[0]
-        key, epoch = first.row[0], first.row[8]
+        key, epoch = entries[0].row[0], entries[0].row[8]
+        self.marks.set_before(key, [entry.position for entry in entries], self.mixed_up_to, epoch)
         for entry in entries:
             self.bytes -= payload_bytes(entry.row)
             if entry.failures:
                 self._attempts_ahead[entry.position] = entry.failures
             del self._entries[entry.position]
             entry.state, entry.row = SETTLED, GONE
-        self.marks.set_before(key, first.position, entries[-1].position, len(entries), epoch)
 
     def resume(self, key: str, mark: Mark, rows: Sequence[EventRow], next_version: int, ended: bool) -> list[Entry]:
         """Take in what was marked; with `ended` the stream has no more.
@@ -205,7 +204,7 @@ class Window:
             if position > mark.last:
                 ended = True
                 break
-            if position < mark.first or position in self._entries:
+            if not mark.covers(position) or position in self._entries:
                 continue
             if position in self._settled_ahead or position in self._parked_ahead:
                 continue
@@ -307,8 +306,9 @@ class Window:
         settled, unsettled = [], []
         attempts = [(entry.position, entry.failures) for entry in self._entries.values() if entry.failures]
         attempts += [known for known in self._attempts_ahead.items() if known[0] > checkpoint]
+        marked, single = self.marks.record(highest)
         if highest > checkpoint:
-            unsettled = [position for position in self._entries if position < highest]
+            unsettled = single + [position for position in self._entries if position < highest]
             unsettled += [position for position in self._unsettled_ahead if position > reached]
         if self._known_up_to > reached:
             settled = [position for position in self._settled_ahead if position > reached]
@@ -317,6 +317,5 @@ class Window:
             tuple(sorted(attempts)),
             highest if highest > checkpoint else 0,
             tuple(sorted(unsettled)),
-            self.marks.record(),
-            self.mixed_up_to if self.mixed_up_to > checkpoint else 0,
+            marked,
         )

@@ -23,11 +23,10 @@ class ReadsAgain(RuleBasedStateMachine):
 
     def settled_by(self, ahead: Ahead, checkpoint: int) -> set[int]:
         """The positions beyond a checkpoint that are settled by what is known ahead of it."""
-        waiting = {mark.stream: mark for mark in ahead.waiting}
         settled = set(ahead.settled)
         for position, event in self.log.items():
-            mark = waiting.get(event[0])
-            is_waiting = mark is not None and mark.first <= position <= mark.last
+            of_stream = [mark for mark in ahead.waiting if mark.stream == event[0]]
+            is_waiting = any(mark.first <= position <= mark.last for mark in of_stream)
             if checkpoint < position <= ahead.reached and position not in ahead.unsettled and not is_waiting:
                 settled.add(position)
         return settled

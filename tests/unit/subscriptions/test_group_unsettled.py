@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 import pytest
@@ -52,6 +52,7 @@ class Log:
     def work(self, group: Group, now: float = 0.0) -> list[int]:
         """Acknowledge all that comes until nothing comes any more; the positions."""
         seen: list[int] = []
+        before = (0, -1)
         while True:
             self.fill(group)
             taken = group.take("x", now, 100)
@@ -60,6 +61,8 @@ class Log:
                 seen.append(event[2])
             if not taken and group.reached == len(self.rows) and not group.refill.is_wanted:
                 return seen
+            assert taken or before != (group.reached, self.read_again), "it stands still"
+            before = (group.reached, self.read_again)
 
 
 def begun(ahead: Ahead, checkpoint: int, **settings: object) -> Group:
@@ -209,6 +212,41 @@ def test_an_event_that_is_gone_when_it_is_read_again_is_settled(monkeypatch: pyt
     assert (group.unsettled, group.position) == (0, 1)
 
 
+def full_of_one_stream(log: Log, **settings: Any) -> Group:
+    """A group without order that holds the first two thousand events of a stream, one of four of them settled."""
+    group = group_of(ordering="none", max_in_flight=1_000, **settings)
+    log.fill(group)
+    for event, _, receipt in group.take("x", 0.0, 1_000):
+        if event[2] == 1:
+            group.nack(1, receipt, "retry", 0.0, 86_400.0)
+        elif event[2] % 2:
+            group.ack(event[2], receipt, 0.0)
+        else:
+            group.nack(event[2], receipt, "retry", 0.0, 0.0)
+    group.tick(0.0)
+    return group
+
+
+@pytest.mark.parametrize("starts_again", [False, True], ids=["at work", "after a restart"])
+def test_key_order_that_is_asked_for_later_holds_up_only_the_stream_that_waits(starts_again: bool) -> None:
+    log = Log("z" * 2_200 + KEYS * 500)
+    group = full_of_one_stream(log)
+    settled = list(range(3, 1_001, 2))
+    changed = GroupSettings(max_in_flight=100)
+    if starts_again:
+        group = begun(group.ahead(), group.position, max_in_flight=100)
+        log.fill(group)
+        [(_, _, receipt)] = group.take("x", 0.0, 1)
+        group.nack(1, receipt, "retry", 0.0, 86_400.0)
+    else:
+        group.configure(changed, 0.0)
+    assert sorted(log.work(group)) == list(range(2_201, 7_201))
+    assert size(group) < 30_000
+    group = begun(group.ahead(), group.position, max_in_flight=100)
+    assert log.work(group) == [position for position in range(1, 2_201) if position not in settled]
+    assert (group.position, group.unsettled) == (len(log.rows), 0)
+
+
 def held_without_payload(monkeypatch: pytest.MonkeyPatch, after_park: Literal["continue", "block"]) -> Group:
     """A group with key order that began without; a consumer holds the first two events of a stream of four."""
     group = group_of("aaaa", ordering="none", backoff=(1.0,))
@@ -237,7 +275,7 @@ def test_an_event_is_parked_behind_another_without_being_read_again(monkeypatch:
     group.nack(2, None, "retry", 0.0)
     group.tick(1.0)
     park(group, 1)
-    assert [entry.position for entry in group.to_park()] == [2, 3, 4]
+    assert [entry.position for entry in group.to_park()] == [2]
     assert group.refill.to_load(10) == []
 
 
