@@ -17,6 +17,7 @@ from gater.model.errors import (
 from gater.model.events import EventLike, ImportedEvent, NewEvent, check_imported, encode_events
 from gater.model.expected_version import ANY, LARGEST_VERSION, parse_expected_version
 from gater.model.identifiers import check_name, check_stream_id
+from gater.model.limits import MOST_EVENTS, MOST_GUARDS, MOST_STREAMS, check_number
 
 Value = TypeVar("Value")
 
@@ -81,6 +82,8 @@ def encode_writes(appends: Iterable[StreamAppend]) -> tuple[StreamWrite, ...]:
             for append in _each(appends, StreamAppend, "appends")
         ]
     )
+    check_number("streams", len(writes), MOST_STREAMS)
+    check_number("events", sum([len(write.events) for write in writes]), MOST_EVENTS)
     names = {write.stream_id for write in writes}
     if not writes or len(names) < len(writes):
         raise InvalidArgumentError("appends", "one or more streams, each named once")
@@ -98,12 +101,14 @@ def _each(values: Any, kind: type[Value], argument: str) -> Iterator[Value]:
 
 def encode_guards(guards: Iterable[StreamGuard]) -> tuple[StreamGuard, ...]:
     """The guards with their expected versions as codes."""
-    return tuple(
+    encoded = tuple(
         [
             StreamGuard(check_name(guard.stream_id, "stream_id"), parse_expected_version(guard.expected_version))
             for guard in _each(guards, StreamGuard, "guards")
         ]
     )
+    check_number("guards", len(encoded), MOST_GUARDS)
+    return encoded
 
 
 def encode_imported(events: Iterable[Mapping[str, Any]]) -> tuple[ImportedEvent, ...]:

@@ -13,10 +13,9 @@ from gater.api.resuming import backoff
 from gater.api.subscription_operations import Ack, Consume, Nack, Settle
 from gater.model.errors import GaterError, InternalError, NotFoundError, OverloadedError, TransientError
 from gater.model.events import Event
+from gater.model.limits import MOST_SETTLED
 from gater.model.subscriptions import Delivered, check_nack
 
-MOST_SETTLED: Final = 5_000
-"""Settlements that travel together."""
 CLOSE_SECONDS: Final = 5.0
 """How long the last settlements may take when a consumer ends."""
 

@@ -18,6 +18,7 @@ from gater.api.resuming import followed
 from gater.model.errors import InvalidArgumentError
 from gater.model.events import Event, epoch_of
 from gater.model.identifiers import check_name, check_store_id
+from gater.model.limits import MOST_POSITIONS, check_number
 from gater.model.selectors import Selector, parse_selector
 from gater.model.subscriptions import (
     TRANSIENT,
@@ -274,4 +275,6 @@ def _positions(positions: Any) -> tuple[int, ...] | None:
         positions = (positions,)
     if isinstance(positions, str | bytes | Mapping) or not isinstance(positions, Iterable):
         raise InvalidArgumentError("positions", f"positions, not {positions!r}")
-    return tuple([check_position(position, "positions") for position in positions])
+    checked = tuple([check_position(position, "positions") for position in positions])
+    check_number("positions", len(checked), MOST_POSITIONS)
+    return checked

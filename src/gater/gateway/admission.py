@@ -22,7 +22,7 @@ from gater.model.events import EVENT_WEIGHT, JSON, EncodedEvent, ImportedEvent, 
 from gater.model.expected_version import parse_expected_version
 from gater.model.identifiers import check_event_type, check_name, check_stream_id
 from gater.model.json_rules import check_json
-from gater.model.limits import Limits
+from gater.model.limits import MOST_EVENTS, MOST_GUARDS, MOST_STREAMS, Limits, check_number
 from gater.model.snapshots import Snapshot, check_snapshot_numbers, check_snapshot_version, snapshot_bytes
 
 _check_content_type: Final = lru_cache(256)(check_name)
@@ -30,6 +30,9 @@ _check_content_type: Final = lru_cache(256)(check_name)
 
 def admit_append(writes: tuple[StreamWrite, ...], guards: tuple[StreamGuard, ...], limits: Limits) -> int:
     """What an append weighs while it waits; raises what is wrong with it."""
+    check_number("streams", len(writes), MOST_STREAMS)
+    check_number("guards", len(guards), MOST_GUARDS)
+    check_number("events", sum([len(write.events) for write in writes]), MOST_EVENTS)
     if len(writes) != 1 and (not writes or len({write.stream_id for write in writes}) < len(writes)):
         raise InvalidArgumentError("appends", "one or more streams, each named once")
     total = events = 0
@@ -47,6 +50,7 @@ def admit_append(writes: tuple[StreamWrite, ...], guards: tuple[StreamGuard, ...
 
 def admit_import(events: tuple[ImportedEvent, ...], limits: Limits) -> int:
     """What an import weighs while it waits; raises what is wrong with it."""
+    check_number("events", len(events), MOST_EVENTS)
     total = 0
     for imported in events:
         check_stream_id(imported.stream_id)

@@ -10,9 +10,16 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from gater.model.errors import AlreadyExistsError, GaterError, MisconfiguredError, StoreCorruptError, StoreNotFoundError
+from gater.model.errors import (
+    AlreadyExistsError,
+    GaterError,
+    InvalidArgumentError,
+    MisconfiguredError,
+    StoreCorruptError,
+    StoreNotFoundError,
+)
 from gater.model.identifiers import check_store_id
-from gater.model.limits import Limits
+from gater.model.limits import MOST_DESCRIPTION_BYTES, Limits
 from gater.model.stores import StoreConfig
 from gater.store.store import Store, new_config, open_file_store, open_memory_store
 from gater.store.store_files import StoreFiles, stores_in
@@ -127,6 +134,7 @@ class Stores:
         file is missing.
         """
         check_store_id(store)
+        _check_description(description, tags)
         if store in self._damaged and not StoreFiles(self.folder, store).database.exists():
             raise self._damaged[store].again()
         if store in self._open or store in self._damaged or store in self._reserved:
@@ -188,3 +196,8 @@ def _remove_unfinished_backups(folder: Path) -> None:
 
 def _not_removed(function: object, path: str, error: object) -> None:
     log.warning("what is left of a backup cannot be removed", extra={"path": path, "reason": str(error)})
+
+
+def _check_description(description: str, tags: tuple[str, ...]) -> None:
+    if sum([len(text.encode(errors="replace")) + 1 for text in (description, *tags)]) > MOST_DESCRIPTION_BYTES:
+        raise InvalidArgumentError("description", f"at most {MOST_DESCRIPTION_BYTES:,} bytes with the tags")

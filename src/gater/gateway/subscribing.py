@@ -13,7 +13,7 @@ from gater.gateway.stores import Stores
 from gater.model.errors import SubscriptionNotFoundError
 from gater.model.events import EVENT_WEIGHT
 from gater.model.identifiers import check_name
-from gater.model.limits import PAGE_BYTES
+from gater.model.limits import MOST_SETTLED, PAGE_BYTES, check_number
 from gater.model.selectors import parse_selector
 from gater.model.subscriptions import check_nack, check_settings
 from gater.store.log import Done
@@ -54,6 +54,8 @@ class Subscribing:
 
         A consumer that stops gives back what it holds first: an event that it settles with the same call names it.
         """
+        check_number("acknowledgements", len(operation.acks), MOST_SETTLED)
+        check_number("refused deliveries", len(operation.nacks), MOST_SETTLED)
         durable = self._durables(operation.store).get(operation.subscription)
         failed: list[op.Unsettled] = []
         for nack in operation.nacks:

@@ -14,6 +14,7 @@ from uuid_utils.compat import uuid7
 from gater.model.errors import InvalidArgumentError, ValidationError
 from gater.model.identifiers import check_event_type, check_name
 from gater.model.json_rules import check_json, check_nesting, decode_json
+from gater.model.limits import MOST_EVENTS, check_number
 
 JSON: Final = "application/json"
 BINARY: Final = "application/octet-stream"
@@ -223,6 +224,8 @@ def encode_events(events: Iterable[EventLike]) -> tuple[RawEvent, ...]:
     """What a command carries for these events: NewEvents, or mappings with the same fields."""
     if isinstance(events, NewEvent | Mapping | str | bytes) or not isinstance(events, Iterable):
         raise InvalidArgumentError("events", f"a list of events, not one {type(events).__name__}")
+    if isinstance(events, Sequence):
+        check_number("events", len(events), MOST_EVENTS)
     return tuple([_as_new_event(event).encoded() for event in events])
 
 

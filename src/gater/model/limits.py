@@ -6,7 +6,21 @@ from typing import Final
 
 import msgspec
 
+from gater.model.errors import RequestTooLargeError
 from gater.model.memory_budget import MAX_MEMORY
+
+MOST_EVENTS: Final = 250_000
+"""Events of one append, or of one page of an import."""
+MOST_STREAMS: Final = 10_000
+"""Streams that one append writes to."""
+MOST_GUARDS: Final = 10_000
+"""Guards of one append."""
+MOST_SETTLED: Final = 5_000
+"""Acknowledgements, and as many refusals, of one call."""
+MOST_POSITIONS: Final = 10_000
+"""Positions of parked events that one call names."""
+MOST_DESCRIPTION_BYTES: Final = 16 << 10
+"""Bytes of a store's description and tags."""
 
 PAGE_EVENTS: Final = 1_000
 """Events that one page of a read holds at the most."""
@@ -27,3 +41,15 @@ class Limits(msgspec.Struct, frozen=True):
     """Payload bytes that may wait for a store's writer."""
     max_memory: int = MAX_MEMORY
     """Bytes that what is counted may hold together; see `model.memory_budget`."""
+
+
+def check_number(what: str, number: int, most: int) -> int:
+    """The number of some things in a request; RequestTooLargeError, which names them, above `most`."""
+    if number > most:
+        raise too_many(what, number, most)
+    return number
+
+
+def too_many(what: str, number: int, most: int) -> RequestTooLargeError:
+    """The error for a request that holds more than `most` of something."""
+    return RequestTooLargeError(number, most, message=f"The request holds too many {what}", what=what)

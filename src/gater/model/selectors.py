@@ -22,9 +22,9 @@ _STREAM_CALLED_ALL: Final = "all"
 DEEPEST_PATTERN: Final = 16
 """Maps and lists of a pattern that may lie inside each other."""
 MOST_PATTERN_VALUES: Final = 1_000
-"""Values of a pattern, its maps and lists included."""
+"""Values of the patterns of a selector together, their maps and lists included."""
 MOST_PATTERN_BYTES: Final = 64 << 10
-"""Bytes of a pattern as JSON."""
+"""Bytes of the patterns of a selector together, as JSON."""
 MOST_PARTS: Final = 64
 """Parts of one `all_of` or `any_of`."""
 DEEPEST_JOIN: Final = 8
@@ -103,6 +103,16 @@ class Selector(msgspec.Struct, frozen=True, array_like=True):
         return None
 
 
+class _Bounds:
+    """What was counted of a selector so far."""
+
+    def __init__(self) -> None:
+        self.parts = itertools.count(1)
+        self.values = itertools.count(1)
+        self.bytes = 0
+        """Of its patterns, as JSON."""
+
+
 def parse_selector(type: Any, selector: Any = _NOT_GIVEN) -> Selector:
     """The selector that is meant, checked and in its canonical form, so that equal ones are equal.
 
@@ -111,46 +121,48 @@ def parse_selector(type: Any, selector: Any = _NOT_GIVEN) -> Selector:
     every stream, and the stream that is called `all` is the bare `all`. Raises InvalidArgumentError, or
     ValidationError for a pattern, which may name a field that events do not have.
     """
-    counter = itertools.count(1)
+    bounds = _Bounds()
     if selector is _NOT_GIVEN:
-        return _parse(type, 1, counter)
+        return _parse(type, 1, bounds)
     if isinstance(type, Selector | Mapping | list | tuple):
         raise InvalidArgumentError("selector", "not beside a type that is a whole selector")
-    return _checked(type, selector, 1, counter)
+    return _checked(type, selector, 1, bounds)
 
 
-def _parse(given: Any, level: int, counter: Iterator[int]) -> Selector:
+def _parse(given: Any, level: int, bounds: _Bounds) -> Selector:
     if isinstance(given, Selector):
-        return _checked(given.type, given.value, level, counter)
+        return _checked(given.type, given.value, level, bounds)
     if isinstance(given, Mapping) and len(given) == 1:
         ((kind, value),) = given.items()
-        return _checked(kind, value, level, counter)
+        return _checked(kind, value, level, bounds)
     if isinstance(given, list | tuple) and len(given) == 2:
-        return _checked(given[0], given[1], level, counter)
+        return _checked(given[0], given[1], level, bounds)
     if isinstance(given, str) and given in _KINDS:
         raise InvalidArgumentError("selector", f"{given} needs a value")
     raise InvalidArgumentError("type", f"{_CHOICE}, or a mapping of one of them to its value")
 
 
-def _checked(kind: Any, value: Any, level: int, counter: Iterator[int]) -> Selector:
+def _checked(kind: Any, value: Any, level: int, bounds: _Bounds) -> Selector:
     if not isinstance(kind, str) or kind not in _KINDS:
         raise InvalidArgumentError("type", _CHOICE)
     kind = str.__str__(kind)
     if kind in _JOINS:
-        return Selector(kind, _check_parts(kind, value, level, counter))
+        return Selector(kind, _check_parts(kind, value, level, bounds))
+    if kind in _PATTERNS:
+        return Selector(kind, _PATTERNS[kind](value, bounds))
     return Selector(kind, _LEAVES[kind](value))
 
 
-def _check_parts(kind: str, parts: Any, level: int, counter: Iterator[int]) -> tuple[Selector, ...]:
+def _check_parts(kind: str, parts: Any, level: int, bounds: _Bounds) -> tuple[Selector, ...]:
     if not isinstance(parts, list | tuple) or not 1 <= len(parts) <= MOST_PARTS:
         raise InvalidArgumentError("selector", f"{kind} takes a list of 1 to {MOST_PARTS} selectors")
     if level > DEEPEST_JOIN:
         raise InvalidArgumentError("selector", f"at most {DEEPEST_JOIN} joins inside each other")
     checked = []
     for part in parts:
-        if next(counter) > MOST_PARTS_IN_ALL:
+        if next(bounds.parts) > MOST_PARTS_IN_ALL:
             raise InvalidArgumentError("selector", f"at most {MOST_PARTS_IN_ALL} parts in all")
-        checked.append(_parse(part, level + 1, counter))
+        checked.append(_parse(part, level + 1, bounds))
     return tuple(checked)
 
 
@@ -171,19 +183,20 @@ def _check_prefix(value: Any) -> str:
     return check_name(value, "selector")
 
 
-def _check_payload(value: Any) -> dict[str, Any]:
+def _check_payload(value: Any, bounds: _Bounds) -> dict[str, Any]:
     """A pattern for `data`."""
     if not isinstance(value, dict):
         raise ValidationError("selector", f"a pattern is a mapping, not {type(value).__name__}")
-    pattern: dict[str, Any] = _check_value(value, 1, itertools.count(1))
-    if len(encode_json(pattern, "selector")) > MOST_PATTERN_BYTES:
-        raise ValidationError("selector", f"a pattern has at most {MOST_PATTERN_BYTES:,} bytes as JSON")
+    pattern: dict[str, Any] = _check_value(value, 1, bounds.values)
+    bounds.bytes += len(encode_json(pattern, "selector"))
+    if bounds.bytes > MOST_PATTERN_BYTES:
+        raise ValidationError("selector", f"the patterns have at most {MOST_PATTERN_BYTES:,} bytes as JSON")
     return pattern
 
 
-def _check_pattern(value: Any) -> dict[str, Any]:
+def _check_pattern(value: Any, bounds: _Bounds) -> dict[str, Any]:
     """A pattern for the fields of events, each under its own name."""
-    pattern = _check_payload(value)
+    pattern = _check_payload(value, bounds)
     named: dict[str, Any] = {}
     for key, inner in pattern.items():
         field = _ALIASES.get(key, key)
@@ -197,7 +210,7 @@ def _check_pattern(value: Any) -> dict[str, Any]:
 
 def _check_value(value: Any, level: int, counter: Iterator[int]) -> Any:
     if next(counter) > MOST_PATTERN_VALUES:
-        raise ValidationError("selector", f"a pattern has at most {MOST_PATTERN_VALUES:,} values")
+        raise ValidationError("selector", f"the patterns have at most {MOST_PATTERN_VALUES:,} values")
     if isinstance(value, dict | list | tuple):
         if level > DEEPEST_PATTERN:
             raise ValidationError("selector", f"a pattern is at most {DEEPEST_PATTERN} levels deep")
@@ -209,7 +222,7 @@ def _check_value(value: Any, level: int, counter: Iterator[int]) -> Any:
 
 def _sorted_keys(value: dict[Any, Any]) -> list[str]:
     if len(value) > MOST_PATTERN_VALUES:
-        raise ValidationError("selector", f"a pattern has at most {MOST_PATTERN_VALUES:,} values")
+        raise ValidationError("selector", f"the patterns have at most {MOST_PATTERN_VALUES:,} values")
     if not all(type(key) is str for key in value):
         raise ValidationError("selector", "the keys of a pattern are text")
     return sorted(value)
@@ -230,12 +243,14 @@ def _check_scalar(value: Any) -> Any:
 _LEAVES: Final[dict[str, Callable[[Any], Any]]] = {
     "by_stream": _check_stream,
     "by_event_type": check_event_type,
-    "by_event_pattern": _check_pattern,
-    "by_event_payload": _check_payload,
     "stream_prefix": _check_prefix,
 }
+_PATTERNS: Final[dict[str, Callable[[Any, _Bounds], Any]]] = {
+    "by_event_pattern": _check_pattern,
+    "by_event_payload": _check_payload,
+}
 _JOINS: Final = ("all_of", "any_of")
-_KINDS: Final = (*_LEAVES, *_JOINS)
+_KINDS: Final = ("by_stream", "by_event_type", *_PATTERNS, "stream_prefix", *_JOINS)
 _CHOICE: Final = f"one of {', '.join(_KINDS)}"
 
 

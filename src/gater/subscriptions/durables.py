@@ -12,7 +12,7 @@ import msgspec
 from gater.model import commands as c
 from gater.model.errors import GaterError, InvalidArgumentError, NotFoundError, SubscriptionNotFoundError
 from gater.model.events import POSITION, fitting, payload_bytes_of
-from gater.model.limits import PAGE_BYTES
+from gater.model.limits import MOST_POSITIONS, PAGE_BYTES, check_number
 from gater.model.selectors import Selector, parse_selector
 from gater.model.subscriptions import (
     TRANSIENT,
@@ -32,8 +32,6 @@ from gater.subscriptions.topics import ALL_EVENTS, delivery_topic
 
 PARKED_STEP: Final = 1_000
 """Parked events that one command changes."""
-MOST_CHOSEN: Final = 10_000
-"""Positions that one call may name."""
 SHOWN_TOGETHER: Final = 16
 """Parked events that are read at once, until a page is full by its bytes."""
 EVERYTHING: Final = parse_selector("by_stream", "$all")
@@ -269,8 +267,7 @@ class Durables:
         run = self._saved(name).run
         if positions is None:
             return run
-        if len(positions) > MOST_CHOSEN:
-            raise InvalidArgumentError("positions", f"at most {MOST_CHOSEN:,} at once, or none for all")
+        check_number("positions", len(positions), MOST_POSITIONS)
         with self._store.reading():
             missing = self._store.subscriptions.not_parked(name, positions)
         if missing is not None:

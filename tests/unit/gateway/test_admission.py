@@ -11,11 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gater.api import operations as op
+from gater.api.subscription_operations import Ack, Nack, Settle
 from gater.gateway.gateway import Gateway
 from gater.model.commands import StreamGuard, StreamWrite
-from gater.model.errors import GaterError
+from gater.model.errors import GaterError, RequestTooLargeError
 from gater.model.events import JSON, Event, ImportedEvent, RawEvent
-from gater.model.limits import Limits
+from gater.model.limits import MOST_EVENTS, MOST_GUARDS, MOST_SETTLED, MOST_STREAMS, Limits
 from gater.model.snapshots import Snapshot
 from tests.conftest import run_async
 from tests.unit.gateway.calls import answer, in_memory
@@ -131,6 +132,24 @@ async def test_it_is_refused_and_nothing_is_changed(operation: op.Operation[Any]
         assert caught.value.code == code, caught.value
         assert await answer(gateway, op.GetVersion("s", "a")) == 0
         assert [status.position for status in gateway.statuses()] == [1]
+
+
+TOO_MANY: dict[str, op.Operation[Any]] = {
+    "events": append(*[raw()] * (MOST_EVENTS + 1)),
+    "streams": op.AppendStreams("s", tuple([StreamWrite(f"s{n}", ()) for n in range(MOST_STREAMS + 1)])),
+    "guards": op.AppendStreams("s", (StreamWrite("a", ()),), (StreamGuard("b", -2),) * (MOST_GUARDS + 1)),
+    "imported events": op.ImportPage("s", (ImportedEvent("a", 0, 0, raw()),) * (MOST_EVENTS + 1)),
+    "acknowledgements": Settle("s", "c", (Ack(1),) * (MOST_SETTLED + 1)),
+    "refused deliveries": Settle("s", "c", (), (Nack(1),) * (MOST_SETTLED + 1)),
+}
+
+
+@pytest.mark.parametrize("what", TOO_MANY)
+async def test_what_a_request_holds_is_counted_before_it_is_looked_at(what: str) -> None:
+    async with in_memory("s", limits=LIMITS) as gateway:
+        with pytest.raises(RequestTooLargeError) as caught:
+            await answer(gateway, TOO_MANY[what])
+        assert caught.value.details["what"] == what.removeprefix("imported ")
 
 
 async def test_what_one_caller_sends_harms_no_other() -> None:

@@ -18,6 +18,7 @@ from gater.model.errors import InvalidArgumentError, ValidationError
 from gater.model.events import JSON, ImportedEvent, RawEvent, check_imported, encode_payload, parse_event_id
 from gater.model.expected_version import ANY, WORDS, parse_expected_version
 from gater.model.identifiers import check_event_type, check_name, check_stream_id
+from gater.model.limits import MOST_EVENTS, MOST_GUARDS, MOST_STREAMS, check_number
 from gater.server.http.documented import NAME_SCHEMA, NUMBER_SCHEMA, STORE_SCHEMA, STREAM_SCHEMA
 
 Body = TypeVar("Body")
@@ -141,7 +142,9 @@ def decoded(raw: bytes, decode: Callable[[bytes], Body]) -> Body:
 
 def raw_events(body: AppendBody | list[EventBody]) -> tuple[RawEvent, ...]:
     """The events of an append as a command carries them."""
-    return tuple([raw_event(event) for event in (body if isinstance(body, list) else body.events)])
+    events = body if isinstance(body, list) else body.events
+    check_number("events", len(events), MOST_EVENTS)
+    return tuple([raw_event(event) for event in events])
 
 
 def raw_event(body: EventBody) -> RawEvent:
@@ -185,6 +188,8 @@ def _metadata(metadata: msgspec.Raw | msgspec.UnsetType) -> bytes | None:
 
 def stream_writes(body: AppendStreamsBody) -> tuple[StreamWrite, ...]:
     """The writes of an append to several streams, each named once."""
+    check_number("streams", len(body.appends), MOST_STREAMS)
+    check_number("events", sum([len(append.events) for append in body.appends]), MOST_EVENTS)
     writes = tuple(
         [
             StreamWrite(
@@ -202,6 +207,7 @@ def stream_writes(body: AppendStreamsBody) -> tuple[StreamWrite, ...]:
 
 def stream_guards(body: AppendStreamsBody) -> tuple[StreamGuard, ...]:
     """The guards of an append to several streams."""
+    check_number("guards", len(body.guards), MOST_GUARDS)
     return tuple(
         [
             StreamGuard(check_name(guard.stream_id, "stream_id"), parse_expected_version(guard.expected_version))

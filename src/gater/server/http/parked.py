@@ -12,7 +12,7 @@ from gater.api import subscription_operations as op
 from gater.api.arguments import check_count
 from gater.api.gater_api import GaterApi
 from gater.api.operation import Operation
-from gater.model.errors import InvalidArgumentError
+from gater.model.limits import MOST_POSITIONS, check_number
 from gater.model.subscriptions import ParkedEvent
 from gater.server.http.answers import Answer, ShownEvent, json_answer
 from gater.server.http.bodies import WholeNumber
@@ -28,8 +28,6 @@ DEFAULT_LIMIT: Final = 100
 """Parked events that an answer holds when no limit is given."""
 MOST_PARKED: Final = 1_000
 """Parked events that an answer holds at the most."""
-MOST_POSITIONS: Final = 10_000
-"""Positions that one request names."""
 STEP: Final = 50
 """Parked events that are read at once, as each may be large."""
 
@@ -124,8 +122,7 @@ async def discard_parked(request: AnyRequest) -> Answer:
 
 async def _positions(request: AnyRequest, access: Access, asked: Operation[Any]) -> tuple[GaterApi, list[int] | None]:
     positions = (await json_body(request, access, asked, decode_positions)).positions
-    if positions is not None and len(positions) > MOST_POSITIONS:
-        raise InvalidArgumentError("positions", f"at most {MOST_POSITIONS:,}, not {len(positions):,}")
+    check_number("positions", len(positions or ()), MOST_POSITIONS)
     return access.api, positions
 
 

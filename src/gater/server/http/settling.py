@@ -11,10 +11,10 @@ from litestar.handlers import HTTPRouteHandler
 
 from gater.api import subscription_operations as op
 from gater.api.arguments import check_position
-from gater.api.consuming import MOST_SETTLED, Delivery
+from gater.api.consuming import Delivery
 from gater.api.subscription_api import check_wait
-from gater.model.errors import InvalidArgumentError
 from gater.model.identifiers import check_name, check_store_id
+from gater.model.limits import MOST_SETTLED, check_number
 from gater.model.subscriptions import LONGEST_SECONDS, NACK_ACTIONS, check_nack
 from gater.server.http.answers import Answer, ShownEvent, json_answer
 from gater.server.http.bodies import WholeNumber
@@ -173,8 +173,7 @@ async def _settled(
 
 
 def _bounded(deliveries: list[Body]) -> list[Body]:
-    if len(deliveries) > MOST_SETTLED:
-        raise InvalidArgumentError("deliveries", f"at most {MOST_SETTLED:,}, not {len(deliveries):,}")
+    check_number("deliveries", len(deliveries), MOST_SETTLED)
     return deliveries
 
 
