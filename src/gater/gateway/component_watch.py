@@ -65,10 +65,10 @@ class ComponentWatch:
         self._checked = Work(self._checked.times + 1, self._checked.failures + (not sound))
 
     def look(self) -> None:
-        """Give an alert for each store whose writes took too long lately, or whose log does not get shorter."""
+        """Give an alert for each store whose writes took too long recently, or with which something is wrong."""
         for store, concern in self._concerns().items():
             if concern:
-                self._announcements.alert("warning", "data", f"the write-ahead log of {store} grows", concern, store)
+                self._announcements.alert("warning", "data", f"store {store} needs attention", concern, store)
                 self._announcements.component_health(store, "degraded", {"reason": concern})
         for store, infos in self._metrics.sources.subscriptions().items():
             for info in infos:

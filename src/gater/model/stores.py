@@ -64,7 +64,7 @@ class StoreStatus(msgspec.Struct, frozen=True):
     waiting_commands: int
     subscribers: int
     reason: str = ""
-    """Why it is not running."""
+    """Why it is not running, or what is wrong although it is."""
 
 
 class VerifyReport(msgspec.Struct, frozen=True):

@@ -43,6 +43,8 @@ _SET: Final[int | None] = getattr(fcntl, "F_OFD_SETLK", None) if _IS_64_BIT else
 _GET: Final[int | None] = getattr(fcntl, "F_OFD_GETLK", None) if _IS_64_BIT else None
 """Linux has these locks; elsewhere the store relies on SQLite's own, and this module only watches the files."""
 
+LOCK_LOST: Final = "another part of this process opened and closed the store's file; read a backup instead"
+
 log = logging.getLogger(__name__)
 
 
@@ -58,8 +60,8 @@ class FileGuard:
         """Descriptors by path."""
         self._claimed = False
         self._locked = False
-        self._told = False
-        """Whether the loss of SQLite's locks was logged."""
+        self.concern = ""
+        """What is wrong with the locks although the store can be used; empty when nothing is."""
 
     def header(self) -> bytes:
         """The first bytes of the database; StoreUnavailableError when it cannot be read."""
@@ -155,16 +157,13 @@ class FileGuard:
         return held is not None and self._is_in_place(self._database, held)
 
     def look(self) -> None:
-        """Log it, once, when SQLite has lost its lock: something in this process closed another descriptor."""
-        if self._told or not self._locked or _GET is None:
+        """Note it, once, when SQLite has lost its lock: something in this process closed another descriptor."""
+        if self.concern or not self._locked or _GET is None:
             return
         found = fcntl.fcntl(self._held[self._database], _GET, _request(fcntl.F_WRLCK, _SHARED))
         if _FLOCK.unpack(found)[0] == fcntl.F_UNLCK:
-            self._told = True
-            log.warning(
-                "another part of this process opened and closed the store's file; read a backup instead",
-                extra={"store": self._store, "path": str(self._database)},
-            )
+            self.concern = LOCK_LOST
+            log.warning(LOCK_LOST, extra={"store": self._store, "path": str(self._database)})
 
     # --- the end ---
 

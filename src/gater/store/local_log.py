@@ -109,7 +109,7 @@ class LocalLog:
     @property
     def concern(self) -> str:
         """What is wrong although writes are taken (see CommitLog)."""
-        return self._checkpointer.concern
+        return "; ".join(filter(None, [self._checkpointer.concern, self._guard.concern, self._watermark.concern]))
 
     @property
     def waiting(self) -> int:
@@ -130,8 +130,12 @@ class LocalLog:
     def look(self) -> None:
         """Refuse writes when the files are no longer in their place (see CommitLog)."""
         self._guard.look()
-        if self._trouble is None and not self._closing and (lost := self._guard.misplaced()):
+        if self._trouble is not None or self._closing:
+            return
+        if lost := self._guard.misplaced():
             self._refuse_lost(0, lost)
+        else:
+            self._watermark.look()
 
     async def close(self) -> None:
         """Finish what was accepted, then stop."""

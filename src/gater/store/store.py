@@ -134,7 +134,7 @@ class Store:
             size,
             self._log.waiting,
             self.subscribers,
-            "" if trouble is None else str(trouble),
+            self.concern if trouble is None else str(trouble),
         )
 
     async def verify(self) -> VerifyReport:

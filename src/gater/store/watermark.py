@@ -12,6 +12,7 @@ import contextlib
 import logging
 import os
 import struct
+import threading
 import zlib
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -56,10 +57,15 @@ class Watermark:
     """The extent of a store that is durable (see Machine.extent), in a small file."""
 
     def __init__(self, path: Path) -> None:
-        self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-        self._healthy = True
+        self._path = path
+        self._file = _open(path)
+        self._writing = threading.Lock()
+        """Held while the file is written, or another takes its place."""
+        self.concern = ""
+        """Why lost writes would not be noticed at the next start; empty when they would."""
         mark = self.read_mark()
         self._identity = NO_IDENTITY if mark is None else mark.identity
+        self._extent = 0 if mark is None else mark.extent
 
     def read_mark(self) -> Mark | None:
         """What was written last; None when nothing was, or it is not readable."""
@@ -81,16 +87,57 @@ class Watermark:
 
     def write(self, extent: int) -> None:
         """Remember that the store is durable to this extent; a disk that refuses only weakens the bound."""
-        head = _MAGIC + extent.to_bytes(8, "little") + self._identity
+        with self._writing:
+            self._extent = extent
+            try:
+                self._put()
+            except OSError as error:
+                self._failed(error)
+            else:
+                self.concern = ""
+
+    def _put(self) -> None:
+        head = _MAGIC + self._extent.to_bytes(8, "little") + self._identity
+        os.pwrite(self._file, head + zlib.crc32(head).to_bytes(4, "little"), 0)
+
+    def _failed(self, error: OSError) -> None:
+        if not self.concern:
+            log.warning("the watermark cannot be written", extra={"path": str(self._path), "reason": str(error)})
+        self.concern = f"the watermark cannot be written: {error}"
+
+    def look(self) -> None:
+        """Write the file anew when it was removed, replaced or damaged: without it, lost writes are not noticed."""
+        if not self._writing.acquire(blocking=False):
+            return  # it is being written
         try:
-            os.pwrite(self._file, head + zlib.crc32(head).to_bytes(4, "little"), 0)
+            if not self._is_in_place():
+                self._replace()
         except OSError as error:
-            if self._healthy:
-                log.warning("the watermark cannot be written", extra={"reason": str(error)})
-            self._healthy = False
-        else:
-            self._healthy = True
+            self._failed(error)
+        finally:
+            self._writing.release()
+
+    def _is_in_place(self) -> bool:
+        try:
+            found = os.stat(self._path)
+        except FileNotFoundError:
+            return False
+        own = os.fstat(self._file)
+        is_same = (found.st_ino, found.st_dev) == (own.st_ino, own.st_dev)
+        return is_same and self.read_mark() == Mark(self._extent, self._identity)
+
+    def _replace(self) -> None:
+        self._file, old = _open(self._path), self._file
+        os.close(old)
+        self._put()
+        os.fsync(self._file)
+        self.concern = ""
+        log.warning("the watermark was gone, and is written anew", extra={"path": str(self._path)})
 
     def close(self) -> None:
         """Close the file."""
         os.close(self._file)
+
+
+def _open(path: Path) -> int:
+    return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)

@@ -256,7 +256,52 @@ async def test_a_lost_lock_of_sqlite_is_told_once(tmp_path: Path, caplog: pytest
             (tmp_path / "s.db").read_bytes()
             await api.get_store_status("s")
         (told,) = caplog.records
-        assert "another part of this process opened and closed the store's file" in told.message
+        assert told.message == file_guard.LOCK_LOST
+        status = await api.get_store_status("s")
+        assert (status.state, status.reason) == ("running", file_guard.LOCK_LOST)
+
+
+async def test_a_lost_lock_of_sqlite_is_an_alert(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gater.gateway.watchman.LOOK_SECONDS", 0.02)
+    async with (
+        gater.open(tmp_path, stores=["s"]) as api,
+        api.pubsub("alerts").subscribe("system_alerts:warning") as alerts,
+    ):
+        sqlite3.connect(tmp_path / "s.db").close()
+        async with asyncio.timeout(10):
+            alert = await anext(alerts)
+    assert file_guard.LOCK_LOST in str(alert.body)
+
+
+@pytest.mark.parametrize("closed_before", [True, False])
+async def test_a_reader_of_this_process_that_came_before_the_store_changes_nothing(
+    tmp_path: Path, closed_before: bool
+) -> None:
+    """It reads all the time, while the store is opened, written, read by another process, and closed."""
+    async with gater.open(tmp_path, stores=["s"]) as api:
+        await append(api, 1)
+    reader = sqlite3.connect(tmp_path / "s.db")
+    assert count_with(reader) == 1
+    async with gater.open(tmp_path) as api:
+        await append(api, APPENDS)
+        assert count_with(reader) == 1 + APPENDS
+        if closed_before:
+            reader.close()
+        read_outside(tmp_path / "s.db")
+        assert (tmp_path / "s.db-wal").exists()
+        await append(api, APPENDS)
+        assert (await api.verify("s")).ok
+        held = copy_of(tmp_path, tmp_path / "killed")
+    reader.close()
+    for folder in (tmp_path, held):
+        async with gater.open(folder) as api:
+            assert await api.get_version("s", "a") == 2 * APPENDS
+            assert (await api.verify("s")).ok
+
+
+def count_with(connection: sqlite3.Connection) -> int:
+    (count,) = connection.execute("SELECT count(*) FROM events").fetchone()
+    return int(count)
 
 
 async def test_a_second_process_is_refused_also_without_the_lock_file(tmp_path: Path) -> None:

@@ -32,6 +32,10 @@ async def in_state(api: GaterApi, state: str) -> str:
     return (await api.get_store_status("s")).reason
 
 
+def damage(path: Path) -> None:
+    path.write_bytes(b"")
+
+
 def replace(path: Path) -> None:
     shutil.copy(path, path.with_name("copy"))
     path.with_name("copy").replace(path)
@@ -165,3 +169,40 @@ async def test_a_removed_store_whose_files_have_vanished_is_gone(tmp_path: Path)
         assert os.listdir(tmp_path) == []
         await api.create_store("s")
         assert await append(api) == 1
+
+
+@pytest.mark.parametrize("how", [Path.unlink, move, replace, damage])
+async def test_a_watermark_that_is_gone_is_written_anew(
+    tmp_path: Path, how: Callable[[Path], None], caplog: pytest.LogCaptureFixture
+) -> None:
+    mark = tmp_path / "s.watermark"
+    async with gater.open(tmp_path, stores=["s"]) as api:
+        await append(api)
+        before = mark.read_bytes()
+        inode = os.stat(mark).st_ino
+        how(mark)
+        async with asyncio.timeout(10):
+            while not caplog.records:
+                await asyncio.sleep(0.005)
+        assert mark.read_bytes() == before
+        assert (os.stat(mark).st_ino == inode) == (how is damage)
+        await append(api)
+        assert mark.read_bytes() != before
+        assert (await api.get_store_status("s")).reason == ""
+    assert [record.message for record in caplog.records] == ["the watermark was gone, and is written anew"]
+    async with gater.open(tmp_path) as api:
+        assert await api.get_version("s", "a") == 1
+
+
+async def test_a_watermark_that_cannot_be_written_anew_is_told_with_the_status(tmp_path: Path) -> None:
+    mark = tmp_path / "s.watermark"
+    async with gater.open(tmp_path, stores=["s"]) as api:
+        await append(api)
+        mark.unlink()
+        mark.mkdir()
+        status = await api.get_store_status("s")
+        assert status.state == "running"
+        assert "the watermark cannot be written" in status.reason
+        mark.rmdir()
+        assert (await api.get_store_status("s")).reason == ""
+        assert mark.is_file()
