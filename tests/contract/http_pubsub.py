@@ -94,6 +94,11 @@ class HttpListening:
 
 
 def _has_bytes(message: Any) -> bool:
-    if isinstance(message, dict):
-        return any(map(_has_bytes, message.values()))
-    return any(map(_has_bytes, message)) if isinstance(message, list | tuple) else isinstance(message, bytes)
+    waiting = [message]
+    while waiting:
+        value = waiting.pop()
+        if isinstance(value, bytes):
+            return True
+        if isinstance(value, dict | list | tuple):
+            waiting += value.values() if isinstance(value, dict) else value
+    return False

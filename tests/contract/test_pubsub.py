@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from contextlib import AsyncExitStack
 from typing import Any
 
+import msgspec
 import pytest
 
-from gater import GaterApi, InvalidArgumentError, ValidationError
+from gater import GaterApi, InvalidArgumentError, NewEvent, ValidationError
 from gater.model.identifiers import MAX_TOPIC_BYTES
 from gater.pubsub.instances import POLICIES, Instance
 from tests.contract.samples import refused, until
+from tests.contract.ways import Way
 
 BODIES = [
     None,
@@ -210,6 +213,61 @@ async def test_bytes_arrive_as_they_were_given(api: GaterApi, topic: str, body: 
 async def test_what_is_not_plain_data_is_refused(api: GaterApi, topic: str, body: Any) -> None:
     with refused(ValidationError, field="message"):
         await api.pubsub("events").broadcast(topic, body)
+
+
+def nested(levels: int) -> Any:
+    """Lists in lists."""
+    body: Any = 1
+    for _ in range(levels):
+        body = [body]
+    return body
+
+
+@pytest.mark.parametrize(
+    ("body", "as_json"),
+    [
+        pytest.param(math.nan, b"NaN", id="not a number"),
+        pytest.param({"x": [-math.inf]}, b'{"x":[-1e999]}', id="infinity"),
+        pytest.param({"x": -(1 << 63) - 1}, b'{"x":-9223372036854775809}', id="an integer beyond 64 bits"),
+        pytest.param(nested(600), b"[" * 600 + b"]" * 600, id="too many levels"),
+        pytest.param(nested(50_000), b"[" * 50_000 + b"]" * 50_000, id="far too many levels"),
+        pytest.param({"x": msgspec.Raw(b"no JSON")}, b'{"x":no JSON}', id="raw bytes"),
+        pytest.param({None: 1}, b"{null:1}", id="a name that is no text"),
+    ],
+)
+async def test_what_some_listener_could_not_be_given_is_refused(
+    api: GaterApi, topic: str, way: Way, body: Any, as_json: bytes
+) -> None:
+    channel = api.pubsub("events")
+    async with channel.subscribe(topic) as messages:
+        with pytest.raises(ValidationError):
+            await channel.broadcast(topic, msgspec.Raw(as_json) if way.name == "http" else body)
+        await channel.broadcast(topic, "next")
+        assert await heard(messages, 1) == [(topic, "next")]
+
+
+@pytest.mark.parametrize("body", [nested(490), {"x": (1 << 64) - 1}], ids=["490 levels", "64 bits"])
+async def test_what_every_listener_can_be_given_is_taken(api: GaterApi, topic: str, body: Any) -> None:
+    channel = api.pubsub("events")
+    async with channel.subscribe(topic) as messages:
+        await channel.broadcast(topic, body)
+        assert await heard(messages, 1) == [(topic, body)]
+
+
+async def test_an_event_that_no_message_can_carry_ends_no_listener(api: GaterApi, store: str) -> None:
+    topic = f"event_stream:{store}"
+    async with api.pubsub("events").subscribe(topic) as messages:
+        for data in ({"x": 1 << 70}, {"x": [-(1 << 63) - 1]}, {"x": 1}, {"x": nested(480)}):
+            await api.append_events(store, store, [NewEvent("T", data)])
+        assert [body[1][0]["version"] for _, body in await heard(messages, 2)] == [2, 3]
+
+
+async def test_large_messages_arrive_all_and_in_order(api: GaterApi, topic: str) -> None:
+    channel = api.pubsub("audit")
+    async with channel.subscribe(topic) as messages:
+        for number in range(12):
+            await channel.broadcast(topic, [number, "x" * 300_000])
+        assert [body[0] for _, body in await heard(messages, 12)] == list(range(12))
 
 
 @pytest.mark.parametrize(

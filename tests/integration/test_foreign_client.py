@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 import gater
 from gater import GaterApi, NewEvent, ValidationError
 from gater.api.operations import AppendStreams, ImportPage, RecordSnapshotOperation
+from gater.api.pubsub_operations import Publish
 from gater.model.commands import StreamWrite
 from gater.model.events import JSON, ImportedEvent, RawEvent
 from gater.model.snapshots import Snapshot
@@ -76,3 +80,14 @@ async def test_what_every_reader_can_decode_is_taken(tmp_path: Path) -> None:
         found = await api.get_events("orders", "readable")
     assert [event.raw_data for event in found] == list(READABLE.values())
     assert all(event.data == event.metadata for event in found)
+
+
+async def test_messages_that_some_listener_could_not_be_given_are_refused(tmp_path: Path) -> None:
+    nested: Any = 1
+    for _ in range(600):
+        nested = [nested]
+    async with connected(tmp_path) as api, api.pubsub("events").subscribe("t") as messages:
+        for body in (math.nan, [-math.inf], nested, {None: 1}, {(1, 2): 3}, msgspec.msgpack.Ext(5, b"x")):
+            assert isinstance(await outcome(api, Publish("events", "t", body)), ValidationError), body
+        assert await outcome(api, Publish("events", "t", "next")) == 1
+        assert (await anext(messages)).body == "next"

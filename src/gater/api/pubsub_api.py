@@ -7,16 +7,13 @@ from collections.abc import AsyncGenerator
 from types import TracebackType
 from typing import Any, Self
 
-import msgspec
-
 from gater.api.caller import Caller
-from gater.api.pubsub_operations import GetPubSub, InstanceStatus, Listen, Publish, PubSubMessage
+from gater.api.pubsub_operations import CheckedPublish, GetPubSub, InstanceStatus, Listen, PubSubMessage
 from gater.api.resuming import backoff
-from gater.model.errors import TransientError, ValidationError
+from gater.model.errors import TransientError
+from gater.model.message_body import check_body
 from gater.pubsub.instances import Instance, parse_instance
 from gater.pubsub.topics import check_pattern, check_topic
-
-_encode = msgspec.msgpack.Encoder().encode
 
 
 class PubSubApi:
@@ -58,9 +55,10 @@ class PubSubChannel:
     async def broadcast(self, topic: str, message: Any) -> int:
         """Give a message to all who listen to the topic; returns how many they are on the node.
 
-        `message` is plain data: what JSON can say, and bytes. Nobody is waited for.
+        `message` is plain data: what JSON can say, and bytes; whole numbers have at most 64 bits. Nobody is waited
+        for. Raises ValidationError for anything else, and RequestTooLargeError for a message of more than 16 MiB.
         """
-        return await self._caller.call(Publish(self.instance.value, check_topic(topic), check_body(message)))
+        return await self._caller.call(CheckedPublish(self.instance.value, check_topic(topic), check_body(message)))
 
 
 class Listening:
@@ -109,12 +107,3 @@ class Listening:
     async def aclose(self) -> None:
         """Listen no longer."""
         await self._pages.aclose()
-
-
-def check_body(body: Any) -> Any:
-    """A message, if it is plain data that can travel; else ValidationError."""
-    try:
-        _encode(body)
-    except (TypeError, ValueError, OverflowError, RecursionError) as error:
-        raise ValidationError("message", f"plain data: {error}") from None
-    return body

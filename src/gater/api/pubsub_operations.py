@@ -62,6 +62,10 @@ class Publish(Operation[int], frozen=True, array_like=True):
     body: Any = None
 
 
+class CheckedPublish(Publish, frozen=True, array_like=True):
+    """A publish whose body was checked in this process; what comes over a wire is never of this type."""
+
+
 class GetPubSub(Operation[list[InstanceStatus]], frozen=True, array_like=True):
     """How the ten instances of a node stand."""
 

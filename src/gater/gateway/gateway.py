@@ -20,7 +20,7 @@ from gater.api import subscription_operations as sub
 from gater.api import telemetry_operations as tel
 from gater.api.arguments import check_start_version
 from gater.api.operation import Operation, StreamingOperation
-from gater.api.pubsub_operations import GetPubSub, Listen, Publish
+from gater.api.pubsub_operations import CheckedPublish, GetPubSub, Listen, Publish
 from gater.gateway import reads, scans, speaking
 from gater.gateway.admission import admit_append, admit_import, admit_snapshot
 from gater.gateway.announcements import Announcements
@@ -108,7 +108,8 @@ class Gateway:
             op.RemoveStore: self._in_task(self._remove_store),
             op.VerifyStore: self._in_task(self._verify),
             op.CompactStore: self._in_task(self._compact),
-            Publish: lambda operation, done: speaking.publish(self.pubsub, operation, done),
+            Publish: self._publish,
+            CheckedPublish: self._publish,
             GetPubSub: lambda _, done: done(speaking.stats(self.pubsub), None),
             tel.GetMetrics: lambda _, done: done(self.metrics.get_metrics(), None),
             tel.ResetMetrics: self._reset_metrics,
@@ -254,6 +255,9 @@ class Gateway:
             case op.BackupStore():
                 return scans.backup(self._stores.get(operation.store), self._stores.folder)
         raise InvalidArgumentError("operation", f"{operation.name} is not a stream")
+
+    def _publish(self, operation: Publish, done: Done) -> None:
+        speaking.publish(self.pubsub, operation, done)
 
     # --- telemetry ---
 

@@ -6,7 +6,9 @@ import asyncio
 from collections.abc import AsyncGenerator
 from typing import Final
 
-from gater.api.pubsub_operations import InstanceStatus, Listen, Publish, PubSubMessage
+from gater.api.pubsub_operations import CheckedPublish, InstanceStatus, Listen, Publish, PubSubMessage
+from gater.model.limits import PAGE_BYTES
+from gater.model.message_body import check_body
 from gater.pubsub.instances import POLICIES
 from gater.pubsub.system import PubSub
 from gater.store.log import Done
@@ -20,15 +22,14 @@ async def listen(pubsub: PubSub, operation: Listen) -> AsyncGenerator[list[PubSu
     with pubsub.subscribe(operation.instance, operation.pattern) as subscription:
         yield []
         while await subscription.wait():
-            messages = subscription.take()
-            for begin in range(0, len(messages), PAGE_MESSAGES):
-                yield [PubSubMessage(m.topic, m.body) for m in messages[begin : begin + PAGE_MESSAGES]]
+            yield [PubSubMessage(m.topic, m.body) for m in subscription.take_page(PAGE_MESSAGES, PAGE_BYTES)]
             await asyncio.sleep(0)
 
 
 def publish(pubsub: PubSub, operation: Publish, done: Done) -> None:
-    """Give a message to those who listen."""
-    done(pubsub.broadcast(operation.instance, operation.topic, operation.body), None)
+    """Give a message to those who listen, if it can be given to each of them."""
+    body = operation.body if type(operation) is CheckedPublish else check_body(operation.body)
+    done(pubsub.broadcast(operation.instance, operation.topic, body), None)
 
 
 def stats(pubsub: PubSub) -> list[InstanceStatus]:

@@ -40,6 +40,7 @@ EVENT_WEIGHT: Final = 256
 """Bytes that an event weighs beside its names and its payload: about what an empty one takes in memory."""
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_FLAT: Final = frozenset({str, int, float, bool, type(None)})
 _encode_json = msgspec.json.Encoder().encode
 
 
@@ -181,6 +182,25 @@ def payload_bytes_of(rows: Iterable[EventRow]) -> int:
     )
 
 
+def take_fitting(rows: Iterable[EventRow], count: int, room: int) -> tuple[list[EventRow], int]:
+    """Up to `count` of some events, at least 1, up to the one with which they weigh `room` bytes; and their weight.
+
+    None is fetched beyond the last of them.
+    """
+    taken: list[EventRow] = []
+    append, size = taken.append, 0
+    for row in rows:
+        stream, _, _, _, event_type, content_type, data, metadata, _ = row
+        size += EVENT_WEIGHT + len(stream) + len(event_type) + len(content_type) + len(data)
+        if metadata is not None:
+            size += len(metadata)
+        append(row)
+        count -= 1
+        if size >= room or not count:
+            break
+    return taken, size
+
+
 def fitting(rows: Sequence[EventRow], room: int) -> int:
     """How many of these events come before the one with which they weigh `room` bytes, that one included."""
     size = 0
@@ -264,8 +284,6 @@ def encode_payload(data: Any, content_type: str | None, field: str) -> tuple[byt
         if content_type == JSON:
             check_json(raw, field)
         return raw, JSON if content_type == JSON else check_name(content_type, "content_type")
-    if isinstance(data, msgspec.Raw):
-        check_json(bytes(data), field)
     if content_type not in (None, JSON):
         raise InvalidArgumentError("content_type", f"{JSON} for a value that is not bytes")
     return encode_json(data, field), JSON
@@ -275,6 +293,9 @@ def encode_json(value: Any, field: str) -> bytes:
     """The value as JSON; raises ValidationError naming the field when it cannot be."""
     try:
         raw = _encode_json(value)
+        if not is_flat(value):
+            # The encoder copies the bytes of a `Raw`, wherever it is, without looking at them.
+            value = msgspec.to_builtins(value, enc_hook=lambda part: check_json(bytes(part), field))
         # The encoder writes null for a number that JSON has no way to write.
         if b"null" in raw and _has_unwritable_number(value):
             raise ValueError("NaN and infinite numbers are not")
@@ -284,8 +305,13 @@ def encode_json(value: Any, field: str) -> bytes:
     return raw
 
 
+def is_flat(value: Any) -> bool:
+    """Whether a value is text, a number or the like, or an object of such values, as most payloads are."""
+    return _FLAT.issuperset(map(type, value.values())) if type(value) is dict else type(value) in _FLAT
+
+
 def _has_unwritable_number(value: Any) -> bool:
-    waiting = [msgspec.to_builtins(value)]
+    waiting = [value]
     while waiting:
         item = waiting.pop()
         if isinstance(item, float) and not math.isfinite(item):

@@ -20,6 +20,8 @@ _SMALL: Final = 512
 _BLOCK: Final = 256
 _LONGEST_RUN: Final = b"0" * 200
 """Numbers with fewer digits in a row, and an exponent of two at the most, are within the range of all decoders."""
+_SHORTEST_LONG: Final = b"0" * 19
+"""As many digits as the largest whole number of 64 bits has."""
 
 _decode: Final[Callable[[bytes], Any]] = msgspec.json.Decoder().decode
 _scan: Final = msgspec.json.Decoder(msgspec.Raw).decode
@@ -58,6 +60,11 @@ def decode_json(raw: bytes, field: str) -> Any:
         return _decode(raw)
     except UNREADABLE as error:
         raise ValidationError(field, f"not JSON that can be decoded: {error}") from None
+
+
+def may_hold_long_numbers(raw: bytes) -> bool:
+    """Whether JSON may hold a whole number that does not fit into 64 bits; text may look like one."""
+    return _SHORTEST_LONG in raw.translate(_NUMBERS)
 
 
 def _may_be_out_of_range(raw: bytes) -> bool:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 from functools import partial
-from typing import Any
 
 import msgspec
 
 from gater.model.errors import GaterError
+from gater.model.message_body import check_body
 from gater.pubsub.adapters.port import Adapter
 from gater.pubsub.bus import Bus
 from gater.pubsub.instances import Instance
@@ -56,7 +56,7 @@ class Carrying:
         if not self._adapters or self._adapters[0] is not adapter:
             return
         try:
-            body: Any = _decode(encoded)
+            body = check_body(_decode(encoded))
             self._buses[instance].broadcast_here(topic, body)
         except (msgspec.MsgspecError, ValueError, RecursionError, GaterError) as error:
             self.refused += 1

@@ -207,6 +207,20 @@ class Mailbox:
         self._caught_up()
         return messages
 
+    def take_page(self, most: int, most_bytes: int) -> list[Message]:
+        """The oldest that wait: at most so many, up to the one with which they weigh so much. The others stay."""
+        queue, weights = self.queue, self._weights
+        if len(queue) < 2:
+            return self.take()
+        first = weights[0] or weight_of(queue[0].body)
+        if len(queue) <= most and self._waiting_bytes - weights[0] + first <= most_bytes:
+            return self.take()
+        page, size = [self.pop()], first
+        while queue and len(page) < most and size < most_bytes:
+            size += weights[0]
+            page.append(self.pop())
+        return page
+
     def _caught_up(self) -> None:
         self._weights.clear()
         if self._waiting_bytes:

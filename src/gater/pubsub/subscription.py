@@ -88,6 +88,10 @@ class Subscription:
         """All that waits, oldest first, without waiting; empty when there is nothing."""
         return self._mailbox.take()
 
+    def take_page(self, most: int, most_bytes: int) -> list[Message]:
+        """The oldest that wait, without waiting: at most so many, up to the one with which they weigh so much."""
+        return self._mailbox.take_page(most, most_bytes)
+
     def close(self) -> None:
         """End it and let go of what waits; closing twice is closing once."""
         self._leave(self._mailbox)

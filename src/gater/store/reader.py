@@ -5,13 +5,14 @@ They run on the event loop: a page is a fraction of a millisecond, less than han
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Any, Final, NamedTuple
 
 import apsw
 
-from gater.model.events import EventRow, fitting, payload_bytes_of
+from gater.model.events import POSITION, EventRow, take_fitting
 from gater.model.expected_version import LARGEST_VERSION, NO_STREAM
 from gater.model.limits import PAGE_BYTES, PAGE_EVENTS
 from gater.model.snapshots import snapshot_bytes
@@ -22,8 +23,6 @@ from gater.store.typed_reader import TypedSpans
 
 POSITIONS: Final = 256
 """Events that one query fetches at known positions."""
-STEP: Final = 64
-"""Events that are weighed together."""
 SPAN: Final = 10_000
 """Positions that one query looks at, hidden ones included."""
 
@@ -48,24 +47,13 @@ class _Filling:
         self.full = False
         self._bytes = 0
 
-    def take(self, rows: Iterable[Any]) -> None:
-        """Take rows as long as they fit."""
-        following = iter(rows)
-        while not self.full and (some := list(islice(following, self._step()))):
-            size = payload_bytes_of(some)
-            if self._bytes + size >= PAGE_BYTES:
-                del some[fitting(some, PAGE_BYTES - self._bytes) :]
-                self.full = True
-            self.events += some
-            self._bytes += size
-            self.room -= len(some)
-            self.full = self.full or self.room == 0
-
-    def _step(self) -> int:
-        """How many rows to look at together: as many as fit if they are like those before, lest some are read twice."""
-        if not self.events:
-            return 1
-        return max(min(STEP, self.room, (PAGE_BYTES - self._bytes) * len(self.events) // self._bytes), 1)
+    def take(self, rows: Iterable[EventRow]) -> None:
+        """Take rows as long as they fit; none is fetched beyond the one that fills the page."""
+        taken, size = take_fitting(rows, self.room, PAGE_BYTES - self._bytes)
+        self.events += taken
+        self.room -= len(taken)
+        self._bytes += size
+        self.full = self.room == 0 or self._bytes >= PAGE_BYTES
 
 
 class Reader:
@@ -158,12 +146,16 @@ class Reader:
         reached = filling.events[-1][2]
         return Page(filling.events, reached if reached > 1 else None)
 
-    def at_positions(self, positions: Sequence[int]) -> list[EventRow]:
-        """The visible events at these positions, in order; some may be gone."""
-        found: list[Any] = []
-        for start in range(0, len(positions), POSITIONS):
-            found += select_in(self._connection, queries.AT_POSITIONS, positions[start : start + POSITIONS])
-        return found
+    def at_positions(self, positions: Sequence[int]) -> tuple[list[EventRow], int]:
+        """The visible events at the first of these ascending positions, and how many positions that were.
+
+        The one with which they weigh a page's bytes is the last. Some may be gone.
+        """
+        filling = _Filling(len(positions))
+        self._fill_at(filling, queries.AT_POSITIONS, iter(positions))
+        if not filling.full:
+            return filling.events, len(positions)
+        return filling.events, bisect_right(positions, filling.events[-1][POSITION])
 
     def first_since(self, epoch: int, head: int) -> int:
         """The position of the first event written at or after a time (microseconds since 1970); head + 1 for none.

@@ -11,8 +11,8 @@ import msgspec
 
 from gater.model import commands as c
 from gater.model.errors import GaterError, InvalidArgumentError, NotFoundError, SubscriptionNotFoundError
-from gater.model.events import POSITION, fitting, payload_bytes_of
-from gater.model.limits import MOST_POSITIONS, PAGE_BYTES, check_number
+from gater.model.events import POSITION
+from gater.model.limits import MOST_POSITIONS, check_number
 from gater.model.selectors import Selector, parse_selector
 from gater.model.subscriptions import (
     TRANSIENT,
@@ -32,8 +32,6 @@ from gater.subscriptions.topics import ALL_EVENTS, delivery_topic
 
 PARKED_STEP: Final = 1_000
 """Parked events that one command changes."""
-SHOWN_TOGETHER: Final = 16
-"""Parked events that are read at once, until a page is full by its bytes."""
 EVERYTHING: Final = parse_selector("by_stream", "$all")
 
 
@@ -100,20 +98,9 @@ class Durables:
         """Up to `limit` parked events behind position `after`, or a page's bytes; none: there are no more."""
         self.config(name)
         rows = self._store.subscriptions.parked(name, after, limit)
-        page: list[ParkedEvent] = []
-        size = 0
-        while len(page) < len(rows):
-            # As many as fit if they are like those before; the first alone, for it may be a page by itself.
-            like_before = (PAGE_BYTES - size) * len(page) // max(size, 1)
-            some = rows[len(page) : len(page) + max(min(SHOWN_TOGETHER, like_before), 1)]
-            found = self._store.reader.at_positions([row.position for row in some])
-            events: dict[int, Any] = {event[POSITION]: event for event in found}
-            if found and size + payload_bytes_of(found) >= PAGE_BYTES:
-                last = found[fitting(found, PAGE_BYTES - size) - 1][POSITION]
-                return page + [ParkedEvent(*row, events.get(row.position)) for row in some if row.position <= last]
-            page += [ParkedEvent(*row, events.get(row.position)) for row in some]
-            size += payload_bytes_of(found)
-        return page
+        found, looked_at = self._store.reader.at_positions([row.position for row in rows])
+        events: dict[int, Any] = {event[POSITION]: event for event in found}
+        return [ParkedEvent(*row, events.get(row.position)) for row in rows[:looked_at]]
 
     # --- changing ---
 

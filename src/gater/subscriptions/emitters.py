@@ -8,7 +8,9 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from gater.model.errors import GaterError
-from gater.model.events import POSITION, Event, EventRow
+from gater.model.events import DATA, METADATA, POSITION, Event, EventRow
+from gater.model.json_rules import may_hold_long_numbers
+from gater.model.message_body import check_body
 from gater.model.selectors import Selector
 from gater.store.store import Store
 from gater.store.watches import Watch
@@ -30,9 +32,16 @@ def events_message(event: EventRow) -> list[Any]:
 
 
 def broadcast_event(bus: Bus, topic: str, event: EventRow) -> bool:
-    """Broadcast one event; whether that was possible: the payload of one in an old file may be beyond decoding."""
+    """Broadcast one event; whether that was possible.
+
+    The payload of one in an old file may be beyond decoding, and that of any may hold integers beyond 64 bits, which
+    no message can carry to all listeners.
+    """
     try:
-        bus.broadcast(topic, events_message(event))
+        message = events_message(event)
+        if may_hold_long_numbers(event[DATA]) or may_hold_long_numbers(event[METADATA] or b""):
+            check_body(message)
+        bus.broadcast(topic, message)
     except (GaterError, RecursionError) as error:
         facts = {"topic": topic, "position": event[POSITION], "reason": str(error)}
         log.warning("an event cannot be broadcast", extra=facts)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
+from itertools import islice
 from typing import Final
 
-from gater.model.events import EventRow
+from gater.model.events import POSITION, EventRow
 from gater.model.limits import PAGE_EVENTS
 from gater.store.store import Store
 from gater.store.subscription_reader import SavedSubscription
@@ -25,7 +26,7 @@ RESUMED_AT_ONCE: Final = 32
 RESUMED_EVENTS: Final = 32
 """Events of such a stream that are read at once: it may be held up by the next one."""
 REPLAYED_AT_ONCE: Final = 500
-"""Parked events that are in the group to be delivered again; further ones wait in the file."""
+"""Parked events that are in the group to be delivered again, unless fewer weigh too much; others wait in the file."""
 
 
 class Feeder:
@@ -79,8 +80,11 @@ class Feeder:
         refill = self._group.refill
         positions = refill.to_load(LOADED_AT_ONCE)
         if positions:
-            refill.loaded(positions, self._store.reader.at_positions(positions))
+            events, looked_at = self._store.reader.at_positions(positions)
+            refill.loaded(positions[:looked_at], events)
         for key, mark in refill.to_resume(RESUMED_AT_ONCE):
+            if self._group.is_heavy:
+                break
             version = mark.version or self._store.reader.version_after(key, mark.first - 1)
             cursor = StreamCursor(self._store, key, self._matcher, version)
             page = cursor.page(RESUMED_EVENTS)
@@ -139,11 +143,19 @@ class Feeder:
         self._to_replay.extend(positions)
 
     def replay_more(self, now: float) -> list[int]:
-        """Put a bounded number of them into the group; the positions of those that are not there any more."""
-        room = REPLAYED_AT_ONCE - self._group.replaying
-        if not self._to_replay or room <= 0:
-            return []
-        chosen = [self._to_replay.popleft() for _ in range(min(len(self._to_replay), room))]
-        events = self._store.reader.at_positions(chosen)
-        self._group.replay(events, now)
-        return sorted(set(chosen) - {event[2] for event in events})
+        """Put some of them into the group, as many as it has room for; the positions of those that are gone."""
+        group, waiting = self._group, self._to_replay
+        gone: list[int] = []
+        for _ in range(PAGES_A_TURN):
+            room = min(REPLAYED_AT_ONCE - group.replaying, len(waiting))
+            if room <= 0 or group.is_heavy:
+                return gone
+            chosen = sorted(islice(waiting, room))
+            events, looked_at = self._store.reader.at_positions(chosen)
+            for _ in range(room):
+                waiting.popleft()
+            waiting.extendleft(reversed(chosen[looked_at:]))
+            group.replay(events, now)
+            gone += sorted(set(chosen[:looked_at]) - {event[POSITION] for event in events})
+        self._changed()
+        return gone

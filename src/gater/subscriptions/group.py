@@ -119,6 +119,11 @@ class Group:
         return bool(self.room)
 
     @property
+    def is_heavy(self) -> bool:
+        """Whether the payloads that are kept weigh too much for more to be read."""
+        return self._course.window.is_heavy
+
+    @property
     def is_full(self) -> bool:
         """Whether too much waits for other things than consumers: nothing more is read before some of it is settled."""
         return self._course.refill.is_full

@@ -13,17 +13,18 @@ import gater
 from gater import BlockingGaterApi, GaterApi
 from gater.api import pubsub_api
 from gater.api.operation import Operation, StreamingOperation
-from gater.api.pubsub_api import check_body
-from gater.api.pubsub_operations import GetPubSub, Listen, Publish, PubSubMessage
+from gater.api.pubsub_operations import CheckedPublish, GetPubSub, Listen, PubSubMessage
 from gater.api.resuming import LONGEST_DELAY, backoff
 from gater.model.errors import (
     GaterError,
     InvalidArgumentError,
     OverloadedError,
     PermissionDeniedError,
+    RequestTooLargeError,
     StoreUnavailableError,
     ValidationError,
 )
+from gater.model.message_body import MOST_BODY_BYTES, check_body
 from gater.pubsub.instances import POLICIES, Instance
 
 LOST = StoreUnavailableError(reason="the connection was lost")
@@ -122,7 +123,14 @@ async def test_plain_data_is_passed_on_as_it_is(body: Any) -> None:
     caller = Scripted()
     assert check_body(body) is body
     assert await GaterApi(caller).pubsub("events").broadcast("t", body) == 3
-    assert caller.asked == [Publish("events", "t", body)]
+    assert caller.asked == [CheckedPublish("events", "t", body)]
+
+
+async def test_a_message_that_is_too_large_is_refused_before_it_travels() -> None:
+    caller = Scripted()
+    with pytest.raises(RequestTooLargeError):
+        await GaterApi(caller).pubsub("events").broadcast("t", "x" * MOST_BODY_BYTES)
+    assert caller.asked == []
 
 
 @pytest.mark.parametrize("name", ["health", "ex_esdb_health", Instance.HEALTH])
@@ -133,7 +141,7 @@ async def test_an_instance_has_two_names_and_travels_under_one(name: str) -> Non
         pass
     await channel.broadcast("t", 1)
     assert channel.instance is Instance.HEALTH
-    assert caller.asked == [Listen("health", "node_*"), Publish("health", "t", 1)]
+    assert caller.asked == [Listen("health", "node_*"), CheckedPublish("health", "t", 1)]
 
 
 @pytest.mark.parametrize("name", ["weather", "", "EX_ESDB_HEALTH", None, 7])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import enum
 import math
+from collections.abc import Callable
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
@@ -27,6 +28,7 @@ from gater.model.events import (
     payload_bytes,
     payload_bytes_of,
 )
+from gater.model.snapshots import new_snapshot
 
 json_values = st.recursive(
     st.none()
@@ -102,6 +104,39 @@ def test_anything_else_is_no_event_id(value: Any) -> None:
 def test_what_is_no_json_is_refused(value: Any) -> None:
     with pytest.raises(ValidationError):
         encode_json(value, "data")
+
+
+class Holding(msgspec.Struct):
+    raw: msgspec.Raw
+
+
+@pytest.mark.parametrize("raw", [b"not json", b"", b"1,2", b'1,"y":2', b"1e999", b"\xff", b"[" * 600 + b"]" * 600])
+@pytest.mark.parametrize(
+    "value",
+    [
+        pytest.param(lambda raw: raw, id="alone"),
+        pytest.param(lambda raw: {"x": raw}, id="in an object"),
+        pytest.param(lambda raw: [{"x": ("y", {1: raw}), "null": None}], id="deep"),
+        pytest.param(Holding, id="in a value of another kind"),
+    ],
+)
+def test_raw_json_is_checked_wherever_it_is(raw: bytes, value: Callable[[msgspec.Raw], Any]) -> None:
+    given = value(msgspec.Raw(raw))
+    for encode in (
+        lambda: NewEvent("T", given).encoded(),
+        lambda: NewEvent("T", metadata={"x": given}).encoded(),
+        lambda: new_snapshot("a", "s", 1, {"data": given}, 0),
+        lambda: new_snapshot("a", "s", 1, {"data": 1, "metadata": {"x": given}}, 0),
+    ):
+        with pytest.raises(ValidationError):
+            encode()
+
+
+def test_raw_json_that_is_sound_is_taken_as_it_is() -> None:
+    part = msgspec.Raw(b'{"n": null}')
+    assert encode_json({"x": part, "y": [part], "z": None}, "data") == b'{"x":{"n": null},"y":[{"n": null}],"z":null}'
+    with pytest.raises(ValidationError):
+        encode_json({"x": part, "y": [math.nan]}, "data")
 
 
 def test_a_value_that_contains_itself_is_refused() -> None:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any, NamedTuple
 
+import msgspec
 import pytest
 
 from gater.pubsub.adapters.local import LocalAdapter
@@ -100,7 +102,17 @@ async def test_what_cannot_be_carried_is_heard_here_and_counted(caplog: pytest.L
 
 
 @pytest.mark.parametrize(
-    ("topic", "encoded"), [("t", b""), ("t", b"\xc1"), ("t", b"\x92\x01"), ("", b"\x01"), ("a\nb", b"\x01")]
+    ("topic", "encoded"),
+    [
+        ("t", b""),
+        ("t", b"\xc1"),
+        ("t", b"\x92\x01"),
+        ("", b"\x01"),
+        ("a\nb", b"\x01"),
+        ("t", msgspec.msgpack.encode(math.nan)),
+        ("t", msgspec.msgpack.encode({"x": msgspec.msgpack.Ext(5, b"x")})),
+        ("t", b"\x91" * 600 + b"\x01"),
+    ],
 )
 async def test_nonsense_from_elsewhere_is_counted_and_told_once(
     caplog: pytest.LogCaptureFixture, topic: str, encoded: bytes

@@ -62,6 +62,6 @@ async def write(store: Store, stream: str, *events: RawEvent, created: int = 0) 
     return int(result[0].position)
 
 
-def event_of(event_type: str = "T", data: bytes = b"{}") -> RawEvent:
+def event_of(event_type: str = "T", data: bytes = b"{}", metadata: bytes | None = None) -> RawEvent:
     """An event with an id of its own."""
-    return RawEvent(uuid7().bytes, event_type, JSON, data)
+    return RawEvent(uuid7().bytes, event_type, JSON, data, metadata)

@@ -12,11 +12,25 @@ from gater.gateway.admission import admit_append
 from gater.model.commands import StreamWrite
 from gater.model.events import JSON, EventRow, RawEvent, payload_bytes, payload_bytes_of
 from gater.model.limits import Limits
+from gater.store import queries
+from gater.store.reader import _Filling
 from gater.store.tail import Tail
 from gater.store.watches import Watches
 from gater.subscriptions import group_window
 from tests.unit.store.stores import event_of, memory_store, write
-from tests.unit.subscriptions.durable_store import NAME, at_work, attached, made, park, parked, taken, until
+from tests.unit.subscriptions.durable_store import (
+    NAME,
+    at_work,
+    attached,
+    made,
+    park,
+    parked,
+    positions,
+    settle,
+    taken,
+    turns,
+    until,
+)
 from tests.unit.subscriptions.groups import group_of
 
 HEAVY: Final = 60
@@ -122,7 +136,7 @@ def test_what_waits_for_the_writer_weighs_the_whole_event(weight: str) -> None:
 
 
 async def test_parked_events_come_in_pages_that_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("gater.subscriptions.durables.PAGE_BYTES", ROOM)
+    monkeypatch.setattr("gater.store.reader.PAGE_BYTES", ROOM)
     async with at_work() as (store, durables):
         sizes = [10, 10, 10, 5_000, 5_000, 10, 10]
         await write(store, "a", *[event_of(data=b'"%b"' % (b"x" * size)) for size in sizes])
@@ -134,6 +148,61 @@ async def test_parked_events_come_in_pages_that_are_bounded(monkeypatch: pytest.
             pages.append([each.position for each in page])
             after = page[-1].position
         assert pages == [[1, 2, 3, 4], [5], [6, 7]]
+
+
+async def test_what_a_page_does_not_hold_is_not_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gater.store.reader.PAGE_BYTES", ROOM)
+    fetched: list[Any] = []
+
+    def fetching(rows: Any) -> Any:
+        for row in rows:
+            fetched.append(row)
+            yield row
+
+    async with memory_store() as store:
+        await write(store, "a", event_of(), *[event_of(data=b'"%b"' % (b"x" * 4_000)) for _ in range(20)])
+        connection = store.reader._connection
+        filling = _Filling(1_000)
+        filling.take(fetching(connection.execute(queries.ALL_FORWARD, (0, 100, 1_000))))
+    assert filling.full
+    assert len(filling.events) == len(fetched) == 2
+
+
+async def test_replayed_events_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gater.store.reader.PAGE_BYTES", ROOM)
+    monkeypatch.setattr(group_window, "WINDOW_BYTES", 3 * ROOM)
+    async with at_work() as (store, durables):
+        await write(store, "a", *[event_of(metadata=b'{"a":"%b"}' % (b"x" * 1_000)) for _ in range(40)])
+        durable = await made(durables, ordering="none")
+        first = attached(durable)
+        park(durable, *await taken(durable, first, 40))
+        await until(lambda: len(parked(store)) == 40)
+        durable.detach(first)
+        assert await durables.replay(NAME, None) == 40
+        await turns()
+        window = durable._group._course.window
+        assert 3 * ROOM <= window.bytes < 4 * ROOM
+        consumer, seen = attached(durable), list[int]()
+        while len(seen) < 40:
+            deliveries = await taken(durable, consumer, 1)
+            assert window.bytes < 5 * ROOM
+            seen += positions(deliveries)
+            settle(durable, *deliveries)
+        assert seen == list(range(1, 41))
+        await until(lambda: not parked(store))
+
+
+async def test_what_is_read_again_for_a_group_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gater.store.reader.PAGE_BYTES", ROOM)
+    async with memory_store() as store:
+        await write(store, "a", *[event_of(metadata=b'{"a":"%b"}' % (b"x" * 1_000)) for _ in range(40)])
+        read, asked = list[int](), list(range(1, 50))
+        while asked:
+            events, looked_at = store.reader.at_positions(asked)
+            assert fits(events) or asked[looked_at - 1] == 49
+            read += [event[2] for event in events]
+            asked = asked[looked_at:]
+        assert read == list(range(1, 41))
 
 
 async def test_subscriptions_come_in_pages_that_are_bounded() -> None:
