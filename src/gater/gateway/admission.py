@@ -29,7 +29,7 @@ _check_content_type: Final = lru_cache(256)(check_name)
 
 
 def admit_append(writes: tuple[StreamWrite, ...], guards: tuple[StreamGuard, ...], limits: Limits) -> int:
-    """What an append weighs while it waits; raises what is wrong with it."""
+    """Weigh an append for the queue; raises what is wrong with it."""
     check_number("streams", len(writes), MOST_STREAMS)
     check_number("guards", len(guards), MOST_GUARDS)
     check_number("events", sum([len(write.events) for write in writes]), MOST_EVENTS)
@@ -49,7 +49,7 @@ def admit_append(writes: tuple[StreamWrite, ...], guards: tuple[StreamGuard, ...
 
 
 def admit_import(events: tuple[ImportedEvent, ...], limits: Limits) -> int:
-    """What an import weighs while it waits; raises what is wrong with it."""
+    """Weigh an import for the queue; raises what is wrong with it."""
     check_number("events", len(events), MOST_EVENTS)
     total = 0
     for imported in events:
@@ -61,7 +61,7 @@ def admit_import(events: tuple[ImportedEvent, ...], limits: Limits) -> int:
 
 
 def admit_snapshot(snapshot: Snapshot, limits: Limits) -> int:
-    """What a snapshot weighs while it waits; raises what is wrong with it."""
+    """Weigh a snapshot for the queue; raises what is wrong with it."""
     check_name(snapshot.source_uuid, "source_uuid")
     check_name(snapshot.stream_uuid, "stream_uuid")
     check_snapshot_version(snapshot.version)

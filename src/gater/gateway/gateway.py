@@ -77,7 +77,7 @@ class Gateway:
         """`keyring`: what signs its announcements; `adapter`: what carries messages to other processes, if any."""
         self.limits = limits or Limits()
         self.memory = MemoryBudget(self.limits.max_memory, self.limits.max_request_bytes)
-        """What the node may hold of each kind."""
+        """Bytes that the node may hold of each kind."""
         self.node = node
         self._stores = Stores(data_dir, self.limits, memory=memory)
         self._subscribing = Subscribing(self._stores)

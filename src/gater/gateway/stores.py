@@ -72,7 +72,7 @@ class Stores:
         return {**damaged, **{name: store.trouble for name, store in self._open.items()}}
 
     def concerns(self) -> dict[str, str]:
-        """What is wrong with each store that is running all the same; empty for those with which nothing is."""
+        """The concern about each running store; empty for a sound one."""
         return {name: store.concern for name, store in self._open.items()}
 
     def stop_following(self) -> None:

@@ -121,7 +121,7 @@ class Event(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
     @property
     def payload_bytes(self) -> int:
-        """What it weighs (see `payload_bytes`)."""
+        """Its weight in bytes (see `payload_bytes`)."""
         return payload_bytes(msgspec.structs.astuple(self))
 
     @property
@@ -161,7 +161,7 @@ class Event(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 
 def payload_bytes(row: EventRow) -> int:
-    """What an event weighs wherever bytes bound something: data, metadata, names, and a share for the event itself.
+    """Weight of an event wherever bytes are bounded: data, metadata, names, and a share for the event itself.
 
     Names are counted in characters: they are short, and the share covers the difference.
     """
@@ -171,7 +171,7 @@ def payload_bytes(row: EventRow) -> int:
 
 
 def payload_bytes_of(rows: Iterable[EventRow]) -> int:
-    """What some events weigh together: the sum of `payload_bytes`, without a call for each."""
+    """Weight of some events together: the sum of `payload_bytes`, without a call for each."""
     return sum(
         [
             EVENT_WEIGHT + len(stream) + len(event_type) + len(content_type) + len(data)

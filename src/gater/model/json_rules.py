@@ -1,4 +1,4 @@
-"""What JSON must be to be stored: sound, and such that every reader can decode it for ever."""
+"""Rules for JSON that is stored: sound, and decodable by every reader for ever."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ MOST_NESTING: Final = 500
 """Levels of arrays and objects: decoders recurse, and share the depth of the stack with those who call them."""
 
 UNREADABLE: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
-"""What decoding raises for bytes that are no JSON, or none that can be decoded."""
+"""Errors of decoding bytes that are no JSON, or none that can be decoded."""
 
 _SMALL: Final = 512
 """Bytes up to which decoding costs less than to find out whether it is needed."""

@@ -104,7 +104,7 @@ class Selector(msgspec.Struct, frozen=True, array_like=True):
 
 
 class _Bounds:
-    """What was counted of a selector so far."""
+    """Counts of a selector so far."""
 
     def __init__(self) -> None:
         self.parts = itertools.count(1)

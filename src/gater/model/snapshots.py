@@ -66,7 +66,7 @@ class Snapshot(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 
 def snapshot_bytes(row: Sequence[Any]) -> int:
-    """What a snapshot, whose fields come in the order of Snapshot, weighs wherever bytes bound something."""
+    """Weight of a snapshot, whose fields come in the order of Snapshot, wherever bytes are bounded."""
     source, stream, _, content_type, data, metadata, source_type, _, _ = row
     names = len(source) + len(stream) + len(content_type) + len(source_type)
     return EVENT_WEIGHT + names + len(data) + len(metadata or b"")

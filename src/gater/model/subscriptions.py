@@ -127,7 +127,7 @@ class Waiting(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 
 class Ahead(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """What is known of events beyond a checkpoint; its size follows the events that are not settled.
+    """Knowledge of the events beyond a checkpoint; its size follows the events that are not settled.
 
     Records of earlier versions have only `settled` and `attempts`.
     """

@@ -25,7 +25,7 @@ class PubSub:
         self.slow_hooks: list[SlowHook] = []
         """Told when a subscriber passes a bound of an instance that never drops; who adds one takes it out again."""
         self.share = messages_share()
-        """What all messages that wait are counted against."""
+        """The share that all waiting messages are counted against."""
         self._buses = {instance: Bus(instance, self.slow_hooks, self.share) for instance in Instance}
         self.carrying = Carrying(self._buses)
         """What joins it to other processes."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 OBJECT_BYTES: Final = 64
-"""What a value takes beside its text or bytes."""
+"""Memory of a value beside its text or bytes."""
 
 
 def weight_of(body: Any) -> int:

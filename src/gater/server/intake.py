@@ -1,4 +1,4 @@
-"""What RPC connections hold to read messages, counted together against the share of requests.
+"""Memory of RPC connections for incoming messages, counted together against the share of requests.
 
 The buffer of a connection grows with its largest message and does not shrink again, so its bytes are counted until the
 connection ends. Where there is no room, connections with nothing under way make it: they are ended, their clients
@@ -41,7 +41,7 @@ class Intakes:
 
 
 class Intake:
-    """What one connection has read of the message that is not whole yet."""
+    """The unfinished message of one connection."""
 
     __slots__ = ("_free", "_held", "_intakes", "_size", "make_room")
 
@@ -90,4 +90,4 @@ class Intake:
 
 
 def _nothing() -> None:
-    """What a connection that is gone can do to make room."""
+    """The part of a closed connection in making room."""

@@ -62,7 +62,7 @@ class RpcConnection(MessageListener):
         """`tasks`: where the tasks of open streams are kept, for whoever stops the server to wait for."""
         super().__init__(max_message_bytes)
         self.intake = Intake(intakes, self._make_room)
-        """What was read of the message that is not whole yet; whoever reads from the socket says so."""
+        """The part of an unfinished message that was read, as told by the reader of the socket."""
         self._dispatch = dispatcher.dispatch
         self._principal = principal
         self._authorise = authorise

@@ -116,7 +116,7 @@ class RpcStreams:
 
 
 def _nothing(*_: Any) -> Any:
-    """What is left to do for a connection that is gone."""
+    """Work that is left for a closed connection."""
     raise StoreUnavailableError(reason="the connection is gone")
 
 

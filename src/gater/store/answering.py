@@ -16,7 +16,7 @@ Entry = tuple[AnyCommand, int, Done]
 """A command, the bytes that it weighs, and who wants to know."""
 
 FAILURES: Final = (Exception, asyncio.CancelledError)
-"""What another's code may raise on the event loop without ending this one's work."""
+"""Errors that foreign code may raise on the event loop without ending the batch's work."""
 
 log = logging.getLogger(__name__)
 

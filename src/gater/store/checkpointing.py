@@ -99,7 +99,7 @@ class Checkpointer:
 
     @property
     def concern(self) -> str:
-        """What stands in the way of checkpoints at the moment, in words; empty when nothing does."""
+        """The present obstacle to checkpoints, in words; empty when there is none."""
         if self._trouble is not None:
             return f"the write-ahead log is not moved into the file: {self._trouble}"
         if self._pages >= PAGES_TO_WARN:

@@ -76,7 +76,7 @@ def _after_zeros(sums: Sums, steps: int) -> Sums:
 
 @lru_cache(maxsize=64)
 def _matrix(steps: int) -> tuple[int, int, int, int]:
-    """What that many pairs of zero words do to the sums."""
+    """Effect of that many pairs of zero words on the sums."""
     a, b, c, d = 1, 0, 0, 1
     for _ in range(steps):
         a, b, c, d = (a + c) & _MASK, (b + d) & _MASK, (a + 2 * c) & _MASK, (b + 2 * d) & _MASK

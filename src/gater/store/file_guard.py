@@ -27,7 +27,7 @@ HEADER_BYTES: Final = 100
 """The part of a database that says what it is."""
 
 _MAGIC: Final = b"SQLite format 3\0"
-"""What a database begins with; gone when the file was emptied or overwritten in its place."""
+"""First bytes of a database; gone when the file was emptied or overwritten in its place."""
 
 _SHARED: Final = (0x40000002, 510)
 """Where a user of the database holds a read lock; whoever deletes its log needs a write lock there."""
@@ -61,7 +61,7 @@ class FileGuard:
         self._claimed = False
         self._locked = False
         self.concern = ""
-        """What is wrong with the locks although the store can be used; empty when nothing is."""
+        """A fault of the locks with which the store can still be used; empty when there is none."""
 
     def header(self) -> bytes:
         """The first bytes of the database; StoreUnavailableError when it cannot be read."""

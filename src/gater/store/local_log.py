@@ -108,7 +108,7 @@ class LocalLog:
 
     @property
     def concern(self) -> str:
-        """What is wrong although writes are taken (see CommitLog)."""
+        """The concern while writes are taken (see CommitLog)."""
         return "; ".join(filter(None, [self._checkpointer.concern, self._guard.concern, self._watermark.concern]))
 
     @property

@@ -51,7 +51,7 @@ class CommitLog(Protocol):
 
     @property
     def concern(self) -> str:
-        """What is wrong although writes are taken, and will be refused in time; empty when nothing is."""
+        """A fault that does not keep writes from being taken, but needs attention; empty when there is none."""
         ...
 
     @property

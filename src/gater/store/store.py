@@ -109,7 +109,7 @@ class Store:
 
     @property
     def concern(self) -> str:
-        """What is wrong although it is running (see CommitLog.concern); empty when nothing is."""
+        """The concern while it is running (see CommitLog.concern); empty when there is none."""
         return self._log.concern
 
     def status(self) -> StoreStatus:

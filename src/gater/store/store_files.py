@@ -15,9 +15,9 @@ from gater.store.file_guard import FileGuard
 from gater.store.watermark import read_mark
 
 MADE: Final = b"gater store\n"
-"""What the lock file says once the store was made."""
+"""Content of the lock file once the store was made."""
 REMOVED: Final = b"gater removed\n"
-"""What it says when the store is being removed."""
+"""Content of the lock file while the store is being removed."""
 
 _SUFFIXES: Final = (".db", ".db-wal", ".db-shm", ".watermark", ".lock")
 

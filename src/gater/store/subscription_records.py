@@ -1,4 +1,4 @@
-"""What the machine keeps of durable subscriptions, and how commands change it.
+"""State of durable subscriptions in the machine, and its changes by commands.
 
 A run of a subscription is what happens between one beginning and the next: it is made, rewound, or saved with another
 `start_from`. Runs and receipts are numbered by one counter of the store, which is part of its content and never gives a
@@ -40,7 +40,7 @@ CHOSEN: Final = object()
 
 
 class Record:
-    """What decides about commands: the selector, where it began, its runs, and how far it has come."""
+    """The state that decides about commands: selector, start, runs and checkpoint."""
 
     __slots__ = ("checkpoint", "made", "run", "selector", "start_from")
 

@@ -114,7 +114,7 @@ def verify_file(path: Path, store: str) -> VerifyReport:
 
 
 def _damage_in_log(path: Path, store: str) -> str:
-    """What is wrong with the frames of the log, those included that nothing reads at the moment."""
+    """Faults of the frames of the log, those included that nothing reads at the moment."""
     with translated(store):
         connection = open_file(path, cache_kib=SCAN_CACHE_KIB)
         try:

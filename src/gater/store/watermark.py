@@ -28,7 +28,7 @@ log = logging.getLogger(__name__)
 
 
 class Mark(NamedTuple):
-    """What a watermark says."""
+    """Content of a watermark."""
 
     extent: int
     identity: bytes
@@ -36,7 +36,7 @@ class Mark(NamedTuple):
 
 
 def read_mark(path: Path) -> Mark | None:
-    """What the watermark at a path says; None when there is none, or it is not readable."""
+    """Content of the watermark at a path; None when there is none, or it is not readable."""
     try:
         return _decoded(path.read_bytes())
     except OSError:
@@ -68,7 +68,7 @@ class Watermark:
         self._extent = 0 if mark is None else mark.extent
 
     def read_mark(self) -> Mark | None:
-        """What was written last; None when nothing was, or it is not readable."""
+        """The content that was written last; None when there is none, or it is not readable."""
         return _decoded(os.pread(self._file, _RECORD.size, 0))
 
     def read(self) -> int:

@@ -114,7 +114,7 @@ def frames_in_use(connection: apsw.Connection) -> tuple[int, int]:
 
 
 def damage_in_use(connection: apsw.Connection, log: LogFile, *, copied_too: bool) -> str:
-    """What is wrong with the frames of a log that is in use, in words; empty when they are sound.
+    """The first fault in the frames of a log that is in use, in words; empty when they are sound.
 
     The connection is one to its store (see `frames_in_use`). Frames that are in the store's file already are looked
     at with `copied_too`. Raises apsw.Error when the log cannot be read.
@@ -154,7 +154,7 @@ def _fits(header: Header, before: Sums, frame: bytes, page: bytes) -> bool:
 
 
 def damage_at_rest(path: Path) -> str:
-    """What is provably wrong with a log that no connection uses, in words; empty when there is no proof.
+    """The provable damage of a log that no connection uses, in words; empty when there is no proof.
 
     Recovery takes the first frame that does not fit for the end of the log. It is the end, when a write was cut short
     there: then at most the rest of that transaction follows, for a transaction is on the disk before the next one is

@@ -104,7 +104,7 @@ class Group:
 
     @property
     def refill(self) -> Refill:
-        """What is to be read again."""
+        """Events to be read again."""
         return self._course.refill
 
     @property
@@ -130,7 +130,7 @@ class Group:
 
     @property
     def full_reason(self) -> str:
-        """What a full group waits for; empty when it is not full."""
+        """The cause of a full group; empty when it is not full."""
         if not self.is_full:
             return ""
         oldest = self.oldest

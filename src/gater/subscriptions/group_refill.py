@@ -1,4 +1,4 @@
-"""What a consumer group lets go of so that others have room, and what is to be read for it again."""
+"""Events that a consumer group drops for lack of room, and reads again later."""
 
 from __future__ import annotations
 

@@ -27,7 +27,7 @@ SETTLED_LISTED: Final = 1_000
 
 
 class Window:
-    """What is not settled; the checkpoint follows from it, and never goes back."""
+    """The unsettled events; the checkpoint follows from it, and never goes back."""
 
     def __init__(self, checkpoint: int, ahead: Ahead, parked: Iterable[int]) -> None:
         """`parked` are positions of events that were parked before: they are settled."""
@@ -37,16 +37,16 @@ class Window:
         """Parked events that are delivered again."""
         self.settled_since_checkpoint = 0
         self.bytes = 0
-        """What the payloads that are kept weigh."""
+        """Weight of the payloads that are kept."""
         self.marks = Marks(ahead.waiting)
         self.mixed_up_to = max([checkpoint, ahead.reached, *ahead.settled])
         """Up to here, a settled event may have unsettled ones of its stream before it: those are marked one by one."""
         self._order: deque[Entry] = deque()
-        """What was read in order, beyond the checkpoint; settled ones are let go of when they come first."""
+        """Entries read in order beyond the checkpoint; settled ones are dropped from the front."""
         self._again: list[Entry] = []
         """A heap of what was marked, and read again."""
         self._entries: dict[int, Entry] = {}
-        """What the checkpoint waits for, by position."""
+        """Entries that the checkpoint waits for, by position."""
         self._replays: dict[int, Entry] = {}
         """Events that are here only because they are replayed, by position."""
         self._settled_ahead = {position for position in ahead.settled if position > checkpoint}

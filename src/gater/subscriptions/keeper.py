@@ -1,4 +1,4 @@
-"""What a run of a durable subscription must not lose: its checkpoint, its parked events, its receipts.
+"""Durable state of a run of a durable subscription: its checkpoint, its parked events, its receipts.
 
 They are written as commands of the store, which name the run: when that has ended, the store refuses them.
 """

@@ -1,4 +1,4 @@
-"""Whoever opens and closes a store's files beside the node, in this process or another, takes nothing from it."""
+"""Other programs that open and close a store's files, in this process or another, take nothing from it."""
 
 from __future__ import annotations
 

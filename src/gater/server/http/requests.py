@@ -1,4 +1,4 @@
-"""What a route takes from a request: names in the path, a query, the expected version, and who asks."""
+"""Parts of a request: names in the path, the query, the expected version, the caller."""
 
 from __future__ import annotations
 
