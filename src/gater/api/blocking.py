@@ -20,11 +20,15 @@ from gater.api.gater_api import GaterApi
 from gater.api.pubsub_api import Listening, PubSubChannel
 from gater.api.pubsub_operations import PubSubMessage
 from gater.model.errors import GaterError, StoreUnavailableError
+from gater.model.events import Event
+from gater.pubsub.weighing import weight_of
 
 Item = TypeVar("Item")
 
 MOST_AHEAD: Final = 1_000
 """Items that an iterator holds ready for its reader."""
+MOST_AHEAD_BYTES: Final = 4 << 20
+"""What these may weigh; the item that brings them there is the last."""
 
 
 class LoopThread:
@@ -115,12 +119,14 @@ class _Channel(Generic[Item]):
     def __init__(self) -> None:
         self.changed = threading.Condition()
         self.ready: deque[Item] = deque()
+        self.bytes = 0
+        """What the items weigh that came since the ready ones were taken."""
         self.room = asyncio.Event()
         self.error: BaseException | None = None
         self.ended = False
 
     async def fill(self, items: AsyncGenerator[Item, None]) -> None:
-        """Take in the items, never more than MOST_AHEAD unread ones, until they or the readers end."""
+        """Take in the items, until they or the readers end; while MOST_AHEAD unread ones are here, or bytes, wait."""
         try:
             async with contextlib.aclosing(items):
                 async for item in items:
@@ -137,14 +143,23 @@ class _Channel(Generic[Item]):
         with self.changed:
             if not self.ended:
                 self.ready.append(item)
+                self.bytes += _weight(item)
                 self.changed.notify()
-            return len(self.ready) >= MOST_AHEAD
+            return len(self.ready) >= MOST_AHEAD or self.bytes >= MOST_AHEAD_BYTES
 
     def end(self) -> None:
         """There will be no more items; who waits for one is told."""
         with self.changed:
             self.ended = True
             self.changed.notify_all()
+
+
+def _weight(item: Any) -> int:
+    """What an event, a delivery or a message weighs while it waits to be read."""
+    event = getattr(item, "event", item)
+    if isinstance(event, Event):
+        return event.payload_bytes
+    return weight_of(item.body) if isinstance(item, PubSubMessage) else 0
 
 
 class BlockingIterator(Generic[Item]):
@@ -186,7 +201,7 @@ class BlockingIterator(Generic[Item]):
                 if channel.error is not None:
                     raise channel.error.again() if isinstance(channel.error, GaterError) else channel.error
                 raise StopIteration
-            self._taken, channel.ready = channel.ready, deque()
+            self._taken, channel.ready, channel.bytes = channel.ready, deque(), 0
             channel.changed.notify_all()
         if not channel.ended:
             self._thread.call(channel.room.set)

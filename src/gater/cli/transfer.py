@@ -84,16 +84,19 @@ async def _number_of_events(api: GaterApi, store: str, stream: str | None) -> in
 
 
 async def _chunks(events: AsyncIterator[Event], advance: Advance) -> AsyncIterator[bytes]:
-    from gater.cli.batches import MOST_EVENTS
+    from gater.cli.batches import MOST_BYTES, MOST_EVENTS
     from gater.cli.event_lines import export_line
 
     lines: list[bytes] = []
+    size = 0
     async for event in events:
         lines.append(export_line(event))
-        if len(lines) == MOST_EVENTS:
+        size += len(lines[-1])
+        if len(lines) == MOST_EVENTS or size >= MOST_BYTES:
             yield b"\n".join(lines) + b"\n"
             advance(len(lines))
             lines.clear()
+            size = 0
     if lines:
         yield b"\n".join(lines) + b"\n"
         advance(len(lines))

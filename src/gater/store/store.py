@@ -76,10 +76,10 @@ class Store:
             raise self._damage.again()
         self._log.submit(command, size, done)
 
-    async def run(self, command: AnyCommand) -> Any:
-        """The answer of a command; raises its error."""
+    async def run(self, command: AnyCommand, size: int = 0) -> Any:
+        """The answer of a command, of which `size` bytes wait meanwhile; raises its error."""
         future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-        self.submit(command, 0, partial(settle, future))
+        self.submit(command, size, partial(settle, future))
         return await future
 
     def read_error(self, error: apsw.Error) -> GaterError:

@@ -138,10 +138,14 @@ class Durables:
         """Have a subscription kept, and tell about it."""
         self._reporter.note(name, "registration_started")
         begun = time.perf_counter()
-        one_stream, encoded = selector.stream_id is not None, msgspec.json.encode(settings)
+        one_stream, wanted, encoded = (
+            selector.stream_id is not None,
+            selector_json(selector),
+            msgspec.json.encode(settings),
+        )
         try:
             await self._store.run(
-                c.SaveSubscription(name, selector_json(selector), one_stream, start_from, encoded, now)
+                c.SaveSubscription(name, wanted, one_stream, start_from, encoded, now), len(wanted) + len(encoded)
             )
         except GaterError as error:
             self._reporter.note(name, "registration_failed", {"reason": str(error)})

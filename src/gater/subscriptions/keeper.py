@@ -15,6 +15,7 @@ import msgspec
 
 from gater.model import commands as c
 from gater.model.errors import GaterError, SubscriptionNotFoundError
+from gater.model.events import EVENT_WEIGHT
 from gater.store.log import Done
 from gater.store.store import Store
 from gater.store.subscription_reader import SavedSubscription
@@ -130,7 +131,8 @@ class Keeper:
             self._changed()
 
         entries = tuple([c.ParkedEntry(entry.position, entry.reason, entry.attempts) for entry in parking])
-        self._submit(c.ParkEvents(self._name, self._run, entries, time.time_ns() // 1_000), done)
+        size = sum([EVENT_WEIGHT + len(entry.reason) for entry in entries])
+        self._submit(c.ParkEvents(self._name, self._run, entries, time.time_ns() // 1_000), done, size)
 
     def forget(self, positions: Sequence[int]) -> None:
         """Parked events were delivered again and settled, or are gone."""
@@ -197,9 +199,9 @@ class Keeper:
         except TimeoutError:
             log.warning("the last checkpoint was not written", extra=self._fields())
 
-    def _submit(self, command: c.AnyCommand, done: Done) -> None:
+    def _submit(self, command: c.AnyCommand, done: Done, size: int = 0) -> None:
         try:
-            self._store.submit(command, 0, done)
+            self._store.submit(command, size, done)
         except GaterError as error:
             done(None, error)
 

@@ -17,7 +17,10 @@ import pytest
 
 import gater
 from gater import BlockingGaterApi, GaterApi, NewEvent, StoreNotFoundError, StoreUnavailableError
-from gater.api.blocking import MOST_AHEAD, BlockingIterator, LoopThread
+from gater.api.blocking import MOST_AHEAD, MOST_AHEAD_BYTES, BlockingIterator, LoopThread
+from gater.api.pubsub_operations import PubSubMessage
+from gater.model.events import JSON, Event
+from gater.model.subscriptions import Delivered
 
 WAIT = 10.0
 
@@ -275,3 +278,20 @@ def test_a_loop_that_was_ended_from_within_refuses_what_is_asked_of_it(thread: L
     with pytest.raises(StoreUnavailableError, match="closed"):
         thread.run(asyncio.sleep(0))
     thread.stop()
+
+
+def test_what_an_iterator_holds_ready_is_bounded_in_bytes(thread: LoopThread) -> None:
+    heavy = Event("s", 0, 1, bytes(16), "T", JSON, b"{}", b'{"a":"%b"}' % (b"x" * 500_000), 0)
+    made: list[int] = []
+
+    async def items() -> AsyncGenerator[Any, None]:
+        for number in range(60):
+            made.append(number)
+            yield (heavy, Delivered(heavy, 1, 1), PubSubMessage("t", "x" * 500_000))[number % 3]
+
+    iterator = BlockingIterator(thread, items())
+    next(iterator)
+    most = MOST_AHEAD_BYTES // 500_000 + 1
+    until(lambda: len(made) >= most)
+    assert len(made) <= 2 * most + 1
+    assert len(list(iterator)) == 59

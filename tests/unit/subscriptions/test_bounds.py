@@ -12,6 +12,7 @@ from gater.gateway.admission import admit_append
 from gater.model.commands import StreamWrite
 from gater.model.events import JSON, EventRow, RawEvent, payload_bytes, payload_bytes_of
 from gater.model.limits import Limits
+from gater.model.selectors import by_event_payload
 from gater.store import queries
 from gater.store.reader import _Filling
 from gater.store.tail import Tail
@@ -203,6 +204,27 @@ async def test_what_is_read_again_for_a_group_is_bounded(monkeypatch: pytest.Mon
             read += [event[2] for event in events]
             asked = asked[looked_at:]
         assert read == list(range(1, 41))
+
+
+async def test_what_a_subscription_writes_is_weighed_while_it_waits() -> None:
+    async with at_work() as (store, durables):
+        sizes: dict[str, int] = {}
+        submit = store.submit
+
+        def noted(command: Any, size: int, done: Any) -> None:
+            sizes[type(command).__name__] = size
+            submit(command, size, done)
+
+        store.submit = noted  # type: ignore[method-assign]
+        await write(store, "a", event_of())
+        durable = await made(durables, by_event_payload({"text": "x" * 5_000}), name="heavy")
+        assert sizes["SaveSubscription"] > 5_000
+        durable = await made(durables, ordering="none")
+        ((event, _, receipt),) = await taken(durable, attached(durable), 1)
+        durable.nack(event[2], receipt, "park", None, "r" * 1_000)
+        durable.after_settling()
+        await until(lambda: parked(store))
+        assert sizes["ParkEvents"] > 1_000
 
 
 async def test_subscriptions_come_in_pages_that_are_bounded() -> None:
