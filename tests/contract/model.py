@@ -83,8 +83,7 @@ class StoreModel:
         if any(runs):
             for part, run in zip(parts, runs, strict=True):
                 if part.events and not run:
-                    here = next(p for p, r in zip(parts, runs, strict=True) if r)
-                    raise RefusedError("duplicate_event", stream_id=here.stream, event_id=here.events[0].event_id)
+                    raise self._there_already(next(run[0] for run in runs if run))
             return [self._first_answer(part, run) for part, run in zip(parts, runs, strict=True)]
         for part in parts:
             self._check(part.stream, part.expected)
@@ -106,13 +105,19 @@ class StoreModel:
             return []
         in_one_run = [event.version for event in found] == [found[0].version + n for n in range(len(wanted))]
         if not in_one_run:
-            raise RefusedError("duplicate_event", stream_id=part.stream, event_id=found[0].event_id)
+            raise self._there_already(found[0])
         return found
+
+    def _there_already(self, event: Recorded) -> RefusedError:
+        place = {"version": event.version, "position": event.position}
+        return RefusedError("duplicate_event", stream_id=event.stream, event_id=event.event_id, **place)
 
     def _first_answer(self, part: Part, run: list[Recorded]) -> tuple[int, int]:
         if not run:
             return self.version(part.stream), self.position
         if part.expected >= 0 and part.expected != run[0].version - 1:
+            if part.expected == self.version(part.stream):
+                raise self._there_already(run[0])
             raise self._wrong(part.stream, part.expected)
         return run[-1].version, run[-1].position
 
@@ -139,10 +144,12 @@ class StoreModel:
             stream = self.streams.get(name)
             if stream is not None and stream.state != "live":
                 raise RefusedError("stream_deleted", stream_id=name)
-            places = [e.version for e in self.events if e.stream == name and e.event_id == event_id]
-            if places == [version]:
+            places = [e for e in self.events if e.stream == name and e.event_id == event_id]
+            if places and places[0].version == version:
                 continue
-            if places or any(e.stream == name and e.event.event_id == event_id for e in new):
+            if places:
+                raise self._there_already(places[0])
+            if any(e.stream == name and e.event.event_id == event_id for e in new):
                 raise RefusedError("duplicate_event", stream_id=name, event_id=event_id)
             if name in reached or stream is not None:
                 last = reached.get(name, self.version(name))

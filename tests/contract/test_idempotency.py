@@ -55,9 +55,48 @@ async def test_a_repeat_at_another_exact_version_is_refused(api: GaterApi, store
     await append(api, store, "s", numbered(2))
     events = numbered(2)
     await append(api, store, "s", events, 1)
-    for form in (0, 2, 3, 99):
+    for form in (0, 2, 99):
         with refused(WrongExpectedVersionError, stream_id="s", expected=form, actual=3):
             await append(api, store, "s", events, form)
+
+
+async def test_a_repeat_at_the_current_version_says_where_the_events_are(api: GaterApi, store: str) -> None:
+    await append(api, store, "other", numbered(1))
+    await append(api, store, "s", numbered(2))
+    events = numbered(2)
+    await append(api, store, "s", events, 1)
+    there = {"stream_id": "s", "event_id": str(events[0].event_id), "version": 2, "position": 4}
+    with refused(DuplicateEventError, **there):
+        await append(api, store, "s", events, 3)
+    with refused(DuplicateEventError, **there):
+        await api.append_streams(store, [StreamAppend("s", events, 3)], [StreamGuard("other", 0)])
+    with refused(DuplicateEventError, **there):
+        await append(api, store, "s", [*numbered(1), *events], 3)
+    with refused(DuplicateEventError, **there):
+        await api.append_streams(store, [StreamAppend("s", events, 3), StreamAppend("new", numbered(1))])
+    (stored,) = await api.get_events(store, "s", 2, 1)
+    moved = {"stream_id": "s", "version": 4, "event_id": str(events[0].event_id), "event_type": "T", "created_epoch": 1}
+    with refused(DuplicateEventError, **there):
+        await api.import_events(store, [moved])
+    assert stored.event_id == events[0].event_id
+    assert await api.get_version(store, "s") == 3
+
+
+async def test_a_loop_that_tries_again_at_the_current_version_ends(api: GaterApi, store: str) -> None:
+    events = numbered(1)
+    for written in (numbered(1), events, numbered(1)):
+        await append(api, store, "s", written)
+
+    async def loop() -> None:
+        version = 1
+        for _ in range(10):
+            try:
+                await append(api, store, "s", events, version)
+            except WrongExpectedVersionError as error:
+                version = error.actual
+
+    with refused(DuplicateEventError, stream_id="s", version=1, position=2):
+        await loop()
 
 
 async def test_the_second_half_of_an_append_is_a_run_of_its_own(api: GaterApi, store: str) -> None:

@@ -149,10 +149,13 @@ class WrongExpectedVersionError(ConflictError):
 
 
 class DuplicateEventError(ConflictError):
-    """Some of these event ids are already in the stream, but not all of them as one run."""
+    """An event with this id is already in the stream, elsewhere than this call would have it.
+
+    `version` and `position` say where it is; they are None for an id that comes twice within the call.
+    """
 
     code = "duplicate_event"
-    fields: ClassVar[tuple[str, ...]] = ("stream_id", "event_id")
+    fields: ClassVar[tuple[str, ...]] = ("stream_id", "event_id", "version", "position")
 
 
 class AlreadyExistsError(ConflictError):

@@ -30,7 +30,7 @@ def plan_import(events: Sequence[ImportedEvent], heads: Heads, places: Places) -
         if place is not None and place[0] == version:
             continue
         if place is not None or (name, event_id) in planned:
-            raise DuplicateEventError(name, str(UUID(bytes=event_id)))
+            raise DuplicateEventError(name, str(UUID(bytes=event_id)), *(place or ()))
         last = reached.get(name, -1 if head is None else head.version)
         if version != last + 1 and (head is not None or name in reached):
             raise WrongExpectedVersionError(name, version - 1, last)

@@ -22,7 +22,7 @@ from gater.model.expected_version import ANY, accepts
 from gater.store import queries
 from gater.store.heads import DELETED, LIVE, TOMBSTONED, Head, Heads, Types
 from gater.store.importing import plan_import
-from gater.store.places import Places, Run, refuse_partial
+from gater.store.places import Places, Run
 from gater.store.rows import insert_rows, select_in
 from gater.store.stream_index import StreamIndex
 from gater.store.subscription_records import CHOSEN, SubscriptionRecords
@@ -214,7 +214,7 @@ class Machine:
         heads = [self._heads.get(write.stream_id) for write in writes]
         runs = [self._places.run(head, write) for head, write in zip(heads, writes, strict=True)]
         if any(runs):
-            refuse_partial(writes, runs)
+            self._places.refuse_partial(heads, writes, runs)
             return [self._first_answer(*parts) for parts in zip(heads, writes, runs, strict=True)]
         for head, write in zip(heads, writes, strict=True):
             self._check(head, write.stream_id, write.expected_version)
@@ -239,6 +239,8 @@ class Machine:
             return self._result(-1 if head is None else head.version)
         expected = write.expected_version
         if expected >= 0 and expected != run.first - 1:
+            if expected == head.version:  # what is wrong is not the version: trying again cannot help
+                raise self._places.duplicate(head, write)
             raise WrongExpectedVersionError(write.stream_id, expected, head.version)
         return c.WriteResult(run.last, run.position, self._durability)
 

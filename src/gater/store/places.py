@@ -63,16 +63,24 @@ class Places:
             return None
         first, last = found[0], found[-1]
         if len(found) < len(events) or [place[0] for place in found] != list(range(first[0], first[0] + len(found))):
-            here = next(event.event_id for event in events if self.find(event.event_id, head.sid) is not None)
-            raise DuplicateEventError(write.stream_id, _text(here))
+            raise self.duplicate(head, write)
         return Run(first[0], last[0], last[1])
 
+    def duplicate(self, head: Head, write: StreamWrite) -> DuplicateEventError:
+        """The error that says where the first event of `write` is that is in the stream."""
+        for event in write.events:
+            if (place := self.find(event.event_id, head.sid)) is not None:
+                return DuplicateEventError(write.stream_id, _text(event.event_id), *place)
+        return DuplicateEventError(write.stream_id)
 
-def refuse_partial(writes: Sequence[StreamWrite], runs: Sequence[Run | None]) -> None:
-    """DuplicateEventError when a part of an append is here already, and another is new."""
-    if any(run is None and write.events for write, run in zip(writes, runs, strict=True)):
-        here = next(write for write, run in zip(writes, runs, strict=True) if run is not None)
-        raise DuplicateEventError(here.stream_id, _text(here.events[0].event_id))
+    def refuse_partial(
+        self, heads: Sequence[Head | None], writes: Sequence[StreamWrite], runs: Sequence[Run | None]
+    ) -> None:
+        """DuplicateEventError when a part of an append is here already, and another is new."""
+        if any(run is None and write.events for write, run in zip(writes, runs, strict=True)):
+            for head, write, run in zip(heads, writes, runs, strict=True):
+                if head is not None and run is not None:
+                    raise self.duplicate(head, write)
 
 
 def _twice(ids: list[bytes]) -> str:
