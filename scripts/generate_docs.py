@@ -52,12 +52,12 @@ def _with_sections(path: Path) -> str:
 
 def main() -> int:
     """Write the pages; with --check, only say which are not current."""
-    stale = [path for path, text in generated().items() if not path.exists() or path.read_text() != text]
+    stale = {path: text for path, text in generated().items() if not path.exists() or path.read_text() != text}
     if "--check" in sys.argv[1:]:
         sys.stdout.writelines(f"not current: {path}\n" for path in stale)
         return 1 if stale else 0
-    for path in stale:
-        path.write_text(generated()[path])
+    for path, text in stale.items():
+        path.write_text(text)
         sys.stdout.write(f"wrote {path.relative_to(REFERENCE.parents[1])}\n")
     return 0
 

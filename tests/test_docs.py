@@ -27,6 +27,7 @@ INDEX = ROOT / "docs" / "README.md"
 FRONT = [ROOT / name for name in ("README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md")]
 ALL = [*FRONT, *sorted((ROOT / "docs").rglob("*.md"))]
 WRITTEN_BY_HAND = [page for page in ALL if page.parent != REFERENCE or page.name not in PAGES]
+GENERATED = generated()
 
 
 def name_of(page: Path) -> str:
@@ -105,9 +106,9 @@ def test_every_page_is_in_the_index() -> None:
     assert not missing
 
 
-@pytest.mark.parametrize("page", generated(), ids=lambda page: page.name)
+@pytest.mark.parametrize("page", GENERATED, ids=lambda page: page.name)
 def test_generated_page_is_current(page: Path) -> None:
-    assert page.read_text() == generated()[page], "run: make docs"
+    assert page.read_text() == GENERATED[page], "run: make docs"
 
 
 def test_page_of_the_api_has_every_method() -> None:
@@ -168,7 +169,7 @@ def test_every_command_is_shown_at_work() -> None:
     assert not unseen
 
 
-@pytest.mark.parametrize("page", [page for page in WRITTEN_BY_HAND if page not in generated()], ids=name_of)
+@pytest.mark.parametrize("page", [page for page in WRITTEN_BY_HAND if page not in GENERATED], ids=name_of)
 def test_prose_is_wrapped(page: Path) -> None:
     text = re.sub(r"^```.*?^```", "", page.read_text(), flags=re.DOTALL | re.MULTILINE)
     assert not [line for line in text.splitlines() if len(line) > 120 and not line.startswith("|")]
