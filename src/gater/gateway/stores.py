@@ -121,11 +121,15 @@ class Stores:
             except StoreNotFoundError:
                 log.warning("a store whose making or removal was cut short is passed over", extra={"store": name})
             except StoreCorruptError as damage:
-                log.error("a store is damaged", extra={"store": name, "reason": str(damage)})
-                self._damaged[name] = damage
+                self._set_aside(name, damage)
             except GaterError:
                 await self.close()
                 raise
+
+    def _set_aside(self, store: str, damage: StoreCorruptError) -> None:
+        """Serve the others, and refuse every call for this one."""
+        log.error("a store is damaged", extra={"store": store, "reason": str(damage)})
+        self._damaged[store] = damage
 
     async def create(self, store: str, *, in_memory: bool, description: str, tags: tuple[str, ...]) -> Store:
         """Make a store.
@@ -159,14 +163,20 @@ class Stores:
             if name in self._damaged:
                 continue  # said when it was met; never replaced
             with contextlib.suppress(AlreadyExistsError):
-                await self.create(name, in_memory=False, description="", tags=())
-                made.append(name)
+                try:
+                    await self.create(name, in_memory=False, description="", tags=())
+                except StoreCorruptError as damage:
+                    self._set_aside(name, damage)
+                else:
+                    made.append(name)
         return made
 
     async def remove(self, store: str) -> None:
-        """Close a store and delete its files, also when they are damaged."""
+        """Close a store and delete its files, also when they are damaged; never those of another program."""
         if store in self._damaged:
             files = StoreFiles(self.folder, store)
+            if files.is_foreign:
+                raise self._damaged[store].again()
             files.acquire()
             try:
                 files.remove()

@@ -26,11 +26,10 @@ from gater.model.stores import StoreConfig
 from gater.store import migrations, queries
 from gater.store.connection import CHECKSUM_BYTES, WRITER_CACHE_KIB, open_file, translated
 from gater.store.file_guard import HEADER_BYTES
-from gater.store.store_files import MADE, StoreFiles
+from gater.store.store_files import APPLICATION_ID, MADE, PAGE_BYTES, StoreFiles, application_of
 from gater.store.watermark import NO_IDENTITY, Watermark
 from gater.store.write_ahead_log import damage_at_rest
 
-APPLICATION_ID: Final = 0x47415445
 SCHEMA_VERSION: Final = 3
 
 
@@ -39,10 +38,6 @@ MIGRATIONS: Final[dict[int, Callable[[apsw.Connection], None]]] = {
     2: migrations.number_runs,
 }
 """By the schema version they start from: the step to the next; each runs in one transaction."""
-
-_MARK_AT: Final = 68
-"""Where SQLite keeps the application id."""
-_PAGE_BYTES: Final = 4_096
 
 FULL_CHECK_BYTES: Final = 64 << 20
 """Files up to this size are read whole, and so checked whole, each time they are opened."""
@@ -155,11 +150,11 @@ def _refuse_damaged_log(files: StoreFiles) -> None:
 def _is_foreign(files: StoreFiles) -> bool:
     """Whether another program made this file, which opening it as a store would change."""
     header = files.guard.header()
-    mark = int.from_bytes(header[_MARK_AT : _MARK_AT + 4], "big")
+    mark = application_of(header)
     if mark == APPLICATION_ID or len(header) < HEADER_BYTES:
         return False
     # As long as a store's making is not finished, there is one page without a mark, and the rest is in the log.
-    unfinished = files.database.stat().st_size <= _PAGE_BYTES or files.log.exists()
+    unfinished = files.database.stat().st_size <= PAGE_BYTES or files.log.exists()
     return mark != 0 or not unfinished
 
 

@@ -239,10 +239,15 @@ async def open_file_store(folder: Path, store: str, limits: Limits, create: Stor
     files = StoreFiles(folder, store)
     if create is None and not files.database.exists() and not files.remains():
         raise StoreNotFoundError(store)
+    if files.is_foreign:
+        reason = f"{files.database} is not a store's file: move it away, or choose another name for the store"
+        raise StoreCorruptError(store, reason)
     with contextlib.ExitStack() as undo:
         files.acquire()
         undo.callback(files.release)
         _finish_removal(files, make=create is not None)
+        if create is not None and not files.database.exists() and not files.remains():
+            undo.callback(files.discard)
         if create is None and not files.database.exists():
             files.refuse_loss()
         watermark = Watermark(files.watermark)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import logging
 import os
@@ -11,13 +12,19 @@ from typing import Final
 
 from gater.model.errors import InvalidArgumentError, StoreCorruptError, StoreUnavailableError
 from gater.model.identifiers import check_store_id
-from gater.store.file_guard import FileGuard
+from gater.store.file_guard import HEADER_BYTES, FileGuard
 from gater.store.watermark import read_mark
 
 MADE: Final = b"gater store\n"
 """Content of the lock file once the store was made."""
 REMOVED: Final = b"gater removed\n"
 """Content of the lock file while the store is being removed."""
+APPLICATION_ID: Final = 0x47415445
+"""The application id in the header of a store's database."""
+PAGE_BYTES: Final = 4_096
+
+_APPLICATION_AT: Final = 68
+"""Offset of the application id in the header of a SQLite database."""
 
 _SUFFIXES: Final = (".db", ".db-wal", ".db-shm", ".watermark", ".lock")
 
@@ -84,8 +91,37 @@ class StoreFiles:
     def remove(self) -> None:
         """Delete the files; when that is cut short, it is finished when the store is next looked for."""
         self.note(REMOVED)
-        for path in (self.database, self.log, self.index, self.watermark, self.lock):
+        for path in self._all:
             path.unlink(missing_ok=True)
+
+    @property
+    def is_foreign(self) -> bool:
+        """Whether the file in the place of the database is another program's: neither in it nor beside it is a trace
+        of a store.
+
+        Read only when nothing beside it tells of a store, as it does with one that is open.
+        """
+        if not self.database.exists() or self.remains():
+            return False
+        if not self.database.is_file():
+            return True
+        if self.lock.exists() and self.database.stat().st_size <= PAGE_BYTES:
+            return False  # a making that was cut short: the lock comes first, and the content is in the log
+        try:
+            with self.database.open("rb") as file:
+                return application_of(file.read(HEADER_BYTES)) != APPLICATION_ID
+        except OSError:
+            return False  # opening it will tell why
+
+    def discard(self) -> None:
+        """Delete the files of a store that could not be made."""
+        for path in self._all:
+            with contextlib.suppress(OSError):  # what cannot be deleted says nothing of a store
+                path.unlink(missing_ok=True)
+
+    @property
+    def _all(self) -> tuple[Path, ...]:
+        return self.database, self.log, self.index, self.watermark, self.lock
 
     def remains(self) -> list[str]:
         """Names of files that tell of a store that was made; what is left of a making that was cut short does not."""
@@ -111,8 +147,16 @@ class StoreFiles:
             )
 
 
+def application_of(header: bytes) -> int:
+    """The application id in the header of a SQLite database; 0 when there is none."""
+    return int.from_bytes(header[_APPLICATION_AT : _APPLICATION_AT + 4], "big")
+
+
 def stores_in(folder: Path) -> list[str]:
-    """The names of the stores in a data folder, those included of which all but the database is there."""
+    """The names of the stores in a data folder, those included of which all but the database is there.
+
+    Files of other programs are passed over, whatever they are called.
+    """
     return sorted(set(_stores_in(folder))) if folder.is_dir() else []
 
 
@@ -122,7 +166,10 @@ def _stores_in(folder: Path) -> Iterator[str]:
             if not path.name.endswith(suffix):
                 continue
             name = path.name.removesuffix(suffix)
-            if suffix == ".db" or (_is_name(name) and StoreFiles(folder, name).remains()):
+            files = StoreFiles(folder, name)
+            if suffix == ".db" and (files.is_foreign or not _is_name(name)):
+                log.info("a file that is no store's is passed over", extra={"path": str(path)})
+            elif _is_name(name) and (suffix == ".db" or files.remains()):
                 yield name
 
 

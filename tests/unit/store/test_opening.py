@@ -237,6 +237,7 @@ async def test_a_store_whose_making_was_cut_short_is_made_again(tmp_path: Path) 
         folder.mkdir()
         path = folder / "s.db"
         path.touch()
+        (folder / "s.lock").touch()
         if left_behind == "a header":
             connection = open_file(path, create=True, cache_kib=100)
             connection.pragma("auto_vacuum", "incremental")
@@ -360,7 +361,7 @@ async def test_a_folder_that_cannot_be_made_is_told(tmp_path: Path) -> None:
 
 async def test_a_folder_in_the_place_of_a_file_is_told(tmp_path: Path) -> None:
     (tmp_path / "s.db").mkdir()
-    with pytest.raises(StoreUnavailableError, match=r"s\.db"):
+    with pytest.raises(StoreCorruptError, match=r"s\.db is not a store's file"):
         await opened(tmp_path)
 
 
