@@ -277,7 +277,7 @@ class LocalLog:
         self._busy = False
         self._trouble = None
         self._settled = self._machine.position
-        shielded(self._store, lambda: self._committed(missed, True))
+        shielded(self._store, lambda: self._committed(missed, None))
         log.warning("the store takes writes again", extra={"store": self._store})
         self._begin_soon()
 

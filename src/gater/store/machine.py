@@ -21,6 +21,7 @@ from gater.model.events import JSON, EventRow, RawEvent
 from gater.model.expected_version import ANY, accepts
 from gater.store import queries
 from gater.store.heads import DELETED, LIVE, TOMBSTONED, Head, Heads, Types
+from gater.store.hidden import NOTHING_HIDDEN, Hidden
 from gater.store.importing import plan_import
 from gater.store.places import Places, Run
 from gater.store.rows import insert_rows, select_in
@@ -36,8 +37,8 @@ class Applied(NamedTuple):
 
     outcomes: list[Any]
     events: list[EventRow]
-    hides: bool = False
-    """Whether events that readers saw before are hidden now."""
+    hides: Hidden = NOTHING_HIDDEN
+    """Events that readers saw before and that are hidden now."""
 
 
 class Machine:
@@ -73,7 +74,8 @@ class Machine:
         """Statements whose rows are the outcome of a command, with its place among the outcomes."""
         self._compactions: list[tuple[int, int]] = []
         """Place among the outcomes, and limit, of each compaction."""
-        self._planned = Applied([], [])
+        self._hides: dict[str, int] = {}
+        self._planned = Applied([], [], self._hides)
 
     def apply(self, batch: Sequence[c.AnyCommand]) -> Applied:
         """Execute the commands in one durable transaction: `plan`, then `write`."""
@@ -251,7 +253,7 @@ class Machine:
         if head is None:
             head = self._add_stream(write.stream_id, 0)
         elif head.state == DELETED:
-            self._set_stream(head, head.first, LIVE)
+            self._set_stream(write.stream_id, head, head.first, LIVE)
         for event in write.events:
             self._add_event(write.stream_id, head, event, created)
         return c.WriteResult(head.version, self.position, self._durability)
@@ -286,9 +288,9 @@ class Machine:
         if head is None:
             return self._result(-1)
         if command.tombstone:
-            self._set_stream(head, head.version + 1, TOMBSTONED)
+            self._set_stream(command.stream_id, head, head.version + 1, TOMBSTONED)
         elif head.state == LIVE:
-            self._set_stream(head, head.version + 1, DELETED)
+            self._set_stream(command.stream_id, head, head.version + 1, DELETED)
         return self._result(head.version)
 
     def _truncate_stream(self, command: c.TruncateStream) -> c.WriteResult:
@@ -298,7 +300,7 @@ class Machine:
         self._check(head, command.stream_id, ANY)
         first = min(command.before_version, head.version + 1)
         if first > head.first:
-            self._set_stream(head, first, head.state)
+            self._set_stream(command.stream_id, head, first, head.state)
         return self._result(head.version)
 
     def _record_snapshot(self, command: c.RecordSnapshot) -> c.WriteResult:
@@ -348,9 +350,9 @@ class Machine:
         self._new_streams += (head.sid, name, first, LIVE)
         return head
 
-    def _set_stream(self, head: Head, first: int, state: int) -> None:
+    def _set_stream(self, name: str, head: Head, first: int, state: int) -> None:
         if first > head.first:
-            self._planned = self._planned._replace(hides=True)
+            self._hides[name] = first
         head.first, head.state = first, state
         self._statements.append((queries.UPDATE_STREAM, (first, state, head.sid)))
 

@@ -22,6 +22,7 @@ from gater.model.stores import StoreConfig, StoreStatus, VerifyReport
 from gater.store import copying, opening, queries, verification
 from gater.store.checkpointing import Checkpointer
 from gater.store.connection import READER_CACHE_KIB, open_file, open_memory, translate, translated
+from gater.store.hidden import Hidden
 from gater.store.local_log import LocalLog
 from gater.store.log import CommitLog, Done, settle
 from gater.store.log_stats import LogStats
@@ -202,7 +203,7 @@ class Feed:
         if newest := connection.execute(queries.NAMED_EVENTS_AFTER, (position - LAG,)).fetchall():
             self.recent.extend(newest)
 
-    def committed(self, events: Sequence[EventRow], hides: bool) -> None:
+    def committed(self, events: Sequence[EventRow], hides: Hidden) -> None:
         """Take in what a batch did (see log.Committed)."""
         try:
             if events:

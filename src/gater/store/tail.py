@@ -7,16 +7,19 @@ import logging
 from collections import deque
 from collections.abc import Callable, Sequence
 from itertools import islice
-from typing import Final
+from typing import Final, TypeVar
 
 from gater.model.events import POSITION, EventRow, fitting, payload_bytes_of
 from gater.model.limits import PAGE_BYTES
+from gater.store.hidden import NOTHING_HIDDEN, Hidden, is_visible
 from gater.store.watches import Watches
 
 MOST_EVENTS: Final = 10_000
 MOST_BYTES: Final = 16 << 20
 
 Observer = Callable[[Sequence[EventRow]], None]
+
+Told = TypeVar("Told")
 
 log = logging.getLogger(__name__)
 
@@ -29,13 +32,15 @@ class Tail:
         """Position of the newest committed event."""
         self.watches = Watches()
         self.observers: list[Observer] = []
-        """Told of the events of each batch; one that fails harms no other."""
+        """Told of the events of each batch that can be read; one that fails harms no other."""
+        self.on_hidden: list[Callable[[Hidden], None]] = []
+        """Told which events were hidden, so that those in memory are let go of."""
         self._events: deque[EventRow] = deque()
         self._batches: deque[tuple[int, int]] = deque()
         """Events and payload bytes of each batch."""
         self._bytes = 0
 
-    def extend(self, events: Sequence[EventRow], hides: bool = False) -> None:
+    def extend(self, events: Sequence[EventRow], hides: Hidden = NOTHING_HIDDEN) -> None:
         """Take in the events of a batch and wake who waits for them.
 
         When the batch `hides` earlier events, all are let go: who is behind reads what is left from the file.
@@ -46,22 +51,26 @@ class Tail:
             self._batches.append((len(events), size))
             self._bytes += size
             self.position = events[-1][POSITION]
-        if hides:
+        is_hiding = hides is None or bool(hides)
+        if is_hiding:
             self._events.clear()
             self._batches.clear()
             self._bytes = 0
         while len(self._events) > MOST_EVENTS or (self._bytes > MOST_BYTES and len(self._batches) > 1):
             self._forget_oldest()
-        self.watches.feed(events, hides)
+        self.watches.feed(events, is_hiding)
+        if is_hiding:
+            for told in tuple(self.on_hidden):
+                self._tell(told, hides)
+            events = [event for event in events if is_visible(event, hides or NOTHING_HIDDEN)]
         for observer in tuple(self.observers):
             self._tell(observer, events)
 
-    @staticmethod
-    def _tell(observer: Observer, events: Sequence[EventRow]) -> None:
+    def _tell(self, observer: Callable[[Told], None], what: Told) -> None:
         try:
-            observer(events)
+            observer(what)
         except (Exception, asyncio.CancelledError):
-            log.exception("an observer of committed events failed", extra={"position": events[-1][POSITION]})
+            log.exception("an observer of committed events failed", extra={"position": self.position})
 
     def _forget_oldest(self) -> None:
         count, size = self._batches.popleft()

@@ -7,7 +7,6 @@ one timer, all on the event loop. While nobody consumes it reads nothing.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import time
 from collections.abc import AsyncGenerator, Callable, Sequence
@@ -18,6 +17,7 @@ from gater.model.errors import GaterError, InternalError, StoreUnavailableError,
 from gater.model.events import EventRow
 from gater.model.limits import PAGE_BYTES
 from gater.model.subscriptions import NackAction, SubscriptionConfig, SubscriptionInfo
+from gater.store.hidden import Hidden
 from gater.store.store import Store
 from gater.store.subscription_reader import SavedSubscription
 from gater.subscriptions.consumer import Consumer
@@ -25,6 +25,7 @@ from gater.subscriptions.feeder import Feeder
 from gater.subscriptions.group import Group, Outcome
 from gater.subscriptions.keeper import Keeper
 from gater.subscriptions.observer import Observer
+from gater.subscriptions.pulling import Pulling
 
 PAGE_DELIVERIES: Final = 500
 """Deliveries that one page holds at the most."""
@@ -64,8 +65,7 @@ class DurableSubscription:
         self._clock = clock
         self._loop = asyncio.get_running_loop()
         self._consumers: list[Consumer] = []
-        self._puller: Consumer | None = None
-        """Stands for all who pull."""
+        self._pulling = Pulling(self)
         self._failure: GaterError | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at = 0.0
@@ -122,35 +122,13 @@ class DurableSubscription:
 
     async def pull(self, count: int, wait: float) -> list[Delivery]:
         """Up to `count` deliveries, for the first of which `wait` seconds are waited; held until they are settled."""
-        puller = self._attached_puller()
-        while not self._keeper.claimed.is_set():
-            await self._keeper.claimed.wait()
-            if puller.error is not None:
-                raise puller.error.again()
-            puller = self._attached_puller()
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(wait):
-                while not (page := self.take(puller, count)) and not puller.ended:
-                    await puller.wait()
-        if puller.error is not None:
-            raise puller.error.again()
+        page = await self._pulling.pull(count, wait, self._keeper)
         self._work_soon()
         return page
 
-    def _attached_puller(self) -> Consumer:
-        """The consumer that stands for all who pull."""
-        if self._puller is None or self._puller.ended:
-            puller = Consumer(self.config.settings.max_in_flight)
-            self.attach(puller)
-            self._puller = puller
-        return self._puller
-
-    def _let_puller_go(self) -> None:
-        """Those who pull are a consumer only as long as they wait, or hold something."""
-        puller = self._puller
-        if puller is not None and not puller.is_waited_for and not self._group.in_flight_of(puller):
-            self._puller = None
-            self.detach(puller)
+    def holds(self, consumer: Consumer) -> int:
+        """How many unsettled events a consumer has."""
+        return self._group.in_flight_of(consumer)
 
     def attach(self, consumer: Consumer) -> None:
         """Let a consumer have events; raises OverloadedError when there are too many."""
@@ -174,6 +152,7 @@ class DurableSubscription:
 
     def take(self, consumer: Consumer, limit: int) -> list[Delivery]:
         """What a consumer is to have now, up to `limit` deliveries and a page's bytes."""
+        self._feeder.drop_hidden()
         now = self._clock()
         page = self._group.take(consumer, now, limit, PAGE_BYTES)
         if page:
@@ -235,6 +214,7 @@ class DurableSubscription:
         if self.is_closed:
             return
         try:
+            self._feeder.drop_hidden()
             self._tick()
             with self._store.reading():
                 self._keeper.forget(self._feeder.replay_more(self._clock()))
@@ -243,7 +223,7 @@ class DurableSubscription:
             if self._consumers:
                 self._keeper.claim()
             self._keeper.keep()
-            self._let_puller_go()
+            self._pulling.let_go()
         except GaterError as error:
             self.failed(error)
         except Exception as defect:
@@ -330,10 +310,19 @@ class DurableSubscription:
                 self._group.unblock(key)
             self._work_soon()
 
+    def hidden(self, hidden: Hidden) -> None:
+        """Events were hidden: they are neither delivered nor retried any more."""
+        try:
+            with self._store.reading():
+                self._feeder.hidden(hidden)
+        except GaterError as error:
+            self.failed(error)
+        if self._consumers:
+            self._work_soon()
+
     def stop_waiting(self) -> None:
         """Nothing is to be waited for any more: those who pull are told."""
-        if self._puller is not None:
-            self._puller.end(StoreUnavailableError(self._store.id, "the store was closed"))
+        self._pulling.end(StoreUnavailableError(self._store.id, "the store was closed"))
 
     def remove(self) -> None:
         """It was removed: its consumers are told."""
@@ -357,6 +346,7 @@ class DurableSubscription:
 
     def info(self) -> SubscriptionInfo:
         """How it is doing. While nobody consumes, what comes next is looked for, not for long."""
+        self._feeder.drop_hidden()
         group, config = self._group, self.config
         if not self._consumers and not self.is_closed and self._failure is None:
             self._look_ahead()

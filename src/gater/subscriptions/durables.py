@@ -22,6 +22,7 @@ from gater.model.subscriptions import (
     SubscriptionHealth,
     SubscriptionInfo,
 )
+from gater.store.hidden import Hidden
 from gater.store.store import Store
 from gater.store.subscription_reader import ParkedRow, SavedSubscription, selector_json
 from gater.subscriptions.channels import Channels
@@ -53,6 +54,11 @@ class Durables:
         self._emit(EVERYTHING, ALL_EVENTS)
         for saved in store.subscriptions.all():
             self._emit(saved.config.selector, saved.config.name)
+        store.tail.on_hidden.append(self._hidden)
+
+    def _hidden(self, hidden: Hidden) -> None:
+        for running in self._running.values():
+            running.hidden(hidden)
 
     # --- looking ---
 

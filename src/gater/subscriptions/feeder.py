@@ -9,6 +9,7 @@ from typing import Final
 
 from gater.model.events import POSITION, EventRow
 from gater.model.limits import PAGE_EVENTS
+from gater.store.hidden import Hidden, is_visible
 from gater.store.store import Store
 from gater.store.subscription_reader import SavedSubscription
 from gater.store.watches import Watch
@@ -25,6 +26,8 @@ RESUMED_AT_ONCE: Final = 32
 """Streams that go on after an earlier event of them was settled, in one turn of the event loop."""
 RESUMED_EVENTS: Final = 32
 """Events of such a stream that are read at once: it may be held up by the next one."""
+MOST_HIDDEN: Final = 1_000
+"""Streams of hidden events that a group which gives nothing may be told of later."""
 REPLAYED_AT_ONCE: Final = 500
 """Parked events that are in the group to be delivered again, unless fewer weigh too much; others wait in the file."""
 
@@ -42,6 +45,8 @@ class Feeder:
         self._cursor = self._cursor_behind(saved)
         self._place: Watch | None = None
         self._to_replay: deque[int] = deque()
+        self._hidden: dict[str, int] = {}
+        """Streams of which events were hidden that the group may have, and their oldest visible version."""
 
     def _cursor_behind(self, saved: SavedSubscription) -> Cursor:
         stream_id = self._stream_id
@@ -135,6 +140,33 @@ class Feeder:
         if isinstance(self._cursor, StoreCursor):
             return self._cursor.next - 1
         return page[-1][2] if page else self._group.reached
+
+    # --- hidden events ---
+
+    def hidden(self, hidden: Hidden) -> None:
+        """Events were hidden: the group lets go of them before it gives something."""
+        if hidden is None:
+            visible = self._visible(self._group.refill.kept())
+            self._group.refill.hide(lambda event: event[POSITION] not in visible)
+        elif self._group.refill.keeps_events:
+            self._hidden.update(hidden)
+            if len(self._hidden) > MOST_HIDDEN:
+                self.drop_hidden()
+
+    def _visible(self, positions: list[int]) -> set[int]:
+        """Those of ascending positions at which there are events that readers see."""
+        found: set[int] = set()
+        while positions:
+            events, looked_at = self._store.reader.at_positions(positions)
+            found.update([event[POSITION] for event in events])
+            positions = positions[looked_at:]
+        return found
+
+    def drop_hidden(self) -> None:
+        """Have the group let go of the events that were hidden since the last call."""
+        if self._hidden:
+            hidden, self._hidden = self._hidden, {}
+            self._group.refill.hide(lambda event: not is_visible(event, hidden))
 
     # --- parked events ---
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Final
 
 from gater.model.events import POSITION, EventRow
@@ -82,6 +82,27 @@ class Refill:
     def is_wanted(self) -> bool:
         """Whether something is to be read again now."""
         return bool(self.to_load(1) or self.to_resume(1))
+
+    # --- hidden events ---
+
+    @property
+    def keeps_events(self) -> bool:
+        """Whether there are events in memory."""
+        return len(self._course.window) > 0
+
+    def kept(self) -> list[int]:
+        """The positions of the events that are in memory, in order."""
+        return sorted([entry.position for entry in self._course.window.kept()])
+
+    def hide(self, is_gone: Callable[[EventRow], bool]) -> None:
+        """Settle the events that readers do not see any more; one that a consumer holds, when it comes back."""
+        course = self._course
+        for entry in [entry for entry in course.window.kept() if is_gone(entry.row)]:
+            if entry.state is IN_FLIGHT:
+                course.window.let_go(entry)  # it is read before it is delivered again, and not found then
+            elif not entry.is_given_up:
+                course.withdraw(entry)
+                course.settle(entry)
 
     # --- payloads that are read again ---
 

@@ -235,11 +235,11 @@ class TestTail:
     def test_hidden_events_are_let_go_and_it_goes_on_without_a_gap(self) -> None:
         tail = Tail(0)
         tail.extend([row(1), row(2)])
-        tail.extend([row(3)], hides=True)
+        tail.extend([row(3)], hides=None)
         assert tail.position == 3
         assert tail.after(2, 9) is None
         assert tail.after(3, 9) == []
-        tail.extend([], hides=True)
+        tail.extend([], hides=None)
         assert tail.position == 3
         tail.extend([row(4)])
         assert [event[2] for event in tail.after(3, 9) or []] == [4]

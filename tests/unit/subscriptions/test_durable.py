@@ -106,7 +106,7 @@ async def test_a_read_that_fails_ends_the_consumers_until_they_come_again(
 ) -> None:
     async with at_work() as (store, durables):
         await fill(store, *"abc")
-        store.tail.extend([], hides=True)  # so that it is read from the file
+        store.tail.extend([], hides=None)  # so that it is read from the file
         durable = await made(durables)
 
         def fail(*arguments: Any) -> Any:

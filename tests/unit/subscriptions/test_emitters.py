@@ -172,7 +172,7 @@ async def test_an_emitter_outlives_a_read_that_fails(
 
         with monkeypatch.context() as patched:
             patched.setattr(store.reader, "version", fail)
-            store.tail.extend([], hides=True)
+            store.tail.extend([], hides=None)
             await fill(store, "a")
             await turns()
         assert "an emitter cannot read" in caplog.text

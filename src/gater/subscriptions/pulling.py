@@ -1,0 +1,58 @@
+"""Those who pull events of a durable subscription: together they are one consumer, as long as there are any."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from typing import TYPE_CHECKING
+
+from gater.model.errors import GaterError
+from gater.subscriptions.consumer import Consumer
+
+if TYPE_CHECKING:
+    from gater.subscriptions.durable import Delivery, DurableSubscription
+    from gater.subscriptions.keeper import Keeper
+
+
+class Pulling:
+    """The calls that pull, and what they were given."""
+
+    def __init__(self, durable: DurableSubscription) -> None:
+        self._durable = durable
+        self._puller: Consumer | None = None
+        """Stands for all who pull."""
+
+    async def pull(self, count: int, wait: float, keeper: Keeper) -> list[Delivery]:
+        """Up to `count` deliveries, for the first of which `wait` seconds are waited; held until they are settled."""
+        puller = self._attached()
+        while not keeper.claimed.is_set():
+            await keeper.claimed.wait()
+            if puller.error is not None:
+                raise puller.error.again()
+            puller = self._attached()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(wait):
+                while not (page := self._durable.take(puller, count)) and not puller.ended:
+                    await puller.wait()
+        if puller.error is not None:
+            raise puller.error.again()
+        return page
+
+    def _attached(self) -> Consumer:
+        if self._puller is None or self._puller.ended:
+            puller = Consumer(self._durable.config.settings.max_in_flight)
+            self._durable.attach(puller)
+            self._puller = puller
+        return self._puller
+
+    def let_go(self) -> None:
+        """Those who pull are a consumer only as long as they wait, or hold something."""
+        puller = self._puller
+        if puller is not None and not puller.is_waited_for and not self._durable.holds(puller):
+            self._puller = None
+            self._durable.detach(puller)
+
+    def end(self, error: GaterError) -> None:
+        """Nothing is to be waited for any more."""
+        if self._puller is not None:
+            self._puller.end(error)
