@@ -173,7 +173,7 @@ class Delivery:
         """The event was not processed.
 
         `retry` delivers it again, after `delay` seconds (None: the subscription's backoff); `park` sets it aside with
-        the `reason`; `skip` lets it go; `stop` gives it back and ends this consumer.
+        the `reason`; `skip` lets it go; `stop` gives back all it holds and ends this consumer.
         """
         await self._settler.nack(Nack(self.event.position, self.receipt, *check_nack(action, delay, reason)))
 

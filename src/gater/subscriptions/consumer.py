@@ -10,9 +10,11 @@ from gater.model.errors import GaterError
 class Consumer:
     """A member of a group, as whoever moves its events sees it; several may wait on its behalf."""
 
-    def __init__(self, prefetch: int) -> None:
+    def __init__(self, prefetch: int, *, is_shared: bool = False) -> None:
         self.prefetch = prefetch
         """Unsettled events that it may hold."""
+        self.is_shared = is_shared
+        """Whether it stands for several, each of which has its own pages."""
         self.ended = False
         """Whether it gets no more: it said `stop`, or failed."""
         self.error: GaterError | None = None

@@ -134,7 +134,7 @@ class DurableSubscription:
         """Let a consumer have events; raises OverloadedError when there are too many."""
         if self.is_closed:
             raise StoreUnavailableError(self._store.id, "the store is closed")
-        self._group.attach(consumer, consumer.prefetch)
+        self._group.attach(consumer, consumer.prefetch, is_shared=consumer.is_shared)
         self._consumers.append(consumer)
         self._observer.consumers_changed(self)
         self._failure = None
@@ -189,15 +189,26 @@ class DurableSubscription:
         self._observer.delivery_failed(self, reason)
 
     def _is_outdated(self, position: int, receipt: int | None) -> bool:
-        """Whether a receipt is of before this run."""
-        return receipt is not None and receipt < self.run and position <= self._store.tail.position
+        """Whether a receipt is of before this run; the event of another one is read if it is not here."""
+        if receipt is None or position <= self._group.reached:
+            return receipt is not None and receipt < self.run
+        if receipt >= self.run:
+            self._read_up_to(position)
+        return receipt < self.run and position <= self._store.tail.position
+
+    def _read_up_to(self, position: int) -> None:
+        """Have an event that was delivered before the store was opened, so that it can be settled at once."""
+        try:
+            with self._store.reading():
+                self._feeder.read_up_to(position, waits=bool(self._consumers))
+        except GaterError as error:
+            self.failed(error)
 
     def after_settling(self) -> None:
         """To be called when some events were settled."""
         stopped = set(self._group.stopped())
-        for consumer in self._consumers:
-            if consumer in stopped:
-                consumer.end(None)
+        for consumer in [consumer for consumer in self._consumers if consumer in stopped]:
+            consumer.end(None)
         self._work()
 
     # --- work ---
@@ -294,7 +305,7 @@ class DurableSubscription:
         self._before = Counts(before.delivered + group.delivered, redelivered, before.acked + group.acked)
         self._begin(saved)
         for consumer in self._consumers:
-            self._group.attach(consumer, consumer.prefetch)
+            self._group.attach(consumer, consumer.prefetch, is_shared=consumer.is_shared)
         self._work_soon()
 
     def replay(self, positions: Sequence[int]) -> None:
@@ -354,10 +365,9 @@ class DurableSubscription:
         if not self._consumers:
             self._feeder.leave()
         oldest = group.oldest
-        waits = bool(group.unsettled or behind)
         return SubscriptionInfo(
             **{name: getattr(config, name) for name in SubscriptionConfig.__struct_fields__},
-            state=self._state(waits, behind),
+            state=self._state(bool(group.unsettled or behind), behind),
             checkpoint=self._keeper.position,
             lag=group.unsettled + behind,
             lag_seconds=0.0 if oldest is None else max(time.time() - oldest[8] / 1e6, 0.0),

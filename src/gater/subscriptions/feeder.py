@@ -20,6 +20,8 @@ from gater.subscriptions.matching import compile_selector
 
 PAGES_A_TURN: Final = 4
 """Pages that are read for a group before others have their turn."""
+PAGES_AT_MOST: Final = 32
+"""Pages that are read for an acknowledgement of an event that was delivered before the store was opened."""
 LOADED_AT_ONCE: Final = 64
 """Events whose payload is read again at once, until what is kept weighs enough."""
 RESUMED_AT_ONCE: Final = 32
@@ -94,6 +96,15 @@ class Feeder:
             cursor = StreamCursor(self._store, key, self._matcher, version)
             page = cursor.page(RESUMED_EVENTS)
             refill.resume(key, mark, page or [], cursor.next, page is None)
+
+    def read_up_to(self, position: int, *, waits: bool) -> None:
+        """Read on as far as a position, if it is not too far; with `waits` it waits for new events afterwards."""
+        for _ in range(PAGES_AT_MOST):
+            room = min(self._group.room, PAGE_EVENTS)
+            if not room or self._group.reached >= position or not self._read(room):
+                break
+        if not waits:
+            self.leave()
 
     def look_ahead(self) -> None:
         """Find the event that comes next, if it is not far."""

@@ -151,7 +151,7 @@ class Group:
         else:
             self._receipts = receipts
 
-    def attach(self, consumer: Hashable, prefetch: int) -> None:
+    def attach(self, consumer: Hashable, prefetch: int, *, is_shared: bool = False) -> None:
         """Let a consumer have up to `prefetch` events at once; raises OverloadedError when there are too many."""
         if prefetch < 1:
             raise InvalidArgumentError("prefetch", f"a whole number, 1 or more, not {prefetch!r}")
@@ -161,7 +161,7 @@ class Group:
             return
         if len(self._seats) >= self.settings.max_consumers:
             raise OverloadedError("consumers", self.settings.max_consumers)
-        self._seats[consumer] = Seat(consumer, prefetch)
+        self._seats[consumer] = Seat(consumer, prefetch, is_shared=is_shared)
 
     def detach(self, consumer: Hashable, now: float) -> None:
         """Take back what a consumer holds; detaching twice is detaching once.
@@ -171,10 +171,10 @@ class Group:
         """
         seat = self._seats.pop(consumer, None)
         if seat is not None:
-            self._take_back(seat, is_failure=True)
+            self._take_back(list(seat.held.values()), is_failure=True)
 
-    def _take_back(self, seat: Seat, *, is_failure: bool) -> None:
-        for entry in list(seat.held.values()):
+    def _take_back(self, entries: Sequence[Entry], *, is_failure: bool) -> None:
+        for entry in entries:
             self._course.waits.take_back(entry)
             if not is_failure or self._course.may_fail(entry, CONSUMER_LEFT):
                 self._course.give_back(entry)
@@ -206,6 +206,7 @@ class Group:
                 break
         if taken:
             self._last_receipt = taken[-1][2]
+            seat.gave(range(taken[0][2], self._last_receipt + 1))
         self._receipts = self._receipts[len(taken) :]
         if not self._receipts:
             self._receipts, self._spare = self._spare, range(0)
@@ -293,9 +294,10 @@ class Group:
         seat = entry.seat
         if seat is None:
             return Outcome.ALREADY
-        del self._seats[seat.consumer]
-        self._stopped.append(seat.consumer)
-        self._take_back(seat, is_failure=False)
+        if not seat.is_shared:
+            del self._seats[seat.consumer]
+            self._stopped.append(seat.consumer)
+        self._take_back(seat.given_with(entry), is_failure=False)
         return Outcome.SETTLED
 
     def tick(self, now: float) -> None:

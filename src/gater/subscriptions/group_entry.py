@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Hashable
 from enum import Enum
 from heapq import heappop, heappush
@@ -36,6 +37,8 @@ PARKING_LATER: Final = State.PARKING_LATER
 LOADING: Final = State.LOADING
 SETTLED: Final = State.SETTLED
 
+STALE_PAGES: Final = 64
+"""Pages of a shared seat of which nothing is held, and that are listed still."""
 GONE: Final[EventRow] = ("", 0, 0, b"", "", "", b"", None, 0)
 """What is left of an event that was settled before earlier ones: its payload is not kept."""
 
@@ -43,13 +46,34 @@ GONE: Final[EventRow] = ("", 0, 0, b"", "", "", b"", None, 0)
 class Seat:
     """The place of a consumer in its group."""
 
-    __slots__ = ("consumer", "held", "prefetch")
+    __slots__ = ("consumer", "held", "is_shared", "pages", "prefetch")
 
-    def __init__(self, consumer: Hashable, prefetch: int) -> None:
+    def __init__(self, consumer: Hashable, prefetch: int, *, is_shared: bool = False) -> None:
         self.consumer = consumer
         self.prefetch = prefetch
+        self.is_shared = is_shared
+        """Whether it stands for several consumers; what they were given together is one consumer's."""
         self.held: dict[int, Entry] = {}
         """The events that it holds, by position, in the order in which they were delivered."""
+        self.pages: list[range] = []
+        """The receipts that were given together, of a shared one."""
+
+    def gave(self, receipts: range) -> None:
+        """These were given together."""
+        if self.is_shared:
+            if len(self.pages) > 2 * len(self.held) + STALE_PAGES:
+                held = sorted([entry.receipt for entry in self.held.values()])
+                self.pages = [
+                    page for page in self.pages if bisect_left(held, page.start) < bisect_left(held, page.stop)
+                ]
+            self.pages.append(receipts)
+
+    def given_with(self, entry: Entry) -> list[Entry]:
+        """What the consumer that has an event holds: everything, or of a shared seat, what was given with it."""
+        if not self.is_shared:
+            return list(self.held.values())
+        page = next(page for page in self.pages if entry.receipt in page)
+        return [other for other in self.held.values() if other.receipt in page]
 
 
 class Entry:

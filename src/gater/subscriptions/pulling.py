@@ -40,7 +40,7 @@ class Pulling:
 
     def _attached(self) -> Consumer:
         if self._puller is None or self._puller.ended:
-            puller = Consumer(self._durable.config.settings.max_in_flight)
+            puller = Consumer(self._durable.config.settings.max_in_flight, is_shared=True)
             self._durable.attach(puller)
             self._puller = puller
         return self._puller
