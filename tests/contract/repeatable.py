@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from gater import NO_STREAM, NewEvent, StreamAppend, StreamGuard
+from gater import NO_STREAM, STREAM_EXISTS, NewEvent, StreamAppend, StreamGuard
 from tests.contract.consumers import NAME
 
 Act = Callable[[Any, str, Any], Awaitable[Any]]
@@ -118,6 +118,17 @@ REPEATABLE: dict[str, Repeatable] = {
     "get_streams": Repeatable(lambda api, store, _: api.get_streams(store)),
     "list_parked": Repeatable(lambda api, store, _: api.list_parked(store, NAME), parked),
 }
+
+
+REPEATED_BY_CLIENTS: dict[str, Repeatable] = {
+    "delete_stream_that_exists": Repeatable(lambda api, store, _: api.delete_stream(store, "s", STREAM_EXISTS)),
+    "discard_positions": Repeatable(lambda api, store, _: api.discard_parked(store, NAME, [1]), parked, counts=True),
+    "replay_positions": Repeatable(lambda api, store, _: api.replay_parked(store, NAME, [1]), parked),
+    "retry": Repeatable(
+        lambda api, store, deliveries: api.nack_event(store, NAME, deliveries[0], "retry", delay=60.0), pulled
+    ),
+}
+"""Operations that are refused when an application says them twice, and not when its client does."""
 
 
 def shown(value: Any) -> Any:

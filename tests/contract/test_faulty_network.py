@@ -16,7 +16,7 @@ from gater import RequestTimeoutError, StoreUnavailableError
 from gater.testing.server import GaterServer
 from tests.contract.faulty_proxy import Fault, FaultyProxy
 from tests.contract.http_api import HttpApi
-from tests.contract.repeatable import REPEATABLE, facts, shown
+from tests.contract.repeatable import REPEATABLE, REPEATED_BY_CLIENTS, facts, shown
 from tests.contract.ways import AwaitableApi
 
 WAYS = ("rpc", "blocking-rpc", "http")
@@ -96,3 +96,25 @@ async def test_repeatable_operation_takes_effect_once(server: GaterServer, name:
             assert there == after, fault
             assert answer == expected or (operation.counts and not answer), fault
             assert proxy.happened > happened or fault.at >= min(up, down) - 8, fault
+
+
+@pytest.mark.parametrize("way", ["rpc", "blocking-rpc"])
+@pytest.mark.parametrize("name", REPEATED_BY_CLIENTS)
+async def test_what_a_client_repeats_by_itself_does_not_fail_on_its_own_success(
+    server: GaterServer, name: str, way: str
+) -> None:
+    operation = REPEATED_BY_CLIENTS[name]
+    async with FaultyProxy(server.url) as proxy, gater.connect(server.url) as direct, through(way, proxy.url) as api:
+        answers, held = [], []
+        for fault in (None, Fault("down", 0, "cut"), Fault("down", 2, "cut")):
+            store = f"faulty-{next(_numbers)}"
+            await direct.create_store(store, in_memory=True)
+            found = await operation.prepare(api, store)
+            happened = proxy.happened
+            proxy.set(fault)
+            answers.append(shown(await operation.act(api, store, found)))
+            assert proxy.happened == happened + (fault is not None)
+            held.append(await facts(direct, store))
+            await direct.remove_store(store)
+    assert held == held[:1] * 3
+    assert answers[1:] == ([0, 0] if operation.counts else answers[:1] * 2)

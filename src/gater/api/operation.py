@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Generic, TypeVar
+from typing import Any, ClassVar, Generic, Self, TypeVar
 
 import msgspec
 
@@ -19,6 +19,10 @@ class Operation(msgspec.Struct, Generic[Answer], frozen=True, array_like=True, g
     """Whether it may be sent again when its outcome is unknown."""
     timeout: ClassVar[float | None] = 5.0
     """Seconds to wait for the answer; None: as long as the connection lives."""
+
+    def repeated(self) -> Self:
+        """The operation as it is sent again when it may have been done: one that has a field `again` says so there."""
+        return msgspec.structs.replace(self, again=True) if "again" in self.__struct_fields__ else self
 
 
 class StreamingOperation(Operation[Answer], frozen=True, array_like=True, gc=False):

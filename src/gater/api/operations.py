@@ -179,6 +179,8 @@ class DeleteStreamOperation(Operation[WriteResult], frozen=True, array_like=True
     stream_id: str
     expected_version: int = ANY
     tombstone: bool = False
+    again: bool = False
+    """Sent again by a client that lost the answer: what it may have done itself is not refused."""
 
 
 class TruncateStreamOperation(Operation[WriteResult], frozen=True, array_like=True):

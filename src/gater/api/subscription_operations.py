@@ -177,6 +177,8 @@ class ReplayParkedOperation(Operation[int], frozen=True, array_like=True):
     store: str
     subscription: str
     positions: tuple[int, ...] | None = None
+    again: bool = False
+    """Sent again by a client that lost the answer: what it may have done itself is not refused."""
 
 
 class DiscardParkedOperation(Operation[int], frozen=True, array_like=True):
@@ -188,6 +190,8 @@ class DiscardParkedOperation(Operation[int], frozen=True, array_like=True):
     store: str
     subscription: str
     positions: tuple[int, ...] | None = None
+    again: bool = False
+    """Sent again by a client that lost the answer: what it may have done itself is not refused."""
 
 
 class RewindSubscriptionOperation(Operation[int], frozen=True, array_like=True):

@@ -53,6 +53,8 @@ class RemoteCaller:
             except ConnectionLostError as lost:
                 if lost.violated or not self.resumes or not may_send_again(operation, lost.begun):
                     raise _unavailable(operation, lost) from None
+                if lost.begun:
+                    operation = operation.repeated()
 
     async def stream(self, operation: StreamingOperation[Answer]) -> AsyncGenerator[Answer, None]:
         """The items of a streaming operation; a StoreUnavailableError ends it when the connection breaks.

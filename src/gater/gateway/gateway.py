@@ -293,7 +293,7 @@ class Gateway:
 
     def _delete_stream(self, operation: op.DeleteStreamOperation, done: Done) -> None:
         expected = parse_expected_version(operation.expected_version)
-        command = c.DeleteStream(check_stream_id(operation.stream_id), expected, operation.tombstone)
+        command = c.DeleteStream(check_stream_id(operation.stream_id), expected, operation.tombstone, operation.again)
         self._stores.get(operation.store).submit(command, 0, done)
 
     def _truncate_stream(self, operation: op.TruncateStreamOperation, done: Done) -> None:

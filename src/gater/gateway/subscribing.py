@@ -132,11 +132,15 @@ class Subscribing:
 
     async def replay(self, operation: op.ReplayParkedOperation) -> int:
         """Deliver parked events again."""
-        return await self._durables(operation.store).replay(operation.subscription, operation.positions)
+        return await self._durables(operation.store).replay(
+            operation.subscription, operation.positions, again=operation.again
+        )
 
     async def discard(self, operation: op.DiscardParkedOperation) -> int:
         """Forget parked events."""
-        return await self._durables(operation.store).discard(operation.subscription, operation.positions)
+        return await self._durables(operation.store).discard(
+            operation.subscription, operation.positions, again=operation.again
+        )
 
     def _durables(self, store: str) -> Durables:
         return self._stores.durables(store)

@@ -48,6 +48,8 @@ class DeleteStream(Command, frozen=True, array_like=True, tag="delete_stream", g
     stream_id: str
     expected_version: int = ANY
     tombstone: bool = False
+    again: bool = False
+    """Whether it may have been done already: a stream that does not exist any more is not refused."""
 
 
 class TruncateStream(Command, frozen=True, array_like=True, tag="truncate_stream", gc=False):

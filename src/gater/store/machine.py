@@ -18,7 +18,7 @@ from gater.model.errors import (
     WrongExpectedVersionError,
 )
 from gater.model.events import JSON, EventRow, RawEvent
-from gater.model.expected_version import ANY, accepts
+from gater.model.expected_version import ANY, STREAM_EXISTS, accepts
 from gater.store import queries
 from gater.store.heads import DELETED, LIVE, TOMBSTONED, Head, Heads, Types
 from gater.store.hidden import NOTHING_HIDDEN, Hidden
@@ -282,7 +282,10 @@ class Machine:
         head = self._heads.get(command.stream_id)
         if head is not None and head.state == TOMBSTONED and command.tombstone:
             return self._result(head.version)
-        self._check(head, command.stream_id, command.expected_version)
+        expected = command.expected_version
+        if command.again and expected == STREAM_EXISTS and head is not None and head.state == DELETED:
+            expected = ANY
+        self._check(head, command.stream_id, expected)
         if head is None and command.tombstone:
             head = self._add_stream(command.stream_id, 0)
         if head is None:

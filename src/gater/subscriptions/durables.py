@@ -220,9 +220,12 @@ class Durables:
         self._follow(name)
         return position
 
-    async def replay(self, name: str, positions: tuple[int, ...] | None) -> int:
-        """Deliver parked events again (None: all); returns how many. NotFoundError for one that is not parked."""
-        run = self._check_parked(name, positions)
+    async def replay(self, name: str, positions: tuple[int, ...] | None, *, again: bool = False) -> int:
+        """Deliver parked events again (None: all); returns how many.
+
+        NotFoundError for one that is not parked, unless this is asked `again` and may have been done.
+        """
+        run = self._check_parked(name, positions, again)
         total = 0
         for chosen in self._steps(name, positions):
             replayed = await self._store.run(c.ReplayParked(name, run, chosen, len(chosen)))
@@ -232,9 +235,9 @@ class Durables:
             total += len(replayed)
         return total
 
-    async def discard(self, name: str, positions: tuple[int, ...] | None) -> int:
-        """Forget parked events (None: all); returns how many. NotFoundError for one that is not parked."""
-        run = self._check_parked(name, positions)
+    async def discard(self, name: str, positions: tuple[int, ...] | None, *, again: bool = False) -> int:
+        """Forget parked events (None: all); returns how many. NotFoundError as of `replay`."""
+        run = self._check_parked(name, positions, again)
         total = 0
         for chosen in self._steps(name, positions):
             total += len(await self._store.run(c.DiscardParked(name, run, chosen, len(chosen))))
@@ -259,12 +262,14 @@ class Durables:
         with self._store.reading():
             return self._store.subscriptions.parked(name, after, PARKED_STEP)
 
-    def _check_parked(self, name: str, positions: Sequence[int] | None) -> int:
+    def _check_parked(self, name: str, positions: Sequence[int] | None, again: bool) -> int:
         """The run in which these events are parked."""
         run = self._saved(name).run
         if positions is None:
             return run
         check_number("positions", len(positions), MOST_POSITIONS)
+        if again:
+            return run
         with self._store.reading():
             missing = self._store.subscriptions.not_parked(name, positions)
         if missing is not None:
