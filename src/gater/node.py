@@ -141,6 +141,7 @@ class Node:
             authorise=partial(authorise, selector_of=gateway.selector_of),
             witness=gateway.witness,
             share=gateway.memory.requests,
+            large=service.large,
         )
         return service, Listener(settings, build_app(service), endpoint.protocol_class, gateway.witness.limit_reached)
 

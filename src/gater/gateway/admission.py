@@ -80,12 +80,19 @@ def _admit_events(events: Iterable[RawEvent], limits: Limits) -> int:
         if size > most:
             raise EventTooLargeError(size, most)
         if type(event) is not EncodedEvent:
-            _check_event(event)
+            check_event(event)
         total += size + len(event.event_type) + len(event.content_type)
     return total
 
 
-def _check_event(event: RawEvent) -> None:
+def check_size(event: RawEvent, most: int) -> None:
+    """Raise EventTooLargeError when an event's data and metadata have more than `most` bytes."""
+    if event.content_bytes > most:
+        raise EventTooLargeError(event.content_bytes, most)
+
+
+def check_event(event: RawEvent) -> None:
+    """Raise what is wrong with an event, whatever its size."""
     if len(event.event_id) != 16:
         raise InvalidArgumentError("event_id", "a UUID, 16 bytes")
     check_event_type(event.event_type)

@@ -12,6 +12,7 @@ from gater.model.selectors import Selector, parse_selector
 from gater.model.snapshots import check_snapshot_version
 from gater.store.reader import Page
 from gater.store.store import Store
+from gater.subscriptions.looking import look
 from gater.subscriptions.matching import Matcher, compile_selector
 
 
@@ -44,16 +45,18 @@ def read_all_page(store: Store, cursor: int, head: int, count: int, backward: bo
     if matcher is None:
         return reader.read_all_backward(cursor, count) if backward else reader.read_all(cursor, count, head)
     if matcher.types is None:
-        looked = PAGE_EVENTS  # most do not match, and a page that is cut behind the last wanted one can be read on
-        page = reader.read_all_backward(cursor, looked) if backward else reader.read_all(cursor, looked, head)
+        most = PAGE_EVENTS  # most do not match, and a page that is cut behind the last wanted one can be read on
+        page = reader.read_all_backward(cursor, most) if backward else reader.read_all(cursor, most, head)
     elif backward:
         page = reader.read_types_backward(matcher.types, cursor, count)
     else:
         page = reader.read_types(matcher.types, cursor, count, head)
-    matching = [event for event in page.events if matcher.accepts(event)]
-    if len(matching) > count:
-        return Page(matching[:count], matching[count - 1][2])
-    return Page(matching, page.next)
+    looked = look(matcher, page.events)
+    if len(looked.matching) > count:
+        return Page(looked.matching[:count], looked.matching[count - 1][2])
+    if looked.rest and looked.last is not None:
+        return Page(looked.matching, looked.last[2])
+    return Page(looked.matching, page.next)
 
 
 def get_version(store: Store, operation: op.GetVersion) -> int:

@@ -60,9 +60,9 @@ class RawEvent(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 
 class EncodedEvent(RawEvent, frozen=True, array_like=True, gc=False):
-    """A raw event that was made by `NewEvent.encoded`, in this process: what it holds is sound, whatever its size.
+    """A raw event that was made or checked in this process: what it holds is sound, whatever its size.
 
-    What comes over a wire is never of this type.
+    What comes over a wire is of this type only after each field was checked.
     """
 
 

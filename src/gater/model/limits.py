@@ -19,8 +19,15 @@ MOST_SETTLED: Final = 5_000
 """Acknowledgements, and as many refusals, of one call."""
 MOST_POSITIONS: Final = 10_000
 """Positions of parked events that one call names."""
+MOST_SMALL_BYTES: Final = 1 << 20
+"""Bytes of a request that carries no events, snapshots, settlements or messages."""
+MOST_VALUES: Final = 2_000_000
+"""Values of one RPC request, each item of a list counted; payloads are one value each."""
 MOST_DESCRIPTION_BYTES: Final = 16 << 10
 """Bytes of a store's description and tags."""
+
+TURN_SECONDS: Final = 0.01
+"""How long one piece of work may hold the event loop before others have their turn."""
 
 PAGE_EVENTS: Final = 1_000
 """Events that one page of a read holds at the most."""

@@ -53,9 +53,11 @@ class MemoryBudget:
     """The shares of one node."""
 
     def __init__(self, max_memory: int = MAX_MEMORY, max_request_bytes: int = 0) -> None:
-        """`max_request_bytes`: two of the largest requests have room in any case."""
+        """`max_request_bytes`: two of the largest requests have room in any case, each as it is read and once more
+        while it is decoded.
+        """
         eighth = max_memory // 8
-        self.requests = Share("requests", max(3 * eighth, 2 * max_request_bytes))
+        self.requests = Share("requests", max(3 * eighth, 4 * max_request_bytes))
         """Requests that come in; one more is answered `overloaded`."""
 
     def __iter__(self) -> Iterator[Share]:

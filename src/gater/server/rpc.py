@@ -22,6 +22,7 @@ from gater.model.errors import GaterError, InternalError, NotFoundError, Overloa
 from gater.model.limits import Limits
 from gater.model.memory_budget import MemoryBudget, Share
 from gater.server.intake import Intakes
+from gater.server.large_requests import LargeRequests
 from gater.server.rpc_connection import RpcConnection
 from gater.server.rpc_ports import Authenticate, Authorise, Dispatcher
 from gater.wire.errors import error_body, http_status
@@ -55,6 +56,7 @@ class RpcEndpoint:
         authorise: Authorise | None = None,
         witness: Witness | None = None,
         share: Share | None = None,
+        large: LargeRequests | None = None,
     ) -> None:
         """Without `authenticate` everyone may connect, without `authorise` do everything.
 
@@ -67,7 +69,8 @@ class RpcEndpoint:
         self._authorise = authorise
         self._witness = witness
         self._intakes = Intakes(share or MemoryBudget().requests)
-        limits = limits or Limits()
+        self._large = large or LargeRequests()
+        self._limits = limits = limits or Limits()
         self._handshake_headers = limit_headers(limits)
         self.max_message_bytes = largest_client_message(limits)
         """Bytes of the largest message that is read from a client."""
@@ -107,6 +110,8 @@ class RpcEndpoint:
             tasks=server_state.tasks,
             witness=self._witness,
             intakes=self._intakes,
+            large=self._large,
+            request_limits=self._limits,
         )
 
 

@@ -12,6 +12,7 @@ import logging
 from collections import deque
 from collections.abc import AsyncGenerator
 from functools import partial
+from time import perf_counter
 from typing import Any, Final, cast
 
 from picows import WSCloseCode, WSMsgType, WSTransport
@@ -19,13 +20,16 @@ from picows import WSCloseCode, WSMsgType, WSTransport
 from gater.api.operation import Operation, StreamingOperation
 from gater.gateway.witness import Witness
 from gater.model.errors import AccessError, GaterError, OverloadedError, ValidationError
+from gater.model.limits import TURN_SECONDS, Limits
 from gater.server.intake import Intake, Intakes
+from gater.server.large_requests import LargeRequests
+from gater.server.rpc_large_messages import LargeMessages
 from gater.server.rpc_ports import Authorise, Dispatcher
 from gater.server.rpc_requests import STREAMING, decode_operation
 from gater.server.rpc_streams import RpcStreams, internal_error
 from gater.server.rpc_transients import Transients
 from gater.wire.codec import HEADROOM
-from gater.wire.frames import Request
+from gater.wire.frames import ClientFrame, Request
 from gater.wire.message_listener import MessageListener
 from gater.wire.server_session import ServerSession, SessionLimits
 from gater.wire.terms import FULL_BUNDLE_BYTES
@@ -58,6 +62,8 @@ class RpcConnection(MessageListener):
         tasks: set[asyncio.Task[None]],
         witness: Witness | None = None,
         intakes: Intakes,
+        large: LargeRequests | None = None,
+        request_limits: Limits | None = None,
     ) -> None:
         """`tasks`: where the tasks of open streams are kept, for whoever stops the server to wait for."""
         super().__init__(max_message_bytes)
@@ -75,6 +81,15 @@ class RpcConnection(MessageListener):
         self._transients = Transients(dispatcher.dispatch)
         self._loop = asyncio.get_running_loop()
         self._accepted: deque[Request] = deque()
+        self._large_messages = LargeMessages(
+            large or LargeRequests(),
+            request_limits or Limits(),
+            intakes.share,
+            self._session,
+            tasks,
+            take=self._take,
+            changed=self._reading_changed,
+        )
         self._turn_over = False
         self._proceeding = False
         self._flushing = False
@@ -124,6 +139,7 @@ class RpcConnection(MessageListener):
         if self._close_timer is not None:
             self._close_timer.cancel()
         self.intake.end()
+        self._large_messages.let_go()
         self.let_go()
         self._session.let_go()
         self._streams.let_go()
@@ -132,16 +148,24 @@ class RpcConnection(MessageListener):
         """The client does not read: stop reading from it."""
         self._paused = True
         self._streams.pause()
-        if not self._closing:
-            self._transport.underlying_transport.pause_reading()
+        self._reading_changed()
 
     def resume_writing(self) -> None:
         """The client reads again."""
         self._paused = False
         if not self._closing:
-            self._transport.underlying_transport.resume_reading()
+            self._reading_changed()
             self._proceed_soon()
             self._streams.resume()
+
+    def _reading_changed(self) -> None:
+        """Read from the client, or stop reading: while it does not read, or a large message of it is under way."""
+        if not self._closing:
+            transport = self._transport.underlying_transport
+            if self._paused or self._large_messages.is_busy:
+                transport.pause_reading()
+            else:
+                transport.resume_reading()
 
     # --- requests ---
 
@@ -150,8 +174,18 @@ class RpcConnection(MessageListener):
         self.intake.whole()
         if self._closing:
             return
+        try:
+            if self._large_messages.keeps(message):
+                return
+        except OverloadedError:
+            self.on_no_room()
+            return
+        self._take(self._session.receive(message))
+
+    def _take(self, frames: list[ClientFrame]) -> None:
+        """Begin what the frames of a message ask for."""
         session = self._session
-        for frame in session.receive(message):
+        for frame in frames:
             if type(frame) is Request:
                 self._accepted.append(frame)
             else:
@@ -170,10 +204,13 @@ class RpcConnection(MessageListener):
         """Begin what was accepted, as much as is one connection's turn."""
         self._proceeding = self._turn_over = False
         accepted = self._accepted
+        end = perf_counter() + TURN_SECONDS
         for _ in range(TURN_REQUESTS):
             if not accepted or self._turn_over or self._paused:
                 break
             self._begin(accepted.popleft())
+            if perf_counter() > end:
+                break
         if accepted and not self._paused:
             self._proceed_soon()
 
@@ -185,7 +222,7 @@ class RpcConnection(MessageListener):
     def _begin(self, request: Request) -> None:
         request_id = request.id
         try:
-            operation = decode_operation(request)
+            operation = self._large_messages.operation(request) or decode_operation(request)
             if self._authorise is not None:
                 self._allow(operation)
             if operation.streaming:
@@ -226,6 +263,8 @@ class RpcConnection(MessageListener):
     def _answer(self, request_id: int, answer: Any, error: GaterError | None) -> None:
         if self._closing:
             return
+        if self._large_messages.unanswered:
+            self._large_messages.answered(request_id)
         if error is None:
             self._session.answer(request_id, answer)
         else:
@@ -276,6 +315,7 @@ class RpcConnection(MessageListener):
         self._streams.cancel_all()
         for request in self._accepted:
             self._session.forget(request.id)
+            self._large_messages.answered(request.id)
         self._accepted.clear()
         self._flush_soon()
 
@@ -285,7 +325,7 @@ class RpcConnection(MessageListener):
             self._send()
             self._stop()
             self._transport.send_close(code)
-            if self._paused:
+            if self._paused or self._large_messages.is_busy:
                 self._transport.underlying_transport.resume_reading()
             self._close_timer = self._loop.call_later(CLOSE_SECONDS, self._cut_off, self._unsent_bytes())
 
@@ -301,5 +341,6 @@ class RpcConnection(MessageListener):
         """Let go of everything that is under way."""
         self._closing = True
         self._accepted.clear()
+        self._large_messages.close()
         self._streams.cancel_all()
         self._transients.end()

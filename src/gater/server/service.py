@@ -17,6 +17,7 @@ from gater.model.version import __version__
 from gater.server.auth import Authenticator, Principal
 from gater.server.authorised_caller import AuthorisedCaller
 from gater.server.connections import OnExcess
+from gater.server.large_requests import LargeRequests
 from gater.telemetry.prometheus import MetricsPage
 
 
@@ -35,6 +36,7 @@ class Service:
         self.limits = limits
         self.body_timeout = body_timeout
         self.held_bytes = HeldBytes(limits.max_waiting_bytes, gateway.memory.requests, gateway.witness.limit_reached)
+        self.large = LargeRequests()
         self.stopping = asyncio.Event()
         """Set when what would never end by itself has to end."""
         self._gateway = gateway

@@ -47,8 +47,8 @@ class LocalLog:
     """Group commit: what arrives while one batch is synced to disk makes up the next.
 
     What a batch does is decided on the event loop, in memory; the writer's thread puts it on the disk, and the loop
-    goes on meanwhile. A caller that is alone does not wait for two changes of thread: as long as the disk is quick,
-    its command is written on the loop.
+    goes on meanwhile. A command that is larger than a batch is planned on that thread, too. A caller that is alone
+    does not wait for two changes of thread: as long as the disk is quick, its command is written on the loop.
 
     When the disk fails, the callers of that batch get StoreUnavailableError, every later command is refused at
     once, and each second the file is opened again and written to; when that works the store serves again.
@@ -165,10 +165,11 @@ class LocalLog:
             self._idle.set()
             return
         batch = self._take_batch()
-        applied = self._plan([entry[0] for entry in batch])
-        if self._trouble is not None or not self._machine.must_write:
+        is_large = batch[-1][1] > BATCH_BYTES  # to plan it here would keep the loop from everything else
+        applied = None if is_large else self._plan([entry[0] for entry in batch])
+        if applied is not None and (self._trouble is not None or not self._machine.must_write):
             self._answer(batch, applied)
-        elif self._is_lonely(batch):
+        elif applied is not None and self._is_lonely(batch):
             self._answer(batch, self._write_here(applied))
         else:
             self._in_hand = batch
@@ -314,8 +315,11 @@ class LocalLog:
         self._guard.let_go(connection, sound=self._checkpointer.damage is None)
         connection.close()
 
-    def _write_batch(self, batch: list[Entry], applied: Applied) -> None:
-        applied = self._write(applied)
+    def _write_batch(self, batch: list[Entry], applied: Applied | None = None) -> None:
+        if applied is None:
+            applied = self._plan([entry[0] for entry in batch])
+        if self._trouble is None:
+            applied = self._write(applied)
         if self._trouble is None and self._checkpointer.is_due:
             try:
                 self._checkpointer.after_commit(self._machine.connection)

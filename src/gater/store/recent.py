@@ -27,6 +27,8 @@ class RecentPositions:
     def extend(self, events: Sequence[tuple[Any, ...]]) -> None:
         """Take in committed events: (stream id, version, position, …), in commit order."""
         positions, last_versions = self._positions, self._last_versions
+        if len(events) > LAG:
+            events = events[-LAG:]  # what is older is indexed
         for event in events:
             name = event[0]
             known = positions.get(name)

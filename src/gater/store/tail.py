@@ -45,7 +45,11 @@ class Tail:
 
         When the batch `hides` earlier events, all are let go: who is behind reads what is left from the file.
         """
-        if events:
+        if len(events) > MOST_EVENTS:
+            # More than fits: who follows reads it from the file.
+            self._clear()
+            self.position = events[-1][POSITION]
+        elif events:
             size = payload_bytes_of(events)
             self._events.extend(events)
             self._batches.append((len(events), size))
@@ -53,9 +57,7 @@ class Tail:
             self.position = events[-1][POSITION]
         is_hiding = hides is None or bool(hides)
         if is_hiding:
-            self._events.clear()
-            self._batches.clear()
-            self._bytes = 0
+            self._clear()
         while len(self._events) > MOST_EVENTS or (self._bytes > MOST_BYTES and len(self._batches) > 1):
             self._forget_oldest()
         self.watches.feed(events, is_hiding)
@@ -71,6 +73,11 @@ class Tail:
             observer(what)
         except (Exception, asyncio.CancelledError):
             log.exception("an observer of committed events failed", extra={"position": self.position})
+
+    def _clear(self) -> None:
+        self._events.clear()
+        self._batches.clear()
+        self._bytes = 0
 
     def _forget_oldest(self) -> None:
         count, size = self._batches.popleft()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import Counter
 from collections.abc import Callable, Collection, Sequence
 from typing import Final
 
@@ -19,6 +20,10 @@ from gater.model.json_rules import UNREADABLE
 MOST_WAITING: Final = 1_000
 """Events that wait for one follower; with more it has fallen behind, and reads on from the file."""
 MOST_WAITING_BYTES: Final = 4 << 20
+MOST_GIVEN: Final = 10_000
+"""Events of a batch that are given one by one; of a larger one, followers that may find too much read the file."""
+MOST_DECODED_BYTES: Final = 4 << 20
+"""Payload bytes of a batch that are decoded to find who waits for a value in them."""
 
 _decode: Final = msgspec.json.Decoder().decode
 
@@ -85,6 +90,18 @@ class Watch:
         self._bytes = 0
         self._woken = False
         return events
+
+    @property
+    def is_woken(self) -> bool:
+        """Whether something has happened since `take`."""
+        return self._woken
+
+    def give_back(self, events: list[EventRow]) -> None:
+        """Keep the rest of what was taken, for the next look, which is due at once."""
+        if not self.behind:
+            self._events[:0] = events
+            self._bytes += sum(map(payload_bytes, events))
+        self.wake()
 
     async def wait(self) -> None:
         """Return when something has happened since `take`."""
@@ -157,22 +174,65 @@ class Watches:
 
     def feed(self, events: Sequence[EventRow], hides: bool) -> None:
         """Give each event to those who wait for it; when earlier events are hidden now, all look anew."""
-        if hides:
-            for watch in self._all():
-                watch.lose()
-        for watch in self._of_any:
-            watch.wake()
+        self._wake(hides)
         if self._of_stream or self._of_type or self._of_value:
             try:
-                for event in events:
-                    self._give(event)
+                self._give_all(events)
             except Exception:
                 log.exception("events cannot be given to followers, which read them from the file")
                 for watch in self._all():
                     watch.lose()
                     watch.wake()
 
-    def _give(self, event: EventRow) -> None:
+    def _wake(self, hides: bool) -> None:
+        """Wake those who look themselves, and all when what they were given may be hidden now."""
+        if hides:
+            for watch in self._all():
+                watch.lose()
+        for watch in self._of_any:
+            watch.wake()
+
+    def _give_all(self, events: Sequence[EventRow]) -> None:
+        if len(events) > MOST_GIVEN:
+            self._give_few(self._of_stream, STREAM, events)
+            self._give_few(self._of_type, TYPE, events)
+            self._pass_over_values()
+            return
+        by_value = bool(self._of_value)
+        if by_value and sum([len(event[DATA]) for event in events]) > MOST_DECODED_BYTES:
+            self._pass_over_values()
+            by_value = False
+        for event in events:
+            self._give(event, by_value)
+
+    def _pass_over_values(self) -> None:
+        """Have those who wait for a value in the payload read the file: to find it would take long."""
+        for waiting_by_text in self._of_value.values():
+            for waiting in waiting_by_text.values():
+                for watch in waiting:
+                    watch.lose()
+                    watch.wake()
+
+    def _give_few(self, index: dict[str, Waiting], column: int, events: Sequence[EventRow]) -> None:
+        """Give the events whose column is in the index, unless they are more than a watch keeps."""
+        if not index:
+            return
+        numbers = Counter([event[column] for event in events])
+        few = set()
+        for key in index.keys() & numbers.keys():
+            if numbers[key] <= MOST_WAITING:
+                few.add(key)
+                continue
+            for watch in index[key]:
+                watch.lose()
+                watch.wake()
+        if few:
+            for event in events:
+                if event[column] in few:
+                    for watch in index[str(event[column])]:
+                        watch.put(event)
+
+    def _give(self, event: EventRow, by_value: bool) -> None:
         waiting = self._of_stream.get(event[STREAM])
         if waiting is not None:
             for watch in waiting:
@@ -181,7 +241,7 @@ class Watches:
         if waiting is not None:
             for watch in waiting:
                 watch.put(event)
-        if self._of_value and event[CONTENT_TYPE] == JSON:
+        if by_value and event[CONTENT_TYPE] == JSON:
             self._give_by_value(event)
 
     def _give_by_value(self, event: EventRow) -> None:

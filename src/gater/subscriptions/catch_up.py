@@ -8,11 +8,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import closing
+from time import perf_counter
 from typing import Final, NamedTuple
 
 from gater.model.errors import StoreUnavailableError
 from gater.model.events import EventRow
-from gater.model.limits import PAGE_EVENTS
+from gater.model.limits import PAGE_EVENTS, TURN_SECONDS
 from gater.store.store import Store
 from gater.store.watches import Watch
 from gater.subscriptions.cursors import Cursor, cursor_of
@@ -66,15 +67,25 @@ def has_fallen_behind(store: Store, place: Watch, cursor: Cursor) -> bool:
 
 
 def newest(store: Store, place: Watch, cursor: Cursor) -> list[EventRow]:
-    """The matching events that were committed since the last look; only for who has not fallen behind."""
+    """The matching events that were committed since the last look; only for who has not fallen behind.
+
+    When a turn is not enough to look at all of them, the place is woken again.
+    """
     given = place.take()
     if place.indexed:
-        events = cursor.pass_by(given)
-        cursor.pass_all()
-        return events
+        looked = cursor.pass_by(given)
+        if looked.rest:
+            place.give_back(list(looked.rest))
+        else:
+            cursor.pass_all()
+        return looked.matching
+    end = perf_counter() + TURN_SECONDS
     while (page := cursor.page(PAGE_EVENTS)) is not None:
         if page:
             return page
+        if perf_counter() > end:
+            place.wake()
+            break
     return []
 
 
@@ -82,6 +93,8 @@ async def happened(store: Store, place: Watch) -> None:
     """Return when there may be something new; StoreUnavailableError when nothing will come."""
     if store.tail.watches.closed:
         raise StoreUnavailableError(store.id, "the store was closed")
+    if place.is_woken:
+        await asyncio.sleep(0)  # to wait for what has happened would not let others have their turn
     await place.wait()
 
 

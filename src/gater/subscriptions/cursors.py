@@ -9,6 +9,7 @@ from gater.model.events import EventRow
 from gater.model.expected_version import LARGEST_VERSION
 from gater.model.limits import PAGE_EVENTS
 from gater.store.store import Store
+from gater.subscriptions.looking import Looked, look
 from gater.subscriptions.matching import Matcher
 
 Answer = TypeVar("Answer")
@@ -27,8 +28,8 @@ class Cursor(Protocol):
         """Up to `limit` matching events, perhaps none among those looked at; None: there is nothing more to look at."""
         ...
 
-    def pass_by(self, events: list[EventRow]) -> list[EventRow]:
-        """Those that match of events which were committed since `page` gave None; the cursor moves behind them."""
+    def pass_by(self, events: list[EventRow]) -> Looked:
+        """Look at events which were committed since `page` gave None; the cursor moves behind those looked at."""
         ...
 
     def pass_all(self) -> None:
@@ -49,14 +50,14 @@ class StreamCursor:
         """Matching events of the next versions, however many were truncated before them."""
         reader = self._store.reader
         page = _read(self._store, lambda: reader.read_stream(self._stream_id, self.next, LARGEST_VERSION, False, limit))
-        return self.pass_by(page.events) if page.events else None
+        return self.pass_by(page.events).matching if page.events else None
 
-    def pass_by(self, events: list[EventRow]) -> list[EventRow]:
-        """Those that match, and were not looked at before."""
-        events = [event for event in events if event[1] >= self.next]
-        if events:
-            self.next = events[-1][1] + 1
-        return _matching(self._matcher, events)
+    def pass_by(self, events: list[EventRow]) -> Looked:
+        """Those that match, of those that were not looked at before."""
+        looked = look(self._matcher, [event for event in events if event[1] >= self.next])
+        if looked.last is not None:
+            self.next = looked.last[1] + 1
+        return looked
 
     def pass_all(self) -> None:
         """Nothing: the next version is the next, whatever happens in other streams."""
@@ -77,7 +78,7 @@ class StoreCursor:
             return None
         events = tail.after(self.next - 1, PAGE_EVENTS)
         if events is not None:
-            return self.pass_by(events[:limit])
+            return self.pass_by(events[:limit]).matching
         return self._from_file(limit)
 
     def _from_file(self, limit: int) -> list[EventRow]:
@@ -88,15 +89,19 @@ class StoreCursor:
             page = _read(self._store, lambda: reader.read_all(after, count, head))
         else:
             page = _read(self._store, lambda: reader.read_types(types, after, limit, head))
-        self.next = (head if page.next is None else page.next) + 1
-        return _matching(self._matcher, page.events)
+        looked = look(self._matcher, page.events)
+        if looked.rest and looked.last is not None:
+            self.next = looked.last[2] + 1
+        else:
+            self.next = (head if page.next is None else page.next) + 1
+        return looked.matching
 
-    def pass_by(self, events: list[EventRow]) -> list[EventRow]:
-        """Those that match, and were not looked at before."""
-        events = [event for event in events if event[2] >= self.next]
-        if events:
-            self.next = events[-1][2] + 1
-        return _matching(self._matcher, events)
+    def pass_by(self, events: list[EventRow]) -> Looked:
+        """Those that match, of those that were not looked at before."""
+        looked = look(self._matcher, [event for event in events if event[2] >= self.next])
+        if looked.last is not None:
+            self.next = looked.last[2] + 1
+        return looked
 
     def pass_all(self) -> None:
         """The cursor moves behind the newest event, unless it begins still later."""
@@ -111,10 +116,6 @@ def cursor_of(store: Store, matcher: Matcher, start: int | None) -> Cursor:
     if start is None:
         start = _read(store, lambda: store.reader.version(stream_id)) + 1
     return StreamCursor(store, stream_id, matcher, start)
-
-
-def _matching(matcher: Matcher, events: list[EventRow]) -> list[EventRow]:
-    return events if matcher.everything else [event for event in events if matcher.accepts(event)]
 
 
 def _read(store: Store, read: Callable[[], Answer]) -> Answer:

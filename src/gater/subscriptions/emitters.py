@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import deque
 from collections.abc import Sequence
+from time import perf_counter
 from typing import Any, Final
 
 from gater.model.errors import GaterError
 from gater.model.events import DATA, METADATA, POSITION, Event, EventRow
 from gater.model.json_rules import may_hold_long_numbers
+from gater.model.limits import MOST_EVENTS, TURN_SECONDS
 from gater.model.message_body import check_body
 from gater.model.selectors import Selector
 from gater.store.store import Store
@@ -17,9 +20,14 @@ from gater.store.watches import Watch
 from gater.subscriptions.catch_up import has_fallen_behind, newest, watch
 from gater.subscriptions.channels import Bus
 from gater.subscriptions.cursors import Cursor, cursor_of
+from gater.subscriptions.looking import is_time_due
 from gater.subscriptions.matching import compile_selector
 from gater.subscriptions.topics import event_stream_topic
 
+MOST_ANNOUNCED: Final = MOST_EVENTS + 10_000
+"""Events that wait to be announced: those of a large append, and what is committed meanwhile."""
+MOST_ANNOUNCED_BYTES: Final = 32 << 20
+"""Payload bytes of such events before those of the last append."""
 EVENTS_TAG: Final = "events"
 """What the message of a delivered event begins with."""
 
@@ -116,8 +124,12 @@ class Emitter:
 
     def _emit_newest(self, place: Watch, cursor: Cursor) -> None:
         try:
+            end = perf_counter() + TURN_SECONDS
             while events := newest(self._store, place, cursor):
                 self._emit_all(events)
+                if perf_counter() > end:
+                    place.wake()
+                    break
         except GaterError as error:
             log.warning("an emitter cannot read", extra={"topic": self.topic, "reason": str(error)})
 
@@ -140,15 +152,42 @@ class Emitter:
 
 
 class Announcer:
-    """Announces each append on the topic of its stream."""
+    """Announces each append on the topic of its stream, large ones in several turns of the event loop."""
 
     def __init__(self, bus: Bus) -> None:
         self._bus = bus
+        self._waiting: deque[EventRow] = deque()
+        self._waiting_bytes = 0
+        self._is_due = False
+        """Whether the next turn is asked for."""
 
     def announce(self, events: Sequence[EventRow]) -> None:
         """Tell of events that were committed."""
-        if self._bus.is_heard:
-            for event in events:
-                topic = event_stream_topic(event[0])
-                if self._bus.hears(topic):
-                    broadcast_event(self._bus, topic, event)
+        if not self._bus.is_heard:
+            return
+        size = sum([len(event[DATA]) for event in events])
+        if len(self._waiting) + len(events) > MOST_ANNOUNCED or self._waiting_bytes > MOST_ANNOUNCED_BYTES:
+            # Whoever listens hears what happens now; what was missed can be read.
+            log.warning("events are not announced", extra={"events": len(events)})
+            return
+        self._waiting.extend(events)
+        self._waiting_bytes += size
+        if not self._is_due:
+            self._go_on()
+
+    def _go_on(self) -> None:
+        """Announce what waits, for as long as a turn may take."""
+        waiting, bus, end = self._waiting, self._bus, perf_counter() + TURN_SECONDS
+        self._is_due = False
+        number = 0
+        while waiting:
+            event = waiting.popleft()
+            self._waiting_bytes -= len(event[DATA])
+            topic = event_stream_topic(event[0])
+            if bus.hears(topic):
+                broadcast_event(bus, topic, event)
+            number += 1
+            if is_time_due(number, event) and waiting and perf_counter() > end:
+                self._is_due = True
+                asyncio.get_running_loop().call_soon(self._go_on)
+                return

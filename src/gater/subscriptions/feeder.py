@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from itertools import islice
+from time import perf_counter
 from typing import Final
 
 from gater.model.events import POSITION, EventRow
-from gater.model.limits import PAGE_EVENTS
+from gater.model.limits import PAGE_EVENTS, TURN_SECONDS
 from gater.store.hidden import Hidden, is_visible
 from gater.store.store import Store
 from gater.store.subscription_reader import SavedSubscription
@@ -68,12 +69,15 @@ class Feeder:
         self._read_again()
         if group.has_ready and group.room < PAGE_EVENTS:
             return False
+        end = perf_counter() + TURN_SECONDS
         for _ in range(PAGES_A_TURN):
             room = min(group.room, PAGE_EVENTS)
             if not room and not self._make_room():
                 return group.refill.is_wanted
             if room and not self._read(room):
                 return group.refill.is_wanted
+            if perf_counter() > end:
+                break
         return True
 
     def _make_room(self) -> bool:
@@ -108,8 +112,9 @@ class Feeder:
 
     def look_ahead(self) -> None:
         """Find the event that comes next, if it is not far."""
+        end = perf_counter() + TURN_SECONDS
         for _ in range(PAGES_A_TURN):
-            if self._group.unsettled or not self._read(1):
+            if self._group.unsettled or not self._read(1) or perf_counter() > end:
                 return
 
     def leave(self) -> None:
@@ -123,8 +128,9 @@ class Feeder:
         cursor, place = self._cursor, self._place
         if place is not None and not has_fallen_behind(self._store, place, cursor):
             events = newest(self._store, place, cursor)
-            self._group.feed(events, self._store.tail.position if not events else self._reached(events))
-            return bool(events)  # the tail may hold more than one page
+            more = bool(events) or place.is_woken  # the tail may hold more than one page, or a turn was not enough
+            self._group.feed(events, self._reached(events) if more else self._store.tail.position)
+            return more
         self.leave()
         self._skip_settled()
         page = cursor.page(limit)

@@ -6,16 +6,16 @@ every text of the pattern are in it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from typing import Any, Final
 from uuid import UUID
 
 import msgspec
 
-from gater.model.errors import ValidationError
-from gater.model.events import JSON, Event, EventRow, decode_payload
+from gater.model.events import JSON, Event, EventRow
 from gater.model.json_rules import UNREADABLE
 from gater.model.selectors import WILDCARD, Selector, is_literal, is_variable
+from gater.subscriptions.payloads import Payloads, SharedPayloads, needles
 
 Accepts = Callable[[EventRow], bool]
 Bound = dict[str, Any]
@@ -27,8 +27,6 @@ _TYPE: Final = 4
 _CONTENT_TYPE: Final = 5
 _DATA: Final = 6
 _METADATA: Final = 7
-_UNREADABLE: Final = (*UNREADABLE, ValidationError)
-"""What decoding raises for bytes that only claim to be JSON."""
 _MISSING: Final = object()
 
 
@@ -49,6 +47,22 @@ class Matcher(msgspec.Struct, frozen=True):
 
 def compile_selector(selector: Selector) -> Matcher:
     """The matcher of a parsed selector."""
+    if selector.type not in ("all_of", "any_of"):
+        return _compile(selector, Payloads())
+    payloads = SharedPayloads()
+    matcher = _compile(selector, payloads)
+
+    def accepts(row: EventRow) -> bool:
+        try:
+            return matcher.accepts(row)
+        finally:
+            if payloads.used:
+                payloads.clear()
+
+    return msgspec.structs.replace(matcher, accepts=accepts)
+
+
+def _compile(selector: Selector, payloads: Payloads) -> Matcher:
     value = selector.value
     match selector.type:
         case "by_stream":
@@ -58,13 +72,13 @@ def compile_selector(selector: Selector) -> Matcher:
         case "stream_prefix":
             return Matcher(selector, lambda row: row[_STREAM].startswith(value))
         case "by_event_payload":
-            return Matcher(selector, _payload_predicate(value), payload=_told_by_payload(value))
+            return Matcher(selector, _payload_predicate(value, payloads), payload=_told_by_payload(value))
         case "by_event_pattern":
-            return _compile_pattern(selector)
+            return _compile_pattern(selector, payloads)
         case "all_of":
-            return _compile_all_of(selector)
+            return _compile_all_of(selector, payloads)
         case _:
-            return _compile_any_of(selector)
+            return _compile_any_of(selector, payloads)
 
 
 def _compile_stream(selector: Selector) -> Matcher:
@@ -74,11 +88,11 @@ def _compile_stream(selector: Selector) -> Matcher:
     return Matcher(selector, lambda row: row[_STREAM] == stream_id, streams=frozenset((stream_id,)))
 
 
-def _compile_pattern(selector: Selector) -> Matcher:
+def _compile_pattern(selector: Selector, payloads: Payloads) -> Matcher:
     stream_id, event_type, data = (selector.value.get(field) for field in ("stream_id", "event_type", "data"))
     return Matcher(
         selector,
-        _pattern_predicate(selector.value) if selector.value else _accept_all,
+        _pattern_predicate(selector.value, payloads) if selector.value else _accept_all,
         streams=frozenset((stream_id,)) if is_literal(stream_id) else None,
         types=frozenset((event_type,)) if is_literal(event_type) else None,
         payload=_told_by_payload(data) if isinstance(data, dict) else None,
@@ -86,8 +100,8 @@ def _compile_pattern(selector: Selector) -> Matcher:
     )
 
 
-def _compile_all_of(selector: Selector) -> Matcher:
-    parts = [compile_selector(part) for part in sorted(selector.value, key=_cost)]
+def _compile_all_of(selector: Selector, payloads: Payloads) -> Matcher:
+    parts = [_compile(part, payloads) for part in sorted(selector.value, key=_cost)]
     tests = tuple(part.accepts for part in parts if not part.everything)
 
     def accepts(row: EventRow) -> bool:
@@ -106,17 +120,17 @@ def _compile_all_of(selector: Selector) -> Matcher:
     )
 
 
-def _compile_any_of(selector: Selector) -> Matcher:
-    parts = [compile_selector(part) for part in sorted(selector.value, key=_cost)]
+def _compile_any_of(selector: Selector, payloads: Payloads) -> Matcher:
+    parts = [_compile(part, payloads) for part in sorted(selector.value, key=_cost)]
     if any(part.everything for part in parts):
         return Matcher(selector, _accept_all, everything=True)
-    streams, types, payloads = ({getattr(part, name) for part in parts} for name in ("streams", "types", "payload"))
+    streams, types, texts = ({getattr(part, name) for part in parts} for name in ("streams", "types", "payload"))
     return Matcher(
         selector,
         _any_predicate(parts),
         streams=None if None in streams else frozenset().union(*streams),
         types=None if None in types else frozenset().union(*types),
-        payload=payloads.pop() if len(payloads) == 1 else None,
+        payload=texts.pop() if len(texts) == 1 else None,
     )
 
 
@@ -151,7 +165,7 @@ def _cost(selector: Selector) -> int:
     if selector.type in ("all_of", "any_of"):
         return 1 + sum(map(_cost, selector.value))
     if selector.type == "by_event_pattern":
-        return 3 if _DECODED.keys() & selector.value else 1
+        return 3 if _COSTLY & selector.value.keys() else 1
     return 2 if selector.type == "by_event_payload" else 0
 
 
@@ -161,21 +175,21 @@ def _told_by_payload(pattern: dict[str, Any]) -> tuple[str, str] | None:
     return max(texts, key=lambda pair: len(pair[1]), default=None)
 
 
-def _payload_predicate(pattern: dict[str, Any]) -> Accepts:
-    needles, test = _needles(pattern), _compile_value(pattern)
+def _payload_predicate(pattern: dict[str, Any], payloads: Payloads) -> Accepts:
+    texts, test = needles(pattern), _compile_value(pattern)
 
     def accepts(row: EventRow) -> bool:
-        if row[_CONTENT_TYPE] != JSON or not _may_hold(row[_DATA], needles):
+        if row[_CONTENT_TYPE] != JSON or not payloads.may_hold(row[_DATA], texts):
             return False
         try:
-            return test(_decode(row[_DATA]), {})
-        except _UNREADABLE:
+            return test(payloads.decode(row[_DATA]), {})
+        except UNREADABLE:
             return False
 
     return accepts
 
 
-def _pattern_predicate(pattern: dict[str, Any]) -> Accepts:
+def _pattern_predicate(pattern: dict[str, Any], payloads: Payloads) -> Accepts:
     columns: list[tuple[int, Any]] = []
     searches: list[tuple[Callable[[EventRow], bytes], tuple[bytes, ...]]] = []
     tests: list[tuple[Callable[[EventRow], Any], _Test]] = []
@@ -186,55 +200,31 @@ def _pattern_predicate(pattern: dict[str, Any]) -> Accepts:
             columns.append((_COLUMNS[field], value))
             continue
         if field in _SEARCHED:
-            searches.append((_SEARCHED[field], _needles(value)))
-        tests.append((_READERS[field], _compile_value(value)))
+            searches.append((_SEARCHED[field], needles(value)))
+        tests.append((_reader(field, payloads), _compile_value(value)))
 
     def accepts(row: EventRow) -> bool:
         for column, value in columns:
             if row[column] != value:
                 return False
-        for read_raw, needles in searches:
-            if not _may_hold(read_raw(row), needles):
+        for read_raw, texts in searches:
+            if not payloads.may_hold(read_raw(row), texts):
                 return False
         bound: Bound = {}
         try:
             return all(test(read(row), bound) for read, test in tests)
-        except _UNREADABLE:
+        except UNREADABLE:
             return False
 
     return accepts
 
 
-def _needles(pattern: Any) -> tuple[bytes, ...]:
-    """What is in every JSON text that matches and holds no backslash; values before keys, long ones first."""
-    found = sorted(set(_find_needles(pattern)), key=lambda each: (each[0], -len(each[1]), each[1]))
-    return tuple(text for _, text in found)
-
-
-def _find_needles(pattern: Any) -> Iterator[tuple[bool, bytes]]:
-    """Whether it is a key, and its bytes, for each part of a pattern that can be written in one way only."""
-    if isinstance(pattern, dict):
-        for key, value in pattern.items():
-            yield True, f'"{key}"'.encode()
-            yield from _find_needles(value)
-    elif isinstance(pattern, list):
-        for item in pattern:
-            yield from _find_needles(item)
-    elif is_literal(pattern):
-        yield False, f'"{pattern}"'.encode()
-    elif pattern is None or type(pattern) in (bool, int):
-        yield False, msgspec.json.encode(pattern)
-
-
-def _may_hold(raw: bytes, needles: tuple[bytes, ...]) -> bool:
-    for needle in needles:
-        if needle not in raw:
-            # A backslash may be the beginning of the same text, written in another way.
-            return b"\\" in raw
-    return True
-
-
-_decode: Final = msgspec.json.Decoder().decode
+def _reader(field: str, payloads: Payloads) -> Callable[[EventRow], Any]:
+    if field == "data":
+        return lambda row: payloads.decode(row[_DATA]) if row[_CONTENT_TYPE] == JSON else row[_DATA]
+    if field == "metadata":
+        return lambda row: payloads.decode(row[_METADATA] or b"{}")
+    return _READERS[field]
 
 
 def _compile_value(pattern: Any) -> _Test:
@@ -279,6 +269,19 @@ def _compile_list(pattern: list[Any]) -> _Test:
 
 def is_same(one: Any, other: Any) -> bool:
     """Whether two JSON values are equal as patterns see it: of the same types too, at every depth."""
+    if type(one) is not type(other):
+        return False
+    if type(one) not in (dict, list):
+        return bool(one == other)
+    try:
+        # Large values are compared by what is written in C: as equal, and as equally written.
+        return bool(one == other) and _written(one) == _written(other)
+    except RecursionError:
+        return _is_same_at_any_depth(one, other)
+
+
+def _is_same_at_any_depth(one: Any, other: Any) -> bool:
+    """The same for values of an old file, which may be deeper than is admitted now."""
     waiting = [(one, other)]
     while waiting:
         left, right = waiting.pop()
@@ -299,17 +302,21 @@ def is_same(one: Any, other: Any) -> bool:
     return True
 
 
+def _written(value: Any) -> bytes:
+    """The value as JSON with the type of each number; equal values that are written alike are the same."""
+    return msgspec.json.encode(value, order="deterministic").replace(b"-0.0", b"0.0")
+
+
 def _read_column(column: int) -> Callable[[EventRow], Any]:
     return lambda row: row[column]
 
 
 _DECODED: Final[dict[str, Callable[[EventRow], Any]]] = {
     "event_id": lambda row: str(UUID(bytes=row[3])),
-    "data": lambda row: decode_payload(row[_DATA], row[_CONTENT_TYPE]),
-    "metadata": lambda row: Event(*row).metadata,
     "created": lambda row: msgspec.to_builtins(Event(*row).created),
 }
-"""How fields that are not stored as they are shown are read; data that is not JSON is bytes, which equal nothing."""
+"""How fields that are not stored as they are shown are read."""
+_COSTLY: Final = frozenset({*_DECODED, "data", "metadata"})
 _COLUMNS: Final = {
     "stream_id": _STREAM,
     "version": 1,

@@ -24,6 +24,7 @@ MOST_CLIENT_FRAMES: Final = 1 << 16
 
 _ClientBundle = Annotated[list[ClientFrame], msgspec.Meta(max_length=MOST_CLIENT_FRAMES)]
 _decode_client_bundle: Final = msgspec.msgpack.Decoder(_ClientBundle).decode
+_decode_client_frame: Final = msgspec.msgpack.Decoder(ClientFrame).decode
 _decode_server_bundle: Final = msgspec.msgpack.Decoder(list[ServerFrame]).decode
 
 DECODE_ERRORS: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
@@ -44,6 +45,15 @@ def decode_client_bundle(message: bytes) -> list[ClientFrame]:
         return _decode_client_bundle(message)
     except DECODE_ERRORS as error:
         raise MalformedError(str(error)) from None
+
+
+def decode_client_frame(frame: bytes) -> ClientFrame:
+    """One frame of a client's message; raises MalformedError."""
+    try:
+        decoded: ClientFrame = _decode_client_frame(frame)
+    except DECODE_ERRORS as error:
+        raise MalformedError(str(error)) from None
+    return decoded
 
 
 def decode_server_bundle(message: bytes) -> list[ServerFrame]:

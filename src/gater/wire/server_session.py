@@ -68,7 +68,16 @@ class ServerSession:
         if self.broken is not None:
             return []
         try:
-            frames = decode_client_bundle(message)
+            return self.take(decode_client_bundle(message))
+        except MalformedError as error:
+            self.break_off(ValidationError("message", str(error)))
+            return []
+
+    def take(self, frames: list[ClientFrame]) -> list[ClientFrame]:
+        """The same with the frames of a message."""
+        if self.broken is not None:
+            return []
+        try:
             return [frame for frame in frames if self._accept(frame)]
         except MalformedError as error:
             self.break_off(ValidationError("message", str(error)))

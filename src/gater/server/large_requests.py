@@ -1,0 +1,39 @@
+"""Large requests, read on a thread of their own, one at a time, so that the event loop serves the others meanwhile."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Callable
+from contextlib import asynccontextmanager
+from typing import Final, TypeVar
+
+LARGE_BYTES: Final = 512 << 10
+"""Bytes of a message or a body that is read on the thread; what is smaller is read on the event loop in a moment."""
+
+Read = TypeVar("Read")
+
+
+class LargeRequests:
+    """Whose turn it is among those who have sent a large request, each until it is answered."""
+
+    def __init__(self) -> None:
+        self._turn = asyncio.Lock()
+
+    @asynccontextmanager
+    async def turn(self) -> AsyncGenerator[None]:
+        """Wait for the turn, and have it as long as the context lasts."""
+        async with self._turn:
+            yield
+
+    async def read(self, work: Callable[[], Read]) -> Read:
+        """What the work gives, done on the thread; only within `turn`, which a caller that is cancelled keeps until
+        the work has ended.
+        """
+        job = asyncio.ensure_future(asyncio.to_thread(work))
+        try:
+            return await asyncio.shield(job)
+        except asyncio.CancelledError:
+            await asyncio.wait([job])
+            if not job.cancelled():
+                job.exception()
+            raise
