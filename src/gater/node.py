@@ -142,8 +142,10 @@ class Node:
             witness=gateway.witness,
             share=gateway.memory.requests,
             large=service.large,
+            outgoing=service.outgoing,
         )
-        return service, Listener(settings, build_app(service), endpoint.protocol_class, gateway.witness.limit_reached)
+        on_excess = gateway.witness.limit_reached
+        return service, Listener(settings, build_app(service), endpoint.protocol_class, on_excess, service.outgoing)
 
 
 async def run_node(settings: Settings) -> None:

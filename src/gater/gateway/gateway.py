@@ -228,8 +228,8 @@ class Gateway:
         """The items of a stream, which is counted as long as it is open."""
         calls, code = self.metrics.calls.open_stream(operation), None
         try:
-            async for item in items:
-                yield item
+            while (item := [await anext(items, None)]) != [None]:  # a suspended stream must hold no page
+                yield item.pop()
         except GaterError as error:
             code = error.code
             raise

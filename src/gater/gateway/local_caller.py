@@ -76,8 +76,13 @@ class LocalCaller:
         else:
             items = gateway.stream(operation)
         try:
-            async for item in items:
-                yield _typed(operation, item)
+            while True:
+                try:
+                    yield _typed(operation, await anext(items))
+                except StopAsyncIteration:
+                    return
+                if self._owns_gateway:  # over the network, who sends the items says when others have their turn
+                    await asyncio.sleep(0)
         finally:
             await items.aclose()
 

@@ -27,7 +27,7 @@ CHUNK_BYTES: Final = 1 << 20
 
 
 async def scan_stream(store: Store, operation: op.ScanStream) -> AsyncGenerator[list[EventRow], None]:
-    """A stream, page after page; others have their turn between two pages."""
+    """A stream, page after page; who asks for them leaves others their turn, and the stream keeps none."""
     await reached(store, operation.after_position)
     backward = operation.backward
     start, left = operation.start_version, operation.count
@@ -39,12 +39,13 @@ async def scan_stream(store: Store, operation: op.ScanStream) -> AsyncGenerator[
     left = (1 << 62) if left is None else check_count(left)
     while next_start is not None:
         page = _read_stream(store, operation.stream_id, next_start, left, backward)
-        if page.events:
-            yield page.events
         if page.next is not None:
             left -= abs(page.next - next_start)
         next_start = page.next
-        await asyncio.sleep(0)
+        chosen = [page.events]
+        del page
+        if chosen[0]:
+            yield chosen.pop()
 
 
 def _read_version(store: Store, stream_id: str) -> int:
@@ -62,7 +63,7 @@ def _read_stream(store: Store, stream_id: str, start: int, count: int, backward:
 
 
 async def scan_all(store: Store, operation: op.ScanAll) -> AsyncGenerator[list[EventRow], None]:
-    """A whole store up to where it ends now, page after page; others have their turn between two pages."""
+    """A whole store up to where it ends now, page after page; as `scan_stream` does it."""
     await reached(store, operation.after_position)
     head = store.tail.position
     cursor: int | None
@@ -74,9 +75,12 @@ async def scan_all(store: Store, operation: op.ScanAll) -> AsyncGenerator[list[E
     while cursor is not None:
         page = _read_all(store, cursor, head, operation.backward, matcher)
         cursor = page.next
-        if page.events:
-            yield page.events
-        await asyncio.sleep(0)
+        chosen = [page.events]
+        del page
+        if chosen[0]:
+            yield chosen.pop()
+        else:
+            await asyncio.sleep(0)
 
 
 def _read_all(store: Store, cursor: int, head: int, backward: bool, matcher: Matcher | None) -> Page:
@@ -93,8 +97,10 @@ async def backup(store: Store, folder: Path) -> AsyncGenerator[bytes, None]:
             copy = Path(work) / "copy"
             await store.copy_to(copy)
             with _opened(copy) as file:
-                while chunk := await to_the_end(file.read, CHUNK_BYTES):
-                    yield chunk
+                while chunk := [await to_the_end(file.read, CHUNK_BYTES)]:
+                    if not chunk[0]:
+                        return
+                    yield chunk.pop()
     except OSError as error:
         raise StoreUnavailableError(store.id, f"no backup can be made: {error.strerror}") from error
 

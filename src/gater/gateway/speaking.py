@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncGenerator
 from typing import Final
 
@@ -23,7 +22,6 @@ async def listen(pubsub: PubSub, operation: Listen) -> AsyncGenerator[list[PubSu
         yield []
         while await subscription.wait():
             yield [PubSubMessage(m.topic, m.body) for m in subscription.take_page(PAGE_MESSAGES, PAGE_BYTES)]
-            await asyncio.sleep(0)
 
 
 def publish(pubsub: PubSub, operation: Publish, done: Done) -> None:

@@ -159,8 +159,11 @@ async def _following(store: Store, operation: op.SubscribeOperation) -> AsyncGen
     pages = follow(store, matcher, start)
     store.subscribers += 1
     try:
-        async for page in pages:
-            yield page
+        while True:  # a suspended follower must hold no page
+            try:
+                yield await anext(pages)
+            except StopAsyncIteration:
+                return
     finally:
         store.subscribers -= 1
         await pages.aclose()

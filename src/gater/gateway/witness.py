@@ -88,8 +88,11 @@ class Witness:
         begun, failure = time.perf_counter(), None
         try:
             async with aclosing(stream(operation)) as items:
-                async for item in items:
-                    yield item
+                while True:  # a suspended stream must hold no page
+                    try:
+                        yield await anext(items)
+                    except StopAsyncIteration:
+                        return
         except GaterError as error:
             failure = error
             raise

@@ -59,6 +59,8 @@ class MemoryBudget:
         eighth = max_memory // 8
         self.requests = Share("requests", max(3 * eighth, 4 * max_request_bytes))
         """Requests that come in; one more is answered `overloaded`."""
+        self.answers = Share("answers", 3 * max_memory // 16)
+        """Answers that were written and are not read; more calls are answered `overloaded`, and streams wait."""
 
     def __iter__(self) -> Iterator[Share]:
-        return iter((self.requests,))
+        return iter((self.requests, self.answers))

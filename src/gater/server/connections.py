@@ -14,7 +14,8 @@ from typing import Any, Final, TypeAlias, cast
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from gater.model.errors import GaterError, InvalidArgumentError, OverloadedError, RequestTooLargeError
-from gater.server.http.answers import encode
+from gater.server.http.answers import OUTLET, encode
+from gater.server.outgoing import Outgoing, Outlet
 from gater.wire.errors import error_body, http_status
 
 MOST_HEAD_BYTES: Final = 64 << 10
@@ -37,9 +38,9 @@ OnExcess: TypeAlias = Callable[[OverloadedError], object]
 """Told of each time that somebody is refused as there is too much of something."""
 
 
-def http_protocol(max_connections: int, on_excess: OnExcess) -> type[asyncio.Protocol]:
+def http_protocol(max_connections: int, on_excess: OnExcess, outgoing: Outgoing) -> type[asyncio.Protocol]:
     """What to give uvicorn as `http`."""
-    return cast("type[asyncio.Protocol]", partial(HttpConnection, max_connections, on_excess))
+    return cast("type[asyncio.Protocol]", partial(HttpConnection, max_connections, on_excess, outgoing))
 
 
 class WholeWrites:
@@ -48,8 +49,10 @@ class WholeWrites:
     uvicorn writes head and body apart; each write is a system call, which costs as much as all of its own work.
     """
 
-    def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop, outlet: Outlet) -> None:
+        """`outlet` is told of what is written."""
         self._transport = transport
+        self._outlet = outlet
         self._loop = loop
         self._held = b""
         self.is_closing = transport.is_closing
@@ -58,10 +61,10 @@ class WholeWrites:
         """Write, with what is held back; what comes first in a turn is held back until its end."""
         if len(data) > MOST_JOINED_BYTES:
             self.flush()
-            self._transport.write(data)
+            self._write(data)
         elif self._held:
             held, self._held = self._held, b""
-            self._transport.write(held + data)
+            self._write(held + data)
         else:
             self._held = data
             self._loop.call_soon(self.flush)
@@ -70,7 +73,11 @@ class WholeWrites:
         """Write what is held back."""
         if self._held:
             held, self._held = self._held, b""
-            self._transport.write(held)
+            self._write(held)
+
+    def _write(self, data: bytes) -> None:
+        self._transport.write(data)
+        self._outlet.written(len(data))
 
     def close(self) -> None:
         """Close the connection when all is written."""
@@ -81,8 +88,12 @@ class WholeWrites:
 class HttpConnection(HttpToolsProtocol):
     """One HTTP connection."""
 
-    def __init__(self, max_connections: int, on_excess: OnExcess, *args: Any, **kwargs: Any) -> None:
+    def __init__(
+        self, max_connections: int, on_excess: OnExcess, outgoing: Outgoing, *args: Any, **kwargs: Any
+    ) -> None:
         super().__init__(*args, **kwargs)
+        self._outlet = Outlet(outgoing, self._give_up)
+        self.app_state = {**self.app_state, OUTLET: self._outlet}
         self._max_connections = max_connections
         self._on_excess = on_excess
         self._in_excess = False
@@ -107,7 +118,7 @@ class HttpConnection(HttpToolsProtocol):
         if in_excess:
             self._in_excess = True
             self.app = _refusing(error)
-        self._answers = WholeWrites(transport, self.loop)
+        self._answers = WholeWrites(transport, self.loop, self._outlet)
         self._watch(REFUSED_SECONDS if self._in_excess else IDLE_SECONDS)
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -115,8 +126,23 @@ class HttpConnection(HttpToolsProtocol):
         if self._idle_timer is not None:
             self._idle_timer.cancel()
         self._stop_unread_timer()
+        self._outlet.end()
         if self.transport is not None:
             super().connection_lost(exc)
+
+    def pause_writing(self) -> None:
+        """The client does not read."""
+        self._outlet.pause()
+        super().pause_writing()
+
+    def resume_writing(self) -> None:
+        """The client has read what was written."""
+        self._outlet.resume()
+        super().resume_writing()
+
+    def _give_up(self) -> None:
+        """End the connection at once: its client does not read."""
+        self.transport.abort()
 
     def data_received(self, data: bytes) -> None:
         """Take what came in; refuse a request whose head does not end."""

@@ -16,6 +16,7 @@ import uvicorn
 from gater.config.settings import Settings
 from gater.model.errors import MisconfiguredError
 from gater.server.connections import IDLE_SECONDS, HttpConnection, OnExcess, http_protocol
+from gater.server.outgoing import Outgoing
 
 BACKLOG: Final = 2_048
 """Connections that the system holds until they are accepted."""
@@ -28,11 +29,18 @@ log = logging.getLogger(__name__)
 class Listener:
     """Serves an ASGI application over HTTP, and a WebSocket protocol class, on one port."""
 
-    def __init__(self, settings: Settings, app: Any, websocket: type[asyncio.Protocol], on_excess: OnExcess) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        app: Any,
+        websocket: type[asyncio.Protocol],
+        on_excess: OnExcess,
+        outgoing: Outgoing,
+    ) -> None:
         self._settings = settings
         self._config = uvicorn.Config(
             app,
-            http=http_protocol(settings.max_connections, on_excess),
+            http=http_protocol(settings.max_connections, on_excess, outgoing),
             ws=websocket,
             interface="asgi3",
             lifespan="off",

@@ -23,6 +23,7 @@ from gater.model.limits import Limits
 from gater.model.memory_budget import MemoryBudget, Share
 from gater.server.intake import Intakes
 from gater.server.large_requests import LargeRequests
+from gater.server.outgoing import Outgoing
 from gater.server.rpc_connection import RpcConnection
 from gater.server.rpc_ports import Authenticate, Authorise, Dispatcher
 from gater.wire.errors import error_body, http_status
@@ -57,10 +58,12 @@ class RpcEndpoint:
         witness: Witness | None = None,
         share: Share | None = None,
         large: LargeRequests | None = None,
+        outgoing: Outgoing | None = None,
     ) -> None:
         """Without `authenticate` everyone may connect, without `authorise` do everything.
 
-        `max_connections` counts HTTP connections too. `share`: what all messages that come in may hold together.
+        `max_connections` counts HTTP connections too. `share`: what all messages that come in may hold together;
+        `outgoing`: what is written and not read.
         """
         self._dispatcher = dispatcher
         self._session_limits = session_limits or SessionLimits()
@@ -68,7 +71,9 @@ class RpcEndpoint:
         self._authenticate = authenticate
         self._authorise = authorise
         self._witness = witness
-        self._intakes = Intakes(share or MemoryBudget().requests)
+        budget = MemoryBudget()
+        self._intakes = Intakes(share or budget.requests)
+        self._outgoing = outgoing or Outgoing(budget.answers)
         self._large = large or LargeRequests()
         self._limits = limits = limits or Limits()
         self._handshake_headers = limit_headers(limits)
@@ -112,6 +117,7 @@ class RpcEndpoint:
             intakes=self._intakes,
             large=self._large,
             request_limits=self._limits,
+            outgoing=self._outgoing,
         )
 
 

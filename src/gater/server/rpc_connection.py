@@ -23,6 +23,7 @@ from gater.model.errors import AccessError, GaterError, OverloadedError, Validat
 from gater.model.limits import TURN_SECONDS, Limits
 from gater.server.intake import Intake, Intakes
 from gater.server.large_requests import LargeRequests
+from gater.server.outgoing import Outgoing, Outlet
 from gater.server.rpc_large_messages import LargeMessages
 from gater.server.rpc_ports import Authorise, Dispatcher
 from gater.server.rpc_requests import STREAMING, decode_operation
@@ -31,13 +32,11 @@ from gater.server.rpc_transients import Transients
 from gater.wire.codec import HEADROOM
 from gater.wire.frames import ClientFrame, Request
 from gater.wire.message_listener import MessageListener
-from gater.wire.server_session import ServerSession, SessionLimits
+from gater.wire.server_session import SMALL_BYTES, ServerSession, SessionLimits
 from gater.wire.terms import FULL_BUNDLE_BYTES
 
 TURN_REQUESTS: Final = 256
 """Requests of one connection that are begun before others have their turn."""
-PAUSE_BYTES: Final = 1 << 20
-"""Unsent bytes from which a connection counts as one that does not read."""
 MOST_UNSENT_BYTES: Final = 64 << 20
 """Unsent bytes at which a connection is given up."""
 CLOSE_SECONDS: Final = 2.0
@@ -62,6 +61,7 @@ class RpcConnection(MessageListener):
         tasks: set[asyncio.Task[None]],
         witness: Witness | None = None,
         intakes: Intakes,
+        outgoing: Outgoing,
         large: LargeRequests | None = None,
         request_limits: Limits | None = None,
     ) -> None:
@@ -75,9 +75,10 @@ class RpcConnection(MessageListener):
         self._witness = witness
         self._who = getattr(principal, "name", "anonymous")
         self._came_from: str | None = None
-        self._session = ServerSession(STREAMING, limits)
+        self._outlet = Outlet(outgoing, self._give_up)
+        self._session = ServerSession(STREAMING, limits, self._refusal)
         self._stream = dispatcher.stream
-        self._streams = RpcStreams(self._items, self._session, tasks, self._flush_soon)
+        self._streams = RpcStreams(self._items, self._session, tasks, self._flush_soon, self._outlet)
         self._transients = Transients(dispatcher.dispatch)
         self._loop = asyncio.get_running_loop()
         self._accepted: deque[Request] = deque()
@@ -106,7 +107,7 @@ class RpcConnection(MessageListener):
         self._transport = transport
         peer = transport.underlying_transport.get_extra_info("peername")
         self._came_from = peer[0] if isinstance(peer, tuple) else None
-        transport.underlying_transport.set_write_buffer_limits(high=PAUSE_BYTES)
+        transport.underlying_transport.set_write_buffer_limits(high=SMALL_BYTES)
 
     def on_close(self, code: int) -> None:
         """The client leaves."""
@@ -140,6 +141,7 @@ class RpcConnection(MessageListener):
             self._close_timer.cancel()
         self.intake.end()
         self._large_messages.let_go()
+        self._outlet.end()
         self.let_go()
         self._session.let_go()
         self._streams.let_go()
@@ -147,12 +149,14 @@ class RpcConnection(MessageListener):
     def pause_writing(self) -> None:
         """The client does not read: stop reading from it."""
         self._paused = True
+        self._outlet.pause()
         self._streams.pause()
         self._reading_changed()
 
     def resume_writing(self) -> None:
         """The client reads again."""
         self._paused = False
+        self._outlet.resume()
         if not self._closing:
             self._reading_changed()
             self._proceed_soon()
@@ -192,9 +196,7 @@ class RpcConnection(MessageListener):
                 self._streams.adjust(frame)
         if session.outgoing.frames:
             self._flush_soon()
-        if session.overload is not None:
-            self._note_overload(session.overload)
-            session.overload = None
+        self._tell_overload()
         if session.broken is not None:
             self._close(WSCloseCode.PROTOCOL_ERROR)
         elif not self._proceeding:
@@ -240,6 +242,12 @@ class RpcConnection(MessageListener):
             log.exception("request failed", extra={"operation": request.operation})
             self._answer(request_id, None, internal_error(error))
 
+    def _tell_overload(self) -> None:
+        if self._session.overload is not None:
+            self._turn_over = True
+            self._note_overload(self._session.overload)
+            self._session.overload = None
+
     def _note_overload(self, error: OverloadedError) -> None:
         if self._witness is not None:
             self._witness.limit_reached(error)
@@ -267,6 +275,7 @@ class RpcConnection(MessageListener):
             self._large_messages.answered(request_id)
         if error is None:
             self._session.answer(request_id, answer)
+            self._tell_overload()
         else:
             self._session.fail(request_id, error)
         if self._session.calls:
@@ -295,11 +304,21 @@ class RpcConnection(MessageListener):
     def _send(self) -> None:
         bundle = self._session.outgoing
         if bundle.frames and not self._closing:
+            size = bundle.size
             self._transport.send_reuse_external_bytearray(WSMsgType.BINARY, bundle.take(), HEADROOM)
+            self._outlet.written(size)
             if self._paused and self._unsent_bytes() > MOST_UNSENT_BYTES:
                 log.warning("client does not read", extra={"unsent_bytes": self._unsent_bytes()})
-                self._stop()
-                self._transport.disconnect(graceful=False)
+                self._give_up()
+
+    def _refusal(self, size: int) -> OverloadedError | None:
+        """Why an answer of so many bytes cannot be sent now, if it cannot."""
+        return None if self._outlet.has_room(size) else self._outlet.overload
+
+    def _give_up(self) -> None:
+        """End the connection at once: its client does not read."""
+        self._stop()
+        self._transport.disconnect(graceful=False)
 
     def _unsent_bytes(self) -> int:
         return self._transport.underlying_transport.get_write_buffer_size()

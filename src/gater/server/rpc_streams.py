@@ -9,6 +9,7 @@ from typing import Any
 
 from gater.api.operation import StreamingOperation
 from gater.model.errors import GaterError, InternalError, StoreUnavailableError
+from gater.server.outgoing import PAGE_ROOM, Outlet
 from gater.wire.frames import Cancel, ClientFrame
 from gater.wire.server_session import ServerSession
 
@@ -31,13 +32,22 @@ class RpcStreams:
     """Sends the items of each open stream as far as its credit goes, and nothing while the client does not read."""
 
     def __init__(
-        self, stream_of: StreamOf, session: ServerSession, tasks: set[asyncio.Task[None]], sent: Callable[[], None]
+        self,
+        stream_of: StreamOf,
+        session: ServerSession,
+        tasks: set[asyncio.Task[None]],
+        sent: Callable[[], None],
+        outlet: Outlet,
     ) -> None:
-        """`tasks`: where running tasks are kept; `sent` is called when the session has something to send."""
+        """`tasks`: where running tasks are kept; `sent` is called when the session has something to send.
+
+        `outlet` says when there is room for large items.
+        """
         self._stream_of = stream_of
         self._session = session
         self._tasks = tasks
         self._sent = sent
+        self._outlet = outlet
         self._open: dict[int, _Stream] = {}
         self._paused = False
 
@@ -99,20 +109,43 @@ class RpcStreams:
             self._sent()
 
     async def _send_items(self, stream: _Stream) -> None:
+        """Send item by item. What is read is sent in the same turn: between two, a stream holds nothing."""
+        await self._may_go_on(stream, PAGE_ROOM)
         items = self._stream_of(stream.operation)
         try:
             while True:
-                while self._paused or not self._session.may_send(stream.request_id):
-                    stream.wake.clear()
-                    await stream.wake.wait()
                 try:
                     item = await anext(items)
                 except StopAsyncIteration:
                     return
-                self._session.item(stream.request_id, item)
+                size = await self._send(stream, item)
+                del item
                 self._sent()
+                await asyncio.sleep(0)
+                await self._may_go_on(stream, size)
         finally:
             await items.aclose()
+
+    async def _may_go_on(self, stream: _Stream, size: int) -> None:
+        """Return when the client reads, has given credit, and there is room for an item that is like the last one."""
+        while True:
+            while self._paused or not self._session.may_send(stream.request_id):
+                stream.wake.clear()
+                await stream.wake.wait()
+            await self._outlet.room(size)
+            if not self._paused and self._session.may_send(stream.request_id):
+                return
+
+    async def _send(self, stream: _Stream, item: Any) -> int:
+        """Give an item to the session as soon as there is room for it; its bytes."""
+        while True:
+            while self._paused:
+                stream.wake.clear()
+                await stream.wake.wait()
+            size = self._session.item(stream.request_id, item)
+            if size >= 0:
+                return size
+            await self._outlet.room(-size)
 
 
 def _nothing(*_: Any) -> Any:

@@ -18,6 +18,7 @@ from gater.server.auth import Authenticator, Principal
 from gater.server.authorised_caller import AuthorisedCaller
 from gater.server.connections import OnExcess
 from gater.server.large_requests import LargeRequests
+from gater.server.outgoing import Outgoing
 from gater.telemetry.prometheus import MetricsPage
 
 
@@ -37,6 +38,8 @@ class Service:
         self.body_timeout = body_timeout
         self.held_bytes = HeldBytes(limits.max_waiting_bytes, gateway.memory.requests, gateway.witness.limit_reached)
         self.large = LargeRequests()
+        self.outgoing = Outgoing(gateway.memory.answers)
+        """What is written to all connections and not read."""
         self.stopping = asyncio.Event()
         """Set when what would never end by itself has to end."""
         self._gateway = gateway

@@ -1,6 +1,7 @@
 """Following a stream or a whole store from any point on: what is stored, then what comes, without gap or repeat.
 
-Nothing is queued without bound for a slow follower: it falls behind, and goes on from the file.
+Nothing is queued without bound for a slow follower: it falls behind, and goes on from the file. A follower that is not
+asked for its next page holds none.
 """
 
 from __future__ import annotations
@@ -34,8 +35,8 @@ class FollowedPage(NamedTuple):
 async def follow(store: Store, matcher: Matcher, start: int | None) -> AsyncGenerator[FollowedPage, None]:
     """Pages from `start` on (a version for one stream, otherwise a position; None: from now on), for ever.
 
-    A page without events says that the follower has caught up, or how far it has come. Raises StoreUnavailableError
-    when the store is closed.
+    Who asks for them leaves others their turn. A page without events says that the follower has caught up, or how far
+    it has come. Raises StoreUnavailableError when the store is closed.
     """
     cursor = cursor_of(store, matcher, start)
     while True:
@@ -43,15 +44,19 @@ async def follow(store: Store, matcher: Matcher, start: int | None) -> AsyncGene
         while (events := cursor.page(PAGE_EVENTS)) is not None:
             quiet = 0 if events else quiet + 1
             if events or quiet % QUIET_PAGES == 0:
-                yield FollowedPage(events, False, cursor.next)
-            await asyncio.sleep(0)
+                page = [FollowedPage(events, False, cursor.next)]
+                del events
+                yield page.pop()
+            else:
+                await asyncio.sleep(0)
         with closing(watch(store, matcher)) as place:
             yield FollowedPage([], True, cursor.next)
             while not has_fallen_behind(store, place, cursor):
                 events = newest(store, place, cursor)
                 if events:
-                    yield FollowedPage(events, True, cursor.next)
-                    await asyncio.sleep(0)
+                    page = [FollowedPage(events, True, cursor.next)]
+                    del events
+                    yield page.pop()
                 else:
                     await happened(store, place)
 

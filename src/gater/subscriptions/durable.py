@@ -110,9 +110,9 @@ class DurableSubscription:
         self.attach(consumer)
         try:
             while not consumer.ended:
-                page = self.take(consumer, PAGE_DELIVERIES)
-                if page:
-                    yield page
+                page = [self.take(consumer, PAGE_DELIVERIES)]
+                if page[0]:
+                    yield page.pop()
                 else:
                     await consumer.wait()
             if consumer.error is not None:

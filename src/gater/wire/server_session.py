@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container
+from collections.abc import Callable, Container
 from typing import Any, Final
 
 import msgspec
@@ -22,11 +22,19 @@ MOST_CREDIT: Final = 1 << 31
 """Credit that a stream can hold; more that is granted is not counted."""
 
 
+SMALL_BYTES: Final = 64 << 10
+"""An answer that is no larger is sent without asking whether there is room."""
+
+
 class SessionLimits(msgspec.Struct, frozen=True):
     """How much one connection may have under way."""
 
     max_calls: int = 10_000
     max_streams: int = 1_000
+
+
+def _no_refusal(_: int) -> None:
+    """There is room for every answer."""
 
 
 class ServerSession:
@@ -36,8 +44,16 @@ class ServerSession:
     What concerns a request that is no longer under way is passed over.
     """
 
-    def __init__(self, streaming: Container[str], limits: SessionLimits | None = None) -> None:
-        """`streaming`: the names of the operations that are answered by a stream."""
+    def __init__(
+        self,
+        streaming: Container[str],
+        limits: SessionLimits | None = None,
+        refusal: Callable[[int], OverloadedError | None] = _no_refusal,
+    ) -> None:
+        """`streaming`: the names of the operations that are answered by a stream.
+
+        `refusal` says why an answer of so many bytes cannot be sent now, if it cannot.
+        """
         self.outgoing = Bundle()
         """Frames to send."""
         self.broken: GaterError | None = None
@@ -46,6 +62,7 @@ class ServerSession:
         """The newest refusal of a request as too many are under way; for whoever takes it away."""
         self._streaming = streaming
         self._limits = limits or SessionLimits()
+        self._refusal = refusal
         self._calls: dict[int, bool] = {}  # id -> whether somebody still waits
         self._streams: dict[int, int] = {}  # id -> credit
         self._draining = False
@@ -121,12 +138,17 @@ class ServerSession:
         self._refuse(request_id, self.overload)
 
     def answer(self, request_id: int, answer: Any) -> None:
-        """Answer a call; what cannot be encoded is answered with InternalError."""
+        """Answer a call; what cannot be encoded is answered with InternalError, what has no room OverloadedError."""
         if self._calls.pop(request_id, False):
             try:
-                self.outgoing.add(Response(request_id, answer))
+                size = self.outgoing.add(Response(request_id, answer))
             except UnencodableError as error:
                 self._refuse(request_id, InternalError(message=f"the answer cannot be encoded: {error}"))
+            else:
+                if size > SMALL_BYTES and (overload := self._refusal(size)) is not None:
+                    self.outgoing.drop_last(size)
+                    self._refuse(request_id, overload)
+                    self.overload = overload
 
     def fail(self, request_id: int, error: GaterError) -> None:
         """End a call or a stream with an error."""
@@ -137,18 +159,26 @@ class ServerSession:
         """Whether the stream has credit for an item."""
         return self._streams.get(request_id, 0) > 0
 
-    def item(self, request_id: int, item: Any) -> None:
-        """Send the next item of a stream that has credit; one that cannot be encoded ends it with InternalError."""
+    def item(self, request_id: int, item: Any) -> int:
+        """Send the next item of a stream that has credit; one that cannot be encoded ends it with InternalError.
+
+        Returns its bytes; when there is no room for them it is not sent, and they are negative.
+        """
         credit = self._streams.get(request_id)
         if credit is None:
-            return
+            return 0
         if credit < 1:
             raise InternalError(message=f"stream {request_id} has no credit left")
         try:
-            self.outgoing.add(Item(request_id, item))
-            self._streams[request_id] = credit - 1
+            size = self.outgoing.add(Item(request_id, item))
         except UnencodableError as error:
             self.fail(request_id, InternalError(message=f"the item cannot be encoded: {error}"))
+            return 0
+        if size > SMALL_BYTES and self._refusal(size) is not None:
+            self.outgoing.drop_last(size)
+            return -size
+        self._streams[request_id] = credit - 1
+        return size
 
     def end(self, request_id: int) -> None:
         """A stream is complete."""
@@ -170,6 +200,7 @@ class ServerSession:
         self._calls.clear()
         self._streams.clear()
         self.outgoing = Bundle()
+        self._refusal = _no_refusal
 
     def forget(self, request_id: int) -> None:
         """Treat an accepted call as one that was never begun; only while draining."""

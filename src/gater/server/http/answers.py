@@ -11,9 +11,15 @@ import msgspec
 from litestar.types import HTTPScope, Receive, Send
 
 from gater.model.commands import WriteResult
+from gater.model.errors import OverloadedError
 from gater.model.stores import StoreConfig, StoreInfo, StoreStatus
+from gater.server.outgoing import Outlet
+from gater.wire.errors import error_body, http_status
+from gater.wire.server_session import SMALL_BYTES
 
 JSON: Final = "application/json"
+OUTLET: Final = "gater.outlet"
+"""Where a request keeps what counts the bytes that are written to its connection."""
 
 encode: Final = msgspec.json.Encoder().encode
 
@@ -32,9 +38,31 @@ class Answer:
         self._headers.append((b"content-length", b"%d" % len(body)))
 
     async def __call__(self, scope: HTTPScope, receive: Receive, send: Send) -> None:
-        """Send it."""
+        """Send it; a large one for which there is no room is not sent: the error is."""
+        if len(self._body) <= SMALL_BYTES:
+            await self._send(send)
+            return
+        outlet = outlet_of(scope)
+        if not outlet.has_room(len(self._body)):
+            await refusal(outlet.overload)._send(send)
+            return
+        with outlet.reserved(len(self._body)):
+            await self._send(send)
+
+    async def _send(self, send: Send) -> None:
         await send({"type": "http.response.start", "status": self._status, "headers": self._headers})
         await send({"type": "http.response.body", "body": self._body, "more_body": False})
+
+
+def outlet_of(scope: HTTPScope) -> Outlet:
+    """What counts the bytes of the connection that a request came by."""
+    outlet: Outlet = scope["state"][OUTLET]
+    return outlet
+
+
+def refusal(error: OverloadedError) -> Answer:
+    """The answer that there is no room for another."""
+    return Answer(encode(error_body(error)), http_status(error), headers={"retry-after": "1"})
 
 
 def start_headers(media_type: str, headers: Mapping[str, str] | None) -> list[tuple[bytes, bytes]]:

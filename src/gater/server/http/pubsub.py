@@ -16,7 +16,7 @@ from gater.model.errors import GaterError
 from gater.model.identifiers import MAX_TOPIC_BYTES
 from gater.pubsub.instances import Instance, parse_instance
 from gater.pubsub.topics import WILDCARD, check_pattern
-from gater.server.http.answers import Answer, encode, json_answer
+from gater.server.http.answers import Answer, encode, json_answer, outlet_of
 from gater.server.http.documented import NAME_SCHEMA, about, documented
 from gater.server.http.paths import INSTANCE, PUBSUB
 from gater.server.http.receiving import json_body
@@ -79,7 +79,7 @@ async def listen(request: AnyRequest) -> Answer:
     """
     caller, service, wanted = access_of(request).caller, service_of(request), query(request, ListenQuery)
     instance = parse_instance(path_text(request, "instance"))
-    pages = await opened(caller.stream(Listen(instance.value, check_pattern(wanted.topic))))
+    pages = await opened(outlet_of(request.scope), caller.stream(Listen(instance.value, check_pattern(wanted.topic))))
     return StreamingAnswer(
         _messages(pages, instance),
         media_type=EVENT_STREAM,
@@ -93,9 +93,14 @@ async def _messages(
     pages: AsyncGenerator[list[PubSubMessage], None], instance: Instance
 ) -> AsyncGenerator[bytes, None]:
     try:
-        async for page in pages:
-            if page:
-                yield b"".join([_message(message, instance) for message in page])
+        while True:
+            page = await anext(pages, None)
+            if page is None:
+                return
+            chunk = [b"".join([_message(message, instance) for message in page])]
+            del page
+            if chunk[0]:
+                yield chunk.pop()
     except GaterError as error:
         log.warning("a listener was left", extra={"code": error.code, "instance": instance.value})
         yield b"event: error\ndata: %b\n\n" % encode(error_body(error))

@@ -14,7 +14,7 @@ from gater.api.arguments import check_count, check_direction, check_position, ch
 from gater.api.caller import Caller
 from gater.model.events import Event
 from gater.model.identifiers import check_name, check_store_id
-from gater.server.http.answers import Answer, StorePage, StreamPage, json_answer
+from gater.server.http.answers import Answer, StorePage, StreamPage, json_answer, outlet_of
 from gater.server.http.documented import about, documented
 from gater.server.http.paths import STORE, STREAM
 from gater.server.http.requests import AnyRequest, accepts, access_of, path_text, query
@@ -85,7 +85,11 @@ async def read_stream(request: AnyRequest) -> Answer:
     if start is None:
         start = max(version, 0) if backward else 0
     if accepts(request, NDJSON):
-        return ndjson_answer(await opened(caller.stream(op.ScanStream(store, stream_id, start, count, backward))))
+        return ndjson_answer(
+            await opened(
+                outlet_of(request.scope), caller.stream(op.ScanStream(store, stream_id, start, count, backward))
+            )
+        )
     window = op.ReadStream(store, stream_id, start, DEFAULT_COUNT if count is None else count, backward)
     events, following = await _stream_events(caller, window)
     return _page(events, following if 0 <= following <= version else None)
@@ -108,7 +112,7 @@ async def read_all(request: AnyRequest) -> Answer:
     if accepts(request, NDJSON):
         # Before it streams, wait for the position within the time that a call may take.
         await caller.call(op.ReadAll(store, 0, 1, False, after_position, selector))
-        pages = await opened(caller.stream(op.ScanAll(store, after, backward, 0, selector)))
+        pages = await opened(outlet_of(request.scope), caller.stream(op.ScanAll(store, after, backward, 0, selector)))
         return ndjson_answer(pages if count is None else _first(count, pages))
     wanted_count = DEFAULT_COUNT if count is None else count
     read = op.ReadAll(store, after, wanted_count, backward, after_position, selector)
@@ -152,11 +156,14 @@ def _is_full(events: list[Event]) -> bool:
 async def _first(count: int, pages: AsyncGenerator[list[Event], None]) -> AsyncGenerator[list[Event], None]:
     """The pages up to the event of that number."""
     try:
-        async for page in pages:
-            yield page[:count]
-            count -= len(page)
-            if count < 1:
+        while count > 0:
+            page = await anext(pages, None)
+            if page is None:
                 return
+            chosen = [page[:count]]
+            count -= len(page)
+            del page
+            yield chosen.pop()
     finally:
         await pages.aclose()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncGenerator
 from typing import Annotated, Final
 
 import msgspec
@@ -9,13 +10,27 @@ from litestar import delete, get, put
 from litestar.handlers import HTTPRouteHandler
 
 from gater.api import operations as op
+from gater.api.arguments import check_filter
+from gater.api.caller import Caller
+from gater.model.identifiers import check_store_id
 from gater.model.snapshots import Snapshot
-from gater.server.http.answers import JSON, Answer, ShownSnapshot, ShownSnapshots, Written, json_answer, written
+from gater.server.http.answers import (
+    JSON,
+    Answer,
+    ShownSnapshot,
+    ShownSnapshots,
+    Written,
+    encode,
+    json_answer,
+    outlet_of,
+    written,
+)
 from gater.server.http.bodies import SnapshotBody, decode_snapshot, snapshot_record
 from gater.server.http.documented import NoQuery, about, documented
 from gater.server.http.paths import SNAPSHOT, SNAPSHOT_VERSION, SNAPSHOTS
 from gater.server.http.receiving import json_body
 from gater.server.http.requests import AnyRequest, access_of, path_number, path_text, query
+from gater.server.http.streaming import StreamingAnswer, opened
 
 
 class SnapshotsQuery(msgspec.Struct, frozen=True, kw_only=True):
@@ -59,9 +74,29 @@ async def delete_snapshot(request: AnyRequest) -> None:
 @get(SNAPSHOTS, tags=["snapshots"], opt=documented(query=SnapshotsQuery, answer=ShownSnapshots))
 async def list_snapshots(request: AnyRequest) -> Answer:
     """The snapshots, ordered by source, stream and version."""
-    api, wanted = access_of(request).api, query(request, SnapshotsQuery)
-    found = await api.list_snapshots(path_text(request, "store"), wanted.source_uuid, wanted.stream_uuid)
-    return json_answer({"snapshots": [snapshot.to_dict() for snapshot in found]})
+    caller, wanted = access_of(request).caller, query(request, SnapshotsQuery)
+    store = check_store_id(path_text(request, "store"))
+    source, stream = check_filter(wanted.source_uuid, "source_uuid"), check_filter(wanted.stream_uuid, "stream_uuid")
+    listing = _listing(caller, op.ListSnapshots(store, source, stream))
+    return StreamingAnswer(await opened(outlet_of(request.scope), listing), media_type=JSON)
+
+
+async def _listing(caller: Caller, wanted: op.ListSnapshots) -> AsyncGenerator[bytes, None]:
+    """The answer page by page: there is no bound on how many snapshots there are, and on how large."""
+    before = b'{"snapshots":['
+    after: tuple[str, str, int] | None = None
+    while True:
+        page = await caller.call(msgspec.structs.replace(wanted, after=after))
+        found = page.snapshots
+        if not page.more:
+            yield before + b",".join([encode(snapshot.to_dict()) for snapshot in found]) + b"]}"
+            return
+        last = found[-1]
+        after = (last.source_uuid, last.stream_uuid, last.version)
+        chunk = [before + b",".join([encode(snapshot.to_dict()) for snapshot in found])]
+        del page, found, last
+        before = b","
+        yield chunk.pop()
 
 
 def _key(request: AnyRequest) -> tuple[str, str, str]:

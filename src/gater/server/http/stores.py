@@ -11,7 +11,7 @@ from litestar.handlers import HTTPRouteHandler
 from gater.api import operations as op
 from gater.model.identifiers import check_store_id
 from gater.model.stores import StoreConfig, StoreStatus
-from gater.server.http.answers import Answer, Imported, Removed, ShownStore, StoreList, Verified, json_answer
+from gater.server.http.answers import Answer, Imported, Removed, ShownStore, StoreList, Verified, json_answer, outlet_of
 from gater.server.http.bodies import ImportedLine, StoreBody, decode_store
 from gater.server.http.documented import about, documented
 from gater.server.http.importing import import_lines
@@ -108,7 +108,7 @@ async def import_events(request: AnyRequest) -> Answer:
 async def backup(request: AnyRequest) -> Answer:
     """A consistent copy of a store's file, taken while the store works: put it in a data folder as NAME.db."""
     store = check_store_id(path_text(request, "store"))
-    chunks = await opened(access_of(request).caller.stream(op.BackupStore(store)))
+    chunks = await opened(outlet_of(request.scope), access_of(request).caller.stream(op.BackupStore(store)))
     return StreamingAnswer(
         chunks, media_type=OCTETS, headers={"content-disposition": f'attachment; filename="{store}.db"'}
     )

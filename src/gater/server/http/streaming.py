@@ -12,8 +12,10 @@ from litestar.types import HTTPScope, Receive, Send
 
 from gater.model.errors import GaterError
 from gater.model.events import Event
-from gater.server.http.answers import Answer, encode, start_headers
+from gater.server.http.answers import Answer, encode, outlet_of, start_headers
+from gater.server.outgoing import Outlet
 from gater.wire.errors import error_body
+from gater.wire.server_session import SMALL_BYTES
 
 NDJSON: Final = "application/x-ndjson"
 HEARTBEAT_SECONDS: Final = 15.0
@@ -49,12 +51,12 @@ class StreamingAnswer(Answer):
     async def __call__(self, scope: HTTPScope, receive: Receive, send: Send) -> None:
         """Send until the first reason to stop: the end, the reader is gone, the server stops."""
         await send({"type": "http.response.start", "status": 200, "headers": self._headers})
-        if await self._sent_whole(receive, send):
+        if await self._sent_whole(outlet_of(scope), receive, send):
             await send({"type": "http.response.body", "body": b"", "more_body": False})
 
-    async def _sent_whole(self, receive: Receive, send: Send) -> bool:
+    async def _sent_whole(self, outlet: Outlet, receive: Receive, send: Send) -> bool:
         """Send what there is; whether nothing is missing. An answer that is left without its end breaks off."""
-        works: list[Coroutine[Any, Any, Any]] = [self._send_chunks(send), _disconnected(receive)]
+        works: list[Coroutine[Any, Any, Any]] = [self._send_chunks(outlet, send), _disconnected(receive)]
         if self._heartbeat:
             works.append(self._beat(send))
         if self._until is not None:
@@ -72,11 +74,23 @@ class StreamingAnswer(Answer):
                 log.warning("an answer broke off", extra={"reason": str(error)})
         return whole
 
-    async def _send_chunks(self, send: Send) -> None:
+    async def _send_chunks(self, outlet: Outlet, send: Send) -> None:
+        """Send chunk by chunk, each made when the reader has taken the last, and as there is room for it."""
+        size = 0  # there is room for the first
         try:
-            async for chunk in self._chunks:
-                await send({"type": "http.response.body", "body": chunk, "more_body": True})
+            while True:
+                await outlet.may_go_on(size)
+                if size > SMALL_BYTES and not self._heartbeat:  # what is stored is not waited for
+                    await outlet.reserve()
+                try:
+                    chunk = [await anext(self._chunks)]
+                except StopAsyncIteration:
+                    return
+                size = len(chunk[0])
+                await send({"type": "http.response.body", "body": chunk.pop(), "more_body": True})
+                outlet.unreserve()
         finally:
+            outlet.unreserve()
             await self._chunks.aclose()
 
     async def _beat(self, send: Send) -> None:
@@ -91,21 +105,32 @@ async def _disconnected(receive: Receive) -> None:
         pass
 
 
-async def opened(items: AsyncGenerator[Item, None]) -> AsyncGenerator[Item, None]:
-    """The same items, the first of which is there already: what forbids the whole stream is raised at once."""
+async def opened(outlet: Outlet, items: AsyncGenerator[Item, None]) -> AsyncGenerator[Item, None]:
+    """The same items, the first of which is there already: what forbids the whole stream is raised at once.
+
+    There is room for the first when this returns; what is sent of it takes the place of that.
+    """
+    await outlet.reserve()
     try:
         first = [await anext(items)]
     except StopAsyncIteration:
         first = []
+    except BaseException:
+        outlet.unreserve()
+        raise
     return _chained(first, items)
 
 
 async def _chained(first: list[Item], rest: AsyncGenerator[Item, None]) -> AsyncGenerator[Item, None]:
+    """None of the items is kept while the next is not asked for."""
     try:
-        for item in first:
-            yield item
-        async for item in rest:
-            yield item
+        while first:
+            yield first.pop()
+        while True:
+            try:
+                yield await anext(rest)
+            except StopAsyncIteration:
+                return
     finally:
         await rest.aclose()
 
@@ -126,9 +151,16 @@ def ndjson_answer(pages: AsyncGenerator[list[Event], None]) -> StreamingAnswer:
 
 async def _lines(pages: AsyncGenerator[list[Event], None]) -> AsyncGenerator[bytes, None]:
     try:
-        async for page in pages:
-            if page:
-                yield b"\n".join([*map(event_line, page), b""])
+        while True:
+            page = await anext(pages, None)
+            if page is None:
+                return
+            lines = [*map(event_line, page), b""]
+            del page
+            chunk = [b"\n".join(lines)]
+            del lines
+            if chunk[0]:
+                yield chunk.pop()
     except GaterError as error:
         log.warning("a read broke off", extra={"code": error.code, "reason": str(error)})
         yield encode(error_body(error)) + b"\n"

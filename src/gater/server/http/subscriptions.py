@@ -16,12 +16,13 @@ from gater.api.notices import CAUGHT_UP, FELL_BEHIND, Notice
 from gater.model.errors import GaterError, InvalidArgumentError
 from gater.model.events import Event
 from gater.model.identifiers import check_store_id
-from gater.server.http.answers import Answer, encode
+from gater.server.http.answers import Answer, encode, outlet_of
 from gater.server.http.documented import about, documented
 from gater.server.http.paths import STORE
 from gater.server.http.requests import AnyRequest, access_of, headers_of, path_text, query, service_of
 from gater.server.http.selecting import DEFAULT_TYPE, Where, parse_query
 from gater.server.http.streaming import StreamingAnswer, event_line, opened
+from gater.server.outgoing import Outlet
 from gater.wire.errors import error_body
 
 EVENT_STREAM: Final = "text/event-stream"
@@ -80,9 +81,10 @@ async def subscribe(request: AnyRequest) -> Answer:
     last_seen = headers_of(request).get("last-event-id")
     if last_seen:
         start = _last_number(last_seen) + 1
-    pages = await opened(caller.stream(op.SubscribeOperation(store, selector, start)))
+    outlet = outlet_of(request.scope)
+    pages = await opened(outlet, caller.stream(op.SubscribeOperation(store, selector, start)))
     return StreamingAnswer(
-        _messages(pages, selector.stream_id is not None),
+        _messages(pages, selector.stream_id is not None, outlet),
         media_type=EVENT_STREAM,
         headers={"cache-control": "no-store"},
         heartbeat=HEARTBEAT,
@@ -96,12 +98,21 @@ def _last_number(text: str) -> int:
     return int(text)
 
 
-async def _messages(pages: AsyncGenerator[op.SubscriptionPage, None], one_stream: bool) -> AsyncGenerator[bytes, None]:
+async def _messages(
+    pages: AsyncGenerator[op.SubscriptionPage, None], one_stream: bool, outlet: Outlet
+) -> AsyncGenerator[bytes, None]:
     last: op.SubscriptionPage | None = None
     try:
-        async for page in pages:
-            yield _page(page, last, one_stream)
-            last = page
+        while True:
+            page = await anext(pages, None)
+            if page is None:
+                return
+            if last is not None:  # there is room for the first
+                await outlet.room(sum([len(event.raw_data) for event in page.events]))
+            chunk = [_page(page, last, one_stream)]
+            last = op.SubscriptionPage([], page.live, page.next)
+            del page
+            yield chunk.pop()
     except GaterError as error:
         log.warning("a subscription broke off", extra={"code": error.code, "reason": str(error)})
         yield b"event: error\ndata: %b\n\n" % encode(error_body(error))
