@@ -64,7 +64,7 @@ class Beside:
 
 @pytest.fixture(scope="module")
 def url() -> Generator[str, None, None]:
-    with GaterServer(["s", "other"]) as server:
+    with GaterServer(["s", "other", "large"]) as server:
         yield server.url
 
 
@@ -147,13 +147,13 @@ async def test_nobody_waits_for_a_snapshot_of_many_values(beside: Beside) -> Non
 async def test_nobody_waits_for_a_selector_of_many_patterns_over_large_events(beside: Beside) -> None:
     values = {f"k{number}": [number] * 20 for number in range(8_000)}
     for _ in range(12):
-        await beside.api.append_events("s", "large", [NewEvent("T", values)])
+        await beside.api.append_events("large", "large", [NewEvent("T", values)])
     patterns = [{"by_event_payload": {"k1": number, "k2": 2}} for number in range(2, 64)]
     parts: dict[str, Any] = {"any_of": [{"any_of": patterns}] * 4}
 
     async def read(_: int) -> list[Any]:
-        pages = [page async for page in beside.api.stream_all("s", selector=parts)]
-        return [*pages, *await beside.api.read_all("s", selector=parts)]
+        pages = [page async for page in beside.api.stream_all("large", selector=parts)]
+        return [*pages, *await beside.api.read_all("large", selector=parts)]
 
     assert await beside.nobody_waits(read) == []
 
