@@ -88,6 +88,18 @@ async def test_ids_versions_and_times_are_kept(api: GaterApi, store: str) -> Non
         assert (event.data, event.metadata) == (given["data"], given["metadata"])
 
 
+async def test_a_time_leads_to_the_first_event_since_it_whatever_the_order_of_times(api: GaterApi, store: str) -> None:
+    noon = 1_700_000_000_000_000
+    times = [noon + 5, *[noon - second for second in range(1, 2_100)], noon + 3, noon + 4]
+    await api.import_events(store, [line("s", version, created_epoch=created) for version, created in enumerate(times)])
+    await api.save_subscription(store, "by_stream", "$all", "billing")
+    found = [await api.rewind_subscription(store, "billing", time=noon + later) for later in range(-1, 7)]
+    assert found == [1, 1, 1, 1, 1, 1, 1, 2103]
+    await api.truncate_stream(store, "s", 1)
+    await api.compact_store(store)
+    assert await api.rewind_subscription(store, "billing", time=noon) == 2101
+
+
 async def test_an_import_can_be_repeated(api: GaterApi, store: str) -> None:
     lines = [line("s", version) for version in range(4)]
     assert await api.import_events(store, lines[:2]) == 2

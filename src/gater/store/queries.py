@@ -183,8 +183,8 @@ FROM events e CROSS JOIN streams s ON s.sid = e.sid CROSS JOIN event_types t ON 
 WHERE e.position >= ?1 AND e.position <= ?2 AND e.tid IN (SELECT value FROM json_each(?3)) AND e.version >= s.first
 ORDER BY e.position LIMIT ?4"""
 TYPED_BACKWARD: Final = TYPED.replace("ORDER BY e.position", "ORDER BY e.position DESC")
-# The first event at or behind a position, and the first whose position is known to be later than a time.
-CREATED_FROM: Final = "SELECT position, created FROM events WHERE position >= ? ORDER BY position LIMIT 1"
+FIRST_SINCE: Final = """
+SELECT position FROM events WHERE position BETWEEN ? AND ? AND created >= ? ORDER BY position LIMIT 1"""
 
 STREAM_NAMES: Final = """
 SELECT name FROM streams WHERE name > ? AND name >= ? AND name < ? AND state = 0 ORDER BY name LIMIT ?"""

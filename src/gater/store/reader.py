@@ -157,21 +157,14 @@ class Reader:
             return filling.events, len(positions)
         return filling.events, bisect_right(positions, filling.events[-1][POSITION])
 
-    def first_since(self, epoch: int, head: int) -> int:
-        """The position of the first event written at or after a time (microseconds since 1970); head + 1 for none.
+    def first_since(self, epoch: int, first: int, last: int) -> int | None:
+        """The first position of a range whose event was written at or after a time (microseconds since 1970).
 
-        Found by halving, as positions and times go up together; where they do not (imported events, a clock that was
-        set back) it is one of the places where the time is passed.
+        Looked for from event to event: times do not go up with positions where events were imported or a clock was set
+        back.
         """
-        low, high = 1, head + 1
-        while low < high:
-            middle = (low + high) // 2
-            row = self._connection.execute(queries.CREATED_FROM, (middle,)).fetchone()
-            if row is None or row[1] >= epoch:
-                high = middle
-            else:
-                low = row[0] + 1
-        return min(low, head + 1)
+        row = self._connection.execute(queries.FIRST_SINCE, (first, last, epoch)).fetchone()
+        return None if row is None else int(row[0])
 
     def version_after(self, stream_id: str, position: int) -> int:
         """The version of the stream's first event behind `position`; the one that comes next when there is none."""

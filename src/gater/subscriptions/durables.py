@@ -33,6 +33,8 @@ from gater.subscriptions.topics import ALL_EVENTS, delivery_topic
 
 PARKED_STEP: Final = 1_000
 """Parked events that one command changes."""
+POSITIONS_A_TURN: Final = 2_000
+"""Positions that are looked at for a time in one turn of the event loop."""
 EVERYTHING: Final = parse_selector("by_stream", "$all")
 
 
@@ -213,12 +215,21 @@ class Durables:
         if position is None:
             if epoch is None:
                 raise InvalidArgumentError("position", "a position, or a time")
-            with self._store.reading():
-                position = self._store.reader.first_since(epoch, head)
+            position = await self._first_since(epoch, head)
         position = max(min(position, head + 1), 1)
         await self._store.run(c.RewindSubscription(name, position - 1))
         self._follow(name)
         return position
+
+    async def _first_since(self, epoch: int, head: int) -> int:
+        """The position of the first event since a time, head + 1 for none; others have their turns meanwhile."""
+        for first in range(1, head + 1, POSITIONS_A_TURN):
+            with self._store.reading():
+                found = self._store.reader.first_since(epoch, first, first + POSITIONS_A_TURN - 1)
+            if found is not None:
+                return found
+            await asyncio.sleep(0)
+        return head + 1
 
     async def replay(self, name: str, positions: tuple[int, ...] | None, *, again: bool = False) -> int:
         """Deliver parked events again (None: all); returns how many.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -78,3 +79,14 @@ async def test_one_that_raises_keeps_nothing_from_another(opened: Any) -> None:
         await store.run(append("a", [1, 2]))
         assert seen == [1, 2]
         assert [event[2] for event in watch.take()] == [event[2] for event in last.take()] == [1, 2]
+
+
+async def test_a_caller_that_raises_keeps_no_answer_from_another(opened: Any, caplog: pytest.LogCaptureFixture) -> None:
+    async with opened as store:
+        answers: list[Any] = []
+        answered = asyncio.Event()
+        store.submit(append("a", [1]), 10, fail)
+        store.submit(append("a", [2]), 10, lambda answer, error: (answers.append(answer), answered.set()))
+        await asyncio.wait_for(answered.wait(), 10)
+        assert [result.position for (result,) in answers] == [2]
+    assert "a caller failed to take its answer" in caplog.text
