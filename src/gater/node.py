@@ -42,7 +42,7 @@ class Node:
 
     Leaving it drains: nothing more is accepted, what is under way is answered within the drain timeout, the stores
     are closed. Starting raises MisconfiguredError when the address is taken or a certificate cannot be used, and
-    StoreUnavailableError when another process has one of the stores open.
+    StoreUnavailableError when no store of the folder can be opened, as when another process has them open.
     """
 
     def __init__(self, settings: Settings) -> None:

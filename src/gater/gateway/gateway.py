@@ -26,7 +26,7 @@ from gater.gateway.admission import admit_append, admit_import, admit_snapshot
 from gater.gateway.announcements import Announcements
 from gater.gateway.component_watch import ComponentWatch
 from gater.gateway.instance_watch import InstanceWatch
-from gater.gateway.stores import Stores
+from gater.gateway.stores import Stores, state_of
 from gater.gateway.subscribing import Subscribing
 from gater.gateway.voice import Voice
 from gater.gateway.watchman import Watchman
@@ -38,6 +38,7 @@ from gater.model.errors import (
     InternalError,
     InvalidArgumentError,
     RequestTimeoutError,
+    StoreCorruptError,
     StoreUnavailableError,
 )
 from gater.model.expected_version import parse_expected_version
@@ -188,10 +189,10 @@ class Gateway:
         return [self._status(name) for name in self._stores.names()]
 
     def _status(self, store: str) -> StoreStatus:
-        damage = self._stores.damage(store)
-        if damage is None:
+        refusal = self._stores.refusal(store)
+        if refusal is None:
             return self._stores.get(store).status()
-        return StoreStatus(store, "corrupt", "", 0, 0, 0, 0, 0, 0, 0, str(damage))
+        return StoreStatus(store, state_of(refusal), "", 0, 0, 0, 0, 0, 0, 0, str(refusal))
 
     def selector_of(self, store: str, subscription: str) -> Selector:
         """What a durable subscription selects; StoreNotFoundError or SubscriptionNotFoundError when there is none."""
@@ -359,9 +360,9 @@ class Gateway:
 
     async def _verify(self, operation: op.VerifyStore) -> Any:
         began = time.perf_counter()
-        damage = self._stores.damage(operation.store)
-        if damage is not None:
-            report = VerifyReport(operation.store, 0, 0, 0, (str(damage),))
+        refusal = self._stores.refusal(operation.store)
+        if isinstance(refusal, StoreCorruptError):
+            report = VerifyReport(operation.store, 0, 0, 0, (str(refusal),))
         else:
             report = await self._stores.get(operation.store).verify()
         if self._components is not None:

@@ -24,8 +24,8 @@ async def open_api(
 ) -> AsyncGenerator[GaterApi, None]:
     """The API on the stores in the folder `path` (made if missing), until the context ends.
 
-    `stores` are made if missing. The path `":memory:"` keeps everything in memory. Raises StoreUnavailableError when
-    another process has one of the stores open.
+    `stores` are made if missing. The path `":memory:"` keeps everything in memory. Raises StoreUnavailableError when no
+    store of the folder can be opened, as when another process has them open; while some can, calls for the others do.
     """
     gateway = Gateway(Path(path), limits=limits, memory=str(path) == MEMORY)
     try:

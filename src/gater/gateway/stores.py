@@ -17,6 +17,7 @@ from gater.model.errors import (
     MisconfiguredError,
     StoreCorruptError,
     StoreNotFoundError,
+    StoreUnavailableError,
 )
 from gater.model.identifiers import check_store_id
 from gater.model.limits import MOST_DESCRIPTION_BYTES, Limits
@@ -29,6 +30,9 @@ from gater.subscriptions.emitters import Announcer
 
 BACKUP_FOLDER: Final = ".backup-"
 """What the names of folders begin with that hold a backup while it is sent."""
+
+RETRY_SECONDS: Final = 5.0
+"""Time after which stores that could not be opened are tried again."""
 
 log = logging.getLogger(__name__)
 
@@ -45,21 +49,22 @@ class Stores:
         """Whether all stores live in memory."""
         self._open: dict[str, Store] = {}
         self._durables: dict[str, Durables] = {}
-        self._damaged: dict[str, StoreCorruptError] = {}
+        self._unopened: dict[str, GaterError] = {}
+        self._retrying: asyncio.Task[None] | None = None
         self._reserved: set[str] = set()
 
     def names(self) -> list[str]:
-        """The stores of this node in order, those that are too damaged to be opened included."""
-        return sorted([*self._open, *self._damaged])
+        """The stores of this node in order, those that could not be opened included."""
+        return sorted([*self._open, *self._unopened])
 
-    def damage(self, store: str) -> StoreCorruptError | None:
+    def refusal(self, store: str) -> GaterError | None:
         """Why a store could not be opened; None when it was."""
-        return self._damaged.get(store)
+        return self._unopened.get(store)
 
     def config(self, store: str) -> StoreConfig:
         """How a store was made, as far as that can be read."""
-        if store in self._damaged:
-            return StoreConfig(store, str(self.folder), status="corrupt")
+        if store in self._unopened:
+            return StoreConfig(store, str(self.folder), status=state_of(self._unopened[store]))
         return self.get(store).config
 
     def open(self) -> list[Store]:
@@ -68,8 +73,8 @@ class Stores:
 
     def troubles(self) -> dict[str, str]:
         """Why each store is not running; empty for those that are."""
-        damaged = {name: str(damage) for name, damage in self._damaged.items()}
-        return {**damaged, **{name: store.trouble for name, store in self._open.items()}}
+        unopened = {name: str(refusal) for name, refusal in self._unopened.items()}
+        return {**unopened, **{name: store.trouble for name, store in self._open.items()}}
 
     def concerns(self) -> dict[str, str]:
         """The concern about each running store; empty for a sound one."""
@@ -83,12 +88,12 @@ class Stores:
             durables.stop_waiting()
 
     def get(self, store: str) -> Store:
-        """The open store of that name; StoreNotFoundError, or StoreCorruptError when its file is damaged."""
+        """The open store of that name; StoreNotFoundError, or why it could not be opened."""
         found = self._open.get(store)
         if found is not None:
             return found
-        if store in self._damaged:
-            raise self._damaged[store].again()
+        if store in self._unopened:
+            raise self._unopened[store].again()
         raise StoreNotFoundError(store)
 
     def durables(self, store: str) -> Durables:
@@ -107,7 +112,10 @@ class Stores:
         await store.close(remove=remove)
 
     async def open_all(self) -> None:
-        """Open every store of the data folder; a damaged one is kept aside and refuses every call."""
+        """Open every store of the data folder; one that cannot be opened is set aside and refuses every call.
+
+        What may pass by itself is tried again every few seconds. Raises when no store can be opened for such a reason.
+        """
         if self.memory:
             return
         try:
@@ -120,16 +128,48 @@ class Stores:
                 self._serve(await open_file_store(self.folder, name, self._limits))
             except StoreNotFoundError:
                 log.warning("a store whose making or removal was cut short is passed over", extra={"store": name})
-            except StoreCorruptError as damage:
-                self._set_aside(name, damage)
-            except GaterError:
-                await self.close()
-                raise
+            except GaterError as refusal:
+                self._set_aside(name, refusal)
+        if retried := self._to_retry():
+            if not self._open and len(retried) == len(self._unopened):
+                raise self._unopened[retried[0]].again()
+            self._retrying = asyncio.create_task(self._retry())
 
-    def _set_aside(self, store: str, damage: StoreCorruptError) -> None:
+    def _set_aside(self, store: str, refusal: GaterError) -> None:
         """Serve the others, and refuse every call for this one."""
-        log.error("a store is damaged", extra={"store": store, "reason": str(damage)})
-        self._damaged[store] = damage
+        log.error("a store cannot be opened", extra={"store": store, "reason": str(refusal)})
+        self._unopened[store] = refusal
+
+    def _to_retry(self) -> list[str]:
+        """The stores that could not be opened for a reason that may pass by itself."""
+        return [name for name, refusal in self._unopened.items() if not isinstance(refusal, StoreCorruptError)]
+
+    async def _retry(self) -> None:
+        """Try again to open what could not be opened, until nothing is left of it."""
+        while retried := self._to_retry():
+            await asyncio.sleep(RETRY_SECONDS)
+            for name in retried:
+                await self._open_again(name)
+
+    async def _open_again(self, name: str) -> None:
+        if name not in self._unopened or name in self._reserved:
+            return
+        self._reserved.add(name)
+        try:
+            store = await open_file_store(self.folder, name, self._limits)
+        except StoreNotFoundError:
+            log.warning("a store that could not be opened is gone", extra={"store": name})
+            self._unopened.pop(name, None)
+        except GaterError as refusal:
+            self._unopened[name] = refusal
+        except Exception:  # the next turn tries again
+            log.exception("a store cannot be opened", extra={"store": name})
+        else:
+            log.warning("a store that could not be opened is served", extra={"store": name})
+            self._unopened.pop(name, None)
+            self._serve(store)
+        finally:
+            self._reserved.discard(name)
 
     async def create(self, store: str, *, in_memory: bool, description: str, tags: tuple[str, ...]) -> Store:
         """Make a store.
@@ -139,9 +179,9 @@ class Stores:
         """
         check_store_id(store)
         _check_description(description, tags)
-        if store in self._damaged and not StoreFiles(self.folder, store).database.exists():
-            raise self._damaged[store].again()
-        if store in self._open or store in self._damaged or store in self._reserved:
+        if store in self._unopened and not StoreFiles(self.folder, store).database.exists():
+            raise self._unopened[store].again()
+        if store in self._open or store in self._unopened or store in self._reserved:
             raise AlreadyExistsError("store", store)
         memory = in_memory or self.memory
         config = new_config(store, self.folder, memory=memory, description=description, tags=tags)
@@ -160,7 +200,7 @@ class Stores:
         """Make those of these stores that are missing; returns which were."""
         made = []
         for name in names:
-            if name in self._damaged:
+            if name in self._unopened:
                 continue  # said when it was met; never replaced
             with contextlib.suppress(AlreadyExistsError):
                 try:
@@ -173,16 +213,18 @@ class Stores:
 
     async def remove(self, store: str) -> None:
         """Close a store and delete its files, also when they are damaged; never those of another program."""
-        if store in self._damaged:
+        if store in self._reserved:
+            raise StoreUnavailableError(store, "it is being opened")
+        if store in self._unopened:
             files = StoreFiles(self.folder, store)
             if files.is_foreign:
-                raise self._damaged[store].again()
+                raise self._unopened[store].again()
             files.acquire()
             try:
                 files.remove()
             finally:
                 files.release()
-            del self._damaged[store]
+            del self._unopened[store]
             return
         found = self.get(store)
         del self._open[store]
@@ -190,12 +232,20 @@ class Stores:
 
     async def close(self) -> None:
         """Close all stores, each after what it has accepted is done."""
+        if self._retrying is not None:
+            self._retrying.cancel()
+            await asyncio.wait([self._retrying])
         for store in list(self._open.values()):
             try:
                 await self._close(store)
             except Exception:  # the others are closed all the same
                 log.exception("a store cannot be closed", extra={"store": store.id})
         self._open.clear()
+
+
+def state_of(refusal: GaterError) -> str:
+    """The state of a store that could not be opened, by the reason."""
+    return "corrupt" if isinstance(refusal, StoreCorruptError) else "unavailable"
 
 
 def _remove_unfinished_backups(folder: Path) -> None:

@@ -29,7 +29,7 @@ class StoreConfig(msgspec.Struct, frozen=True, omit_defaults=False):
     version: int = 1
     """Version of this record."""
     status: str = "active"
-    """`active`, or `corrupt` when its file is too damaged to be opened."""
+    """`active`, `corrupt` (its file is too damaged to be opened) or `unavailable` (it cannot be opened for now)."""
     priority: str = "normal"
     """Kept for clients of the original."""
     auto_start: bool = True
@@ -52,7 +52,8 @@ class StoreStatus(msgspec.Struct, frozen=True):
 
     store: str
     state: str
-    """`running`, `read_only` (writes are refused until its disk recovers) or `corrupt` (damage was met)."""
+    """`running`, `read_only` (writes are refused until its disk recovers), `corrupt` (damage was met) or `unavailable`
+    (it cannot be opened: another process has it open, or its file may not be read; tried again every few seconds)."""
     durability: str
     position: int
     """Position of the newest event; 0 when there is none."""

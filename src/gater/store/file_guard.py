@@ -92,7 +92,7 @@ class FileGuard:
         try:
             yield
         except OSError as error:
-            taken = error.errno in (errno.EACCES, errno.EAGAIN)
+            taken = error.errno == errno.EAGAIN
             reason = "another process has it open" if taken else f"{self._database}: {error.strerror}"
             raise StoreUnavailableError(self._store, reason, path=str(self._database)) from error
 

@@ -17,7 +17,7 @@ from gater.telemetry.metrics import Metrics
 
 CONTENT_TYPE: Final = CONTENT_TYPE_LATEST
 
-STORE_STATES: Final = ("running", "read_only", "corrupt")
+STORE_STATES: Final = ("running", "read_only", "corrupt", "unavailable")
 SUBSCRIPTION_STATES: Final = ("live", "catching_up", "idle", "stranded", "full", "failed")
 
 Kind: TypeAlias = type[CounterMetricFamily] | type[GaugeMetricFamily]

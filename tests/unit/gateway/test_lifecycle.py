@@ -326,9 +326,11 @@ async def test_damage_met_while_reading_ends_writing(tmp_path: Path, monkeypatch
 
 
 async def test_a_gateway_that_could_not_start_can_be_closed(tmp_path: Path) -> None:
-    (tmp_path / "s.db").mkdir()
-    gateway = Gateway(tmp_path)
+    first = Gateway(tmp_path)
+    await first.start()
+    await first.ensure_stores(["s"])
+    second = Gateway(tmp_path)
     with pytest.raises(StoreUnavailableError):
-        await gateway.start()
-    await gateway.close()
-    await gateway.close()
+        await second.start()
+    for gateway in (second, second, first):
+        await gateway.close()

@@ -192,7 +192,9 @@ def test_what_happens_to_workers_and_nodes_is_told(metrics: Metrics, ears: Ears)
     assert ears.on(CLUSTER_TOPIC)[0]["metadata"] == {"node": "a"}
 
 
-def test_update_tells_all_numbers(metrics: Metrics, ears: Ears) -> None:
+def test_update_tells_all_numbers(metrics: Metrics, ears: Ears, monkeypatch: pytest.MonkeyPatch) -> None:
+    figures = metrics.system_metrics()  # those of the process change from one look to the next
+    monkeypatch.setattr(metrics, "system_metrics", lambda: figures)
     metrics.tell_update()
     (body,) = ears.on(METRICS_TOPIC)
     assert (body["type"], body["metadata"]) == ("metrics_update", metrics.get_metrics())

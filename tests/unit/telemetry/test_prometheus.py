@@ -174,7 +174,7 @@ def test_commit_durations_are_a_histogram(metrics: Metrics, le: str, count: int)
 def test_exactly_one_state_of_a_store_is_one(metrics: Metrics) -> None:
     page = Page(metrics)
     states = {state: page.value("gater_store_state", store="orders", state=state) for state in STORE_STATES}
-    assert states == {"running": 0, "read_only": 1, "corrupt": 0}
+    assert states == {"running": 0, "read_only": 1, "corrupt": 0, "unavailable": 0}
 
 
 @pytest.mark.parametrize(
