@@ -55,11 +55,13 @@ async def first_of(items: AsyncGenerator[Item, None], count: int) -> list[Item]:
 
 
 async def until(condition: Callable[[], object | Awaitable[object]]) -> None:
-    """Return when the condition holds; fails when that takes too long."""
+    """Return when the condition holds; fails when that takes too long. It is looked at less and less often."""
+    pause = 0.002
     try:
         async with asyncio.timeout(WAIT_SECONDS):
             while not (await held if inspect.isawaitable(held := condition()) else held):
-                await asyncio.sleep(0.002)
+                await asyncio.sleep(pause)
+                pause = min(1.5 * pause, 0.05)
     except TimeoutError:
         raise AssertionError(f"waited in vain: {inspect.getsource(condition).strip()}") from None  # type: ignore[arg-type]
 
