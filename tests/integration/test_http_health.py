@@ -36,7 +36,8 @@ async def test_store_in_trouble_makes_the_node_unready(
 
 
 async def test_damaged_store_makes_the_node_unready_and_the_others_work(tmp_path: Path) -> None:
-    (tmp_path / "data").mkdir()
+    async with served(tmp_path, stores=("orders", "broken")):
+        pass
     (tmp_path / "data" / "broken.db").write_bytes(b"this is no store file" * 1_000)
     async with served(tmp_path) as client:
         (reason,) = failure(await client.get("/health/ready"), 503, "store_unavailable")["reasons"]
