@@ -9,6 +9,8 @@ from typing import Final, TypeVar
 
 LARGE_BYTES: Final = 512 << 10
 """Bytes of a message or a body that is read on the thread; what is smaller is read on the event loop in a moment."""
+MOST_TURN_SECONDS: Final = 10.0
+"""How long the answer of a large request is waited for before the next may have the turn: a disk may hang."""
 
 Read = TypeVar("Read")
 
@@ -37,3 +39,24 @@ class LargeRequests:
             if not job.cancelled():
                 job.exception()
             raise
+
+    @asynccontextmanager
+    async def reading(self, work: Callable[[], Read]) -> AsyncGenerator[Read]:
+        """What the work gives, done on the thread; the turn ends with the context, or MOST_TURN_SECONDS later."""
+        turns = [self._turn]
+        await self._turn.acquire()
+        try:
+            read = await self.read(work)
+            timer = asyncio.get_running_loop().call_later(MOST_TURN_SECONDS, _end, turns)
+            try:
+                yield read
+            finally:
+                timer.cancel()
+        finally:
+            _end(turns)
+
+
+def _end(turns: list[asyncio.Lock]) -> None:
+    """Give back the turn, once."""
+    if turns:
+        turns.pop().release()

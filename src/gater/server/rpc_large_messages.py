@@ -14,7 +14,7 @@ from gater.api.operation import Operation
 from gater.model.errors import GaterError, OverloadedError, ValidationError
 from gater.model.limits import Limits
 from gater.model.memory_budget import Share
-from gater.server.large_requests import LARGE_BYTES, LargeRequests
+from gater.server.large_requests import LARGE_BYTES, MOST_TURN_SECONDS, LargeRequests
 from gater.server.rpc_large_decoding import LargeMessage, Outcome, read_large_message
 from gater.server.rpc_streams import internal_error
 from gater.wire.codec import MalformedError
@@ -26,8 +26,6 @@ MANY_FRAMES: Final = 4_096
 """Frames of a message that is large, however few bytes it has."""
 FRAMES_AT_ONCE: Final = 512
 """Frames of a large message that are begun in one turn of the event loop."""
-MOST_TURN_SECONDS: Final = 10.0
-"""How long the answers of large requests are waited for before the next may have the turn: a disk may hang."""
 
 log = logging.getLogger(__name__)
 

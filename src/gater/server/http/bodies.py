@@ -15,7 +15,15 @@ from uuid_utils import uuid7
 
 from gater.model.commands import StreamGuard, StreamWrite
 from gater.model.errors import InvalidArgumentError, ValidationError
-from gater.model.events import JSON, ImportedEvent, RawEvent, check_imported, encode_payload, parse_event_id
+from gater.model.events import (
+    JSON,
+    EncodedEvent,
+    ImportedEvent,
+    RawEvent,
+    check_imported,
+    encode_payload,
+    parse_event_id,
+)
 from gater.model.expected_version import ANY, WORDS, parse_expected_version
 from gater.model.identifiers import check_event_type, check_name, check_stream_id
 from gater.model.limits import MOST_EVENTS, MOST_GUARDS, MOST_STREAMS, check_number
@@ -35,6 +43,7 @@ ExpectedVersion = Annotated[
         }
     ),
 ]
+Metadata = Annotated[msgspec.Raw | msgspec.UnsetType, msgspec.Meta(extra_json_schema={"type": ["object", "null"]})]
 
 _NULL: Final = msgspec.Raw(b"null")
 
@@ -48,9 +57,7 @@ class EventBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     event_type: Name
     data: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
-    metadata: Annotated[
-        msgspec.Raw | msgspec.UnsetType, msgspec.Meta(extra_json_schema={"type": ["object", "null"]})
-    ] = msgspec.UNSET
+    metadata: Metadata = msgspec.UNSET
     event_id: Annotated[str, msgspec.Meta(extra_json_schema={"format": "uuid"})] | None = None
     content_type: Name | None = None
 
@@ -102,7 +109,7 @@ class SnapshotBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A snapshot to keep; `data` as in an event, `created_epoch` in milliseconds."""
 
     data: msgspec.Raw
-    metadata: dict[str, Any] | None = None
+    metadata: Metadata = msgspec.UNSET
     source_uuid: str | None = None
     source_type: str | None = None
     source_version: WholeNumber | None = None
@@ -140,8 +147,9 @@ def decoded(raw: bytes, decode: Callable[[bytes], Body]) -> Body:
         raise ValidationError("body", f"not JSON: {error}") from None
 
 
-def raw_events(body: AppendBody | list[EventBody]) -> tuple[RawEvent, ...]:
-    """The events of an append as a command carries them."""
+def events_of_append(raw: bytes) -> tuple[RawEvent, ...]:
+    """The events of an append to one stream as a command carries them."""
+    body = decoded(raw, decode_append)
     events = body if isinstance(body, list) else body.events
     check_number("events", len(events), MOST_EVENTS)
     return tuple([raw_event(event) for event in events])
@@ -157,6 +165,11 @@ def raw_event(body: EventBody) -> RawEvent:
         data,
         _metadata(body.metadata),
     )
+
+
+def encoded_event(body: EventBody) -> EncodedEvent:
+    """The same event, of the type that says that it was checked."""
+    return EncodedEvent(*msgspec.structs.astuple(raw_event(body)))
 
 
 def imported_event(line: ImportedLine) -> ImportedEvent:
@@ -186,20 +199,33 @@ def _metadata(metadata: msgspec.Raw | msgspec.UnsetType) -> bytes | None:
     return encode_payload(raw, JSON, "metadata")[0]
 
 
+def parts_of_append(raw: bytes) -> tuple[tuple[StreamWrite, ...], tuple[StreamGuard, ...]]:
+    """The writes and the guards of an append to several streams."""
+    body = decoded(raw, decode_append_streams)
+    return stream_writes(body), stream_guards(body)
+
+
 def stream_writes(body: AppendStreamsBody) -> tuple[StreamWrite, ...]:
     """The writes of an append to several streams, each named once."""
     check_number("streams", len(body.appends), MOST_STREAMS)
     check_number("events", sum([len(append.events) for append in body.appends]), MOST_EVENTS)
-    writes = tuple(
-        [
-            StreamWrite(
-                check_stream_id(append.stream_id),
-                tuple([raw_event(event) for event in append.events]),
-                parse_expected_version(append.expected_version),
-            )
-            for append in body.appends
-        ]
+    return check_writes(
+        tuple(
+            [
+                stream_write(append.stream_id, tuple(map(raw_event, append.events)), append.expected_version)
+                for append in body.appends
+            ]
+        )
     )
+
+
+def stream_write(stream_id: str, events: tuple[RawEvent, ...], expected_version: int | str) -> StreamWrite:
+    """One of the writes of an append to several streams."""
+    return StreamWrite(check_stream_id(stream_id), events, parse_expected_version(expected_version))
+
+
+def check_writes(writes: tuple[StreamWrite, ...]) -> tuple[StreamWrite, ...]:
+    """The writes, if there are any, and each names another stream."""
     if not writes or len({write.stream_id for write in writes}) < len(writes):
         raise InvalidArgumentError("appends", "one or more streams, each named once")
     return writes
@@ -208,16 +234,18 @@ def stream_writes(body: AppendStreamsBody) -> tuple[StreamWrite, ...]:
 def stream_guards(body: AppendStreamsBody) -> tuple[StreamGuard, ...]:
     """The guards of an append to several streams."""
     check_number("guards", len(body.guards), MOST_GUARDS)
-    return tuple(
-        [
-            StreamGuard(check_name(guard.stream_id, "stream_id"), parse_expected_version(guard.expected_version))
-            for guard in body.guards
-        ]
-    )
+    return tuple(map(stream_guard, body.guards))
+
+
+def stream_guard(body: GuardBody) -> StreamGuard:
+    """The guard as a command carries it."""
+    return StreamGuard(check_name(body.stream_id, "stream_id"), parse_expected_version(body.expected_version))
 
 
 def snapshot_record(body: SnapshotBody) -> dict[str, Any]:
     """The snapshot record that the API takes."""
     data, content_type = payload(body.data, body.content_type)
+    metadata = _metadata(body.metadata)
     given = {name: value for name, value in msgspec.structs.asdict(body).items() if value is not None}
-    return {**given, "data": data, "content_type": content_type}
+    kept = None if metadata is None else msgspec.Raw(metadata)
+    return {**given, "data": data, "content_type": content_type, "metadata": kept}

@@ -10,19 +10,24 @@ import msgspec
 from litestar import get, post
 from litestar.handlers import HTTPRouteHandler
 
-from gater.api.pubsub_operations import InstanceStatus, Listen, Publish, PubSubMessage
+from gater.api.pubsub_operations import CheckedPublish, InstanceStatus, Listen, Publish, PubSubMessage
 from gater.messages.showing import shown_as_json
 from gater.model.errors import GaterError
 from gater.model.identifiers import MAX_TOPIC_BYTES
+from gater.model.json_rules import count_values
+from gater.model.limits import MOST_VALUES, check_number
+from gater.model.message_body import check_body
 from gater.pubsub.instances import Instance, parse_instance
-from gater.pubsub.topics import WILDCARD, check_pattern
+from gater.pubsub.topics import WILDCARD, check_pattern, check_topic
 from gater.server.http.answers import Answer, encode, json_answer, outlet_of
+from gater.server.http.bodies import decoded
 from gater.server.http.documented import NAME_SCHEMA, about, documented
 from gater.server.http.paths import INSTANCE, PUBSUB
-from gater.server.http.receiving import json_body
+from gater.server.http.receiving import large_body
 from gater.server.http.requests import AnyRequest, access_of, path_text, query, service_of
 from gater.server.http.streaming import StreamingAnswer, opened
 from gater.server.http.subscriptions import EVENT_STREAM, HEARTBEAT
+from gater.server.large_requests import LARGE_BYTES
 from gater.wire.errors import error_body
 
 log = logging.getLogger(__name__)
@@ -119,9 +124,14 @@ async def publish(request: AnyRequest) -> Answer:
     Nobody is waited for, and nothing is kept: who does not listen does not get it.
     """
     access, instance = access_of(request), parse_instance(path_text(request, "instance"))
-    body = await json_body(request, access, Publish(instance.value, WILDCARD), decode_publish)
-    channel = access.api.pubsub(instance.value)
-    return json_answer(Published(await channel.broadcast(body.topic, body.message)))
+
+    def read(raw: bytes, _: object = None) -> CheckedPublish:
+        check_number("values", count_values(raw) if len(raw) > LARGE_BYTES else 0, MOST_VALUES)
+        body = decoded(raw, decode_publish)
+        return CheckedPublish(instance.value, check_topic(body.topic), check_body(body.message))
+
+    async with large_body(request, access, Publish(instance.value, WILDCARD), read, read) as operation:
+        return json_answer(Published(await access.caller.call(operation)))
 
 
 ROUTES: Final[tuple[HTTPRouteHandler, ...]] = (get_pubsub, listen, publish)

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable
+from contextlib import asynccontextmanager
 from typing import Any, Final, TypeVar
 
 from gater.api.operation import Operation
 from gater.model.errors import InvalidArgumentError, RequestTimeoutError, RequestTooLargeError
+from gater.model.limits import MOST_SMALL_BYTES, Limits
 from gater.server.http.bodies import decoded
 from gater.server.http.requests import AnyRequest, headers_of, service_of
+from gater.server.large_requests import LARGE_BYTES
 from gater.server.service import Access
 
 Body = TypeVar("Body")
@@ -38,10 +41,39 @@ async def json_body(
     """The body as `decode` reads it; ValidationError when it is not JSON of that shape.
 
     The operation is what is known of it before the body is read. Nothing is read for a sender who may not do it:
-    PermissionDeniedError.
+    PermissionDeniedError. RequestTooLargeError for a body of more than MOST_SMALL_BYTES.
     """
     access.caller.allow(operation, reach_known=reach_known)
-    return decoded(await _read(request, operation.name), decode)
+    limit = min(MOST_SMALL_BYTES, service_of(request).limits.max_request_bytes)
+    return decoded(await _read(request, operation.name, limit), decode)
+
+
+@asynccontextmanager
+async def large_body(
+    request: AnyRequest,
+    access: Access,
+    operation: Operation[Any],
+    read: Callable[[bytes], Body],
+    read_large: Callable[[bytes, Limits], Body],
+) -> AsyncGenerator[Body, None]:
+    """What `read` makes of a body; of a large one, `read_large` on the thread of large requests, one at a time.
+
+    The turn lasts as long as the context, in which the request is answered. The rest is as for `json_body`.
+    """
+    access.caller.allow(operation)
+    service = service_of(request)
+    limits, held = service.limits, service.held_bytes
+    bodies = [await _read(request, operation.name, limits.max_request_bytes)]
+    size = len(bodies[0])
+    if size <= LARGE_BYTES:
+        yield read(bodies.pop())
+        return
+    held.hold(size)
+    try:
+        async with service.large.reading(lambda: read_large(bodies.pop(), limits)) as body:
+            yield body
+    finally:
+        held.let_go(size)
 
 
 def body_parts(request: AnyRequest, access: Access, operation: Operation[Any]) -> AsyncGenerator[bytes, None]:
@@ -71,9 +103,8 @@ class _Incoming:
         return message
 
 
-async def _read(request: AnyRequest, operation: str) -> bytes:
+async def _read(request: AnyRequest, operation: str, limit: int) -> bytes:
     """The whole body; RequestTooLargeError as soon as it is larger than the limit."""
-    limit = service_of(request).limits.max_request_bytes
     _check_declared_size(request, limit)
     incoming = _Incoming(request, operation)
     message = await incoming.message()

@@ -17,11 +17,12 @@ from gater.model.identifiers import check_name, check_store_id
 from gater.model.limits import MOST_SETTLED, check_number
 from gater.model.subscriptions import LONGEST_SECONDS, NACK_ACTIONS, check_nack
 from gater.server.http.answers import Answer, ShownEvent, json_answer
-from gater.server.http.bodies import WholeNumber
+from gater.server.http.bodies import WholeNumber, decoded
 from gater.server.http.documented import NUMBER_SCHEMA, documented
 from gater.server.http.durable import named
+from gater.server.http.large_bodies import read_deliveries
 from gater.server.http.paths import SUBSCRIPTION
-from gater.server.http.receiving import json_body
+from gater.server.http.receiving import json_body, large_body
 from gater.server.http.requests import AnyRequest, access_of, service_of
 from gater.server.service import Access
 
@@ -105,6 +106,8 @@ class Settled(msgspec.Struct, frozen=True):
 decode_pull: Final = msgspec.json.Decoder(PullBody).decode
 decode_acks: Final = msgspec.json.Decoder(AcksBody).decode
 decode_nacks: Final = msgspec.json.Decoder(NacksBody).decode
+_read_acks: Final = read_deliveries(msgspec.json.Decoder(list[AckBody]).decode, MOST_SETTLED)
+_read_nacks: Final = read_deliveries(msgspec.json.Decoder(list[NackBody]).decode, MOST_SETTLED)
 
 
 @post(f"{SUBSCRIPTION}/pull", tags=["subscriptions"], status_code=200, opt=documented(body=PullBody, answer=Pulled))
@@ -148,18 +151,16 @@ async def _disconnected(request: AnyRequest) -> None:
 async def ack_events(request: AnyRequest) -> Answer:
     """Acknowledge events that were processed; acknowledging twice is acknowledging once."""
     access = access_of(request)
-    body = await json_body(request, access, op.Settle(*named(request)), decode_acks)
-    acks = [op.Ack(*_delivery(one)) for one in _bounded(body.deliveries)]
-    return await _settled(request, access, acks=tuple(acks))
+    async with large_body(request, access, op.Settle(*named(request)), _acks, _read_acks) as deliveries:
+        return await _settled(request, access, acks=tuple([op.Ack(*_delivery(one)) for one in deliveries]))
 
 
 @post(f"{SUBSCRIPTION}/nack", tags=["subscriptions"], status_code=200, opt=documented(body=NacksBody, answer=Settled))
 async def nack_events(request: AnyRequest) -> Answer:
     """Say of events that they were not processed, and what is to become of each."""
     access = access_of(request)
-    body = await json_body(request, access, op.Settle(*named(request)), decode_nacks)
-    nacks = [_nack(one) for one in _bounded(body.deliveries)]
-    return await _settled(request, access, nacks=tuple(nacks))
+    async with large_body(request, access, op.Settle(*named(request)), _nacks, _read_nacks) as deliveries:
+        return await _settled(request, access, nacks=tuple(map(_nack, deliveries)))
 
 
 async def _settled(
@@ -170,6 +171,14 @@ async def _settled(
     unsettled = await access.caller.call(operation)
     failed = [NotSettled(one.position, one.why) for one in unsettled]
     return json_answer(Settled(len(acks) + len(nacks) - len(failed), failed))
+
+
+def _acks(raw: bytes) -> list[AckBody]:
+    return _bounded(decoded(raw, decode_acks).deliveries)
+
+
+def _nacks(raw: bytes) -> list[NackBody]:
+    return _bounded(decoded(raw, decode_nacks).deliveries)
 
 
 def _bounded(deliveries: list[Body]) -> list[Body]:

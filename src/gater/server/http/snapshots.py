@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import AsyncGenerator
 from typing import Annotated, Final
 
@@ -13,7 +14,7 @@ from gater.api import operations as op
 from gater.api.arguments import check_filter
 from gater.api.caller import Caller
 from gater.model.identifiers import check_store_id
-from gater.model.snapshots import Snapshot
+from gater.model.snapshots import Snapshot, new_snapshot
 from gater.server.http.answers import (
     JSON,
     Answer,
@@ -25,10 +26,10 @@ from gater.server.http.answers import (
     outlet_of,
     written,
 )
-from gater.server.http.bodies import SnapshotBody, decode_snapshot, snapshot_record
+from gater.server.http.bodies import SnapshotBody, decode_snapshot, decoded, snapshot_record
 from gater.server.http.documented import NoQuery, about, documented
 from gater.server.http.paths import SNAPSHOT, SNAPSHOT_VERSION, SNAPSHOTS
-from gater.server.http.receiving import json_body
+from gater.server.http.receiving import large_body
 from gater.server.http.requests import AnyRequest, access_of, path_number, path_text, query
 from gater.server.http.streaming import StreamingAnswer, opened
 
@@ -45,8 +46,14 @@ async def record_snapshot(request: AnyRequest) -> Answer:
     """Keep a snapshot under its source, stream and version, in place of an earlier one."""
     access, (store, source, stream), version = access_of(request), _key(request), path_number(request, "version")
     asked = op.RecordSnapshotOperation(store, Snapshot(source, stream, version, JSON, b"", None, "", version, 0))
-    record = snapshot_record(await json_body(request, access, asked, decode_snapshot))
-    return json_answer(written(await access.api.record_snapshot(store, source, stream, version, record)))
+
+    def read(raw: bytes, _: object = None) -> Snapshot:
+        record = snapshot_record(decoded(raw, decode_snapshot))
+        return new_snapshot(source, stream, version, record, time.time_ns() // 1_000_000)
+
+    async with large_body(request, access, asked, read, read) as snapshot:
+        result = await access.caller.call(op.RecordSnapshotOperation(check_store_id(store), snapshot))
+    return json_answer(written(result))
 
 
 @get(SNAPSHOT_VERSION, tags=["snapshots"], opt=documented(answer=ShownSnapshot))

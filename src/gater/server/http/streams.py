@@ -18,16 +18,14 @@ from gater.server.http.bodies import (
     AppendStreamsBody,
     EventBody,
     TruncateBody,
-    decode_append,
-    decode_append_streams,
     decode_truncate,
-    raw_events,
-    stream_guards,
-    stream_writes,
+    events_of_append,
+    parts_of_append,
 )
 from gater.server.http.documented import VERSION_TEXT, VERSION_TEXT_SCHEMA, about, documented
+from gater.server.http.large_bodies import read_append, read_append_streams
 from gater.server.http.paths import STORE, STREAM, STREAMS
-from gater.server.http.receiving import json_body
+from gater.server.http.receiving import json_body, large_body
 from gater.server.http.requests import AnyRequest, access_of, check_confirmed, expected_version, path_text, query
 
 MOST_IDS: Final = 10_000
@@ -90,8 +88,8 @@ async def append_events(request: AnyRequest) -> Answer:
     expected = expected_version(request, query(request, ExpectedVersionQuery).expected_version)
     store, stream_id = check_store_id(path_text(request, "store")), check_stream_id(path_text(request, "stream_id"))
     asked = op.AppendStreams(store, (StreamWrite(stream_id, (), expected),))
-    body = await json_body(request, access, asked, decode_append)
-    results = await access.caller.call(op.AppendStreams(store, (StreamWrite(stream_id, raw_events(body), expected),)))
+    async with large_body(request, access, asked, events_of_append, read_append) as events:
+        results = await access.caller.call(op.AppendStreams(store, (StreamWrite(stream_id, events, expected),)))
     return json_answer(written(results[0]), 201)
 
 
@@ -99,9 +97,9 @@ async def append_events(request: AnyRequest) -> Answer:
 async def append_streams(request: AnyRequest) -> Answer:
     """Append to several streams in one step, if every append and every guard finds its expected version."""
     access, store = access_of(request), check_store_id(path_text(request, "store"))
-    body = await json_body(request, access, op.AppendStreams(store, ()), decode_append_streams)
-    operation = op.AppendStreams(store, stream_writes(body), stream_guards(body))
-    results = await access.caller.call(operation)
+    asked = op.AppendStreams(store, ())
+    async with large_body(request, access, asked, parts_of_append, read_append_streams) as (writes, guards):
+        results = await access.caller.call(op.AppendStreams(store, writes, guards))
     return json_answer(WrittenStreams([written(result) for result in results]), 201)
 
 
