@@ -15,6 +15,8 @@ from gater import NewEvent
 
 PAUSE_SECONDS: Final = 0.005
 EXIT_SECONDS: Final = 30.0
+LONGEST_SECONDS: Final = 15.0
+"""How long a look waits for as many calls as it asks for."""
 _MODULE: Final = "tests.load.well_behaved"
 
 
@@ -39,11 +41,11 @@ class WellBehavedClient:
         assert self._process.stdout.readline() == "ready\n"
         return self
 
-    def waits(self) -> Waits:
-        """What was measured since the last look."""
+    def waits(self, calls: int = 0) -> Waits:
+        """What was measured since the last look, at least so many calls if they do not take LONGEST_SECONDS more."""
         assert self._process.stdin is not None
         assert self._process.stdout is not None
-        self._process.stdin.write("tell\n")
+        self._process.stdin.write(f"{calls}\n")
         self._process.stdin.flush()
         return Waits(*json.loads(self._process.stdout.readline()))
 
@@ -59,6 +61,7 @@ async def _measure(url: str, store: str) -> None:
         took: list[float] = []
         asked = asyncio.create_task(asyncio.to_thread(sys.stdin.readline))
         _say("ready")
+        asked_at = 0.0
         while True:
             began = time.perf_counter()
             await api.get_events(store, "well-behaved", 0, 1)
@@ -68,6 +71,10 @@ async def _measure(url: str, store: str) -> None:
             if asked.done():
                 if not asked.result():
                     return
+                asked_at = asked_at or began
+                if len(took) < int(asked.result()) and began - asked_at < LONGEST_SECONDS:
+                    continue
+                asked_at = 0.0
                 took.sort()
                 _say(json.dumps([len(took), took[len(took) * 99 // 100], took[-1]]))
                 took = []
