@@ -12,6 +12,7 @@ from scripts.doc_pages.api_page import api_page
 from scripts.doc_pages.commands_page import commands_page
 from scripts.doc_pages.errors_page import errors_page
 from scripts.doc_pages.http_page import http_page
+from scripts.doc_pages.limits_page import limits_page
 from scripts.doc_pages.messages_page import messages_page
 from scripts.doc_pages.operations_table import operations_table
 
@@ -20,6 +21,7 @@ REFERENCE: Final = Path(__file__).parents[1] / "docs" / "reference"
 PAGES: Final[dict[str, Callable[[], str]]] = {
     "api.md": api_page,
     "errors.md": errors_page,
+    "limits.md": limits_page,
     "settings.md": settings_page,
     "commands.md": commands_page,
     "http.md": http_page,

@@ -9,8 +9,9 @@ from typing import Any, Final
 from gater.model.errors import InvalidArgumentError
 
 MAX_ID_BYTES: Final = 255
+"""UTF-8 bytes of a stream id, an event type, and most other names."""
 MAX_TOPIC_BYTES: Final = 1_024
-"""Topics hold names, such as `event_stream:{stream_id}`, and so may be longer than they."""
+"""UTF-8 bytes of a topic; topics hold names, such as `event_stream:{stream_id}`, and so may be longer than they."""
 
 _NAME: Final = re.compile(r"[^\x00-\x1f\x7f-\x9f\ud800-\udfff]+").fullmatch
 _STORE_ID: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}").fullmatch

@@ -10,7 +10,7 @@ from gater.model.errors import RequestTooLargeError, ValidationError
 from gater.model.events import encode_json, is_flat
 
 MOST_BODY_BYTES: Final = 16 << 20
-"""The largest body, as msgpack."""
+"""Bytes of a message that is published, as msgpack."""
 
 _pack: Final = msgspec.msgpack.Encoder().encode
 

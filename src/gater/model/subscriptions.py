@@ -31,6 +31,7 @@ _COUNTS: Final = {
 }
 _SECONDS: Final = {"ack_timeout": 0.01, "checkpoint_interval": 0.01}
 MOST_DELAYS: Final = 100
+"""Delays of one `backoff`."""
 
 
 class GroupSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
