@@ -9,6 +9,7 @@ from prometheus_client import Metric
 from prometheus_client.parser import text_string_to_metric_families
 
 from gater.config.tokens import Token
+from gater.model.events import EVENT_WEIGHT
 from tests.integration.served import ORDERS, append, failure, served
 
 TOKENS = (
@@ -56,6 +57,21 @@ async def test_page_tells_of_subscriptions_that_are_at_work(tmp_path: Path) -> N
         found = await page(client)
     lag = found["gater_subscription_lag_events"]
     assert values(lag, "gater_subscription_lag_events", store="orders", subscription="mail") == [2]
+
+
+async def test_page_tells_of_the_shares_of_the_memory(tmp_path: Path) -> None:
+    async with served(tmp_path, max_memory=160 << 20) as client:
+        await append(client, "a", *["T"] * 10)
+        subscription = f"{ORDERS}/subscriptions/mail"
+        assert (await client.put(subscription, json={"selector": {"by_stream": "$all"}})).status_code == 200
+        assert (await client.post(f"{subscription}/pull", json={"count": 1, "wait": 10})).status_code == 200
+        found = await page(client)
+    limits, used, refused = (found[f"gater_memory_{name}"] for name in ("limit_bytes", "used_bytes", "refused"))
+    for share, limit in {"requests": 64 << 20, "answers": 30 << 20, "groups": 30 << 20, "messages": 40 << 20}.items():
+        assert values(limits, limits.name, share=share) == [limit]
+        assert values(refused, f"{refused.name}_total", share=share) == [0]
+    assert values(used, used.name, share="answers") == [0]
+    assert 10 * EVENT_WEIGHT < values(used, used.name, share="groups")[0] < 20 * EVENT_WEIGHT
 
 
 async def test_page_is_for_who_may_read_everything(tmp_path: Path) -> None:

@@ -80,7 +80,7 @@ class Gateway:
         self.memory = MemoryBudget(self.limits.max_memory, self.limits.max_request_bytes)
         """Bytes that the node may hold of each kind."""
         self.node = node
-        self._stores = Stores(data_dir, self.limits, memory=memory)
+        self._stores = Stores(data_dir, self.limits, memory=memory, groups=self.memory.groups)
         self._subscribing = Subscribing(self._stores)
         self._voice = Voice(node, keyring, adapter)
         self.witness = Witness(lambda: self.announcements)
@@ -132,6 +132,7 @@ class Gateway:
     async def start(self) -> None:
         """Open every store of the data folder; raises what makes one of them impossible to open."""
         await self._voice.begin()
+        self.pubsub.share.limit = self.memory.messages_bytes
         self._stores.channels = self._voice.channels()
         self.announcements.node_is("starting")
         try:

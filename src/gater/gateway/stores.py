@@ -21,12 +21,14 @@ from gater.model.errors import (
 )
 from gater.model.identifiers import check_store_id
 from gater.model.limits import MOST_DESCRIPTION_BYTES, Limits
+from gater.model.memory_budget import Share
 from gater.model.stores import StoreConfig
 from gater.store.store import Store, new_config, open_file_store, open_memory_store
 from gater.store.store_files import StoreFiles, stores_in
 from gater.subscriptions.channels import NOWHERE, Channels
 from gater.subscriptions.durables import Durables
 from gater.subscriptions.emitters import Announcer
+from gater.subscriptions.group_budget import GroupBudget
 
 BACKUP_FOLDER: Final = ".backup-"
 """What the names of folders begin with that hold a backup while it is sent."""
@@ -40,11 +42,23 @@ log = logging.getLogger(__name__)
 class Stores:
     """Opens, makes and removes stores; each file store is a file of the data folder."""
 
-    def __init__(self, folder: Path, limits: Limits, channels: Channels = NOWHERE, *, memory: bool = False) -> None:
-        """What happens in the stores is told on the `channels`, those that are set when a store is opened."""
+    def __init__(
+        self,
+        folder: Path,
+        limits: Limits,
+        channels: Channels = NOWHERE,
+        *,
+        memory: bool = False,
+        groups: Share | None = None,
+    ) -> None:
+        """What happens in the stores is told on the `channels`, those that are set when a store is opened.
+
+        `groups` is the share of the memory that consumer groups have.
+        """
         self.folder = folder
         self.channels = channels
         self._limits = limits
+        self._groups = GroupBudget(groups)
         self.memory = memory
         """Whether all stores live in memory."""
         self._open: dict[str, Store] = {}
@@ -103,7 +117,7 @@ class Stores:
 
     def _serve(self, store: Store) -> None:
         """Have an open store used."""
-        self._durables[store.id] = Durables(store, self.channels)
+        self._durables[store.id] = Durables(store, self.channels, self._groups)
         store.tail.observers.append(Announcer(self.channels.events).announce)
         self._open[store.id] = store
 

@@ -7,8 +7,10 @@ from typing import Final
 
 MAX_MEMORY: Final = 256 << 20
 """Bytes that all shares have together, where nothing else is said."""
-MESSAGES_BYTES: Final = 64 << 20
-"""Bytes of messages that may wait for all subscribers of a process together."""
+MESSAGES_BYTES: Final = MAX_MEMORY // 4
+"""Bytes of messages that may wait for all subscribers of a process together, until a node has another budget."""
+GROUPS_BYTES: Final = 3 * MAX_MEMORY // 16
+"""Bytes of events that all consumer groups may keep together, where nothing else is said."""
 LEAST_MEMORY: Final = 64 << 20
 """With less, a single page of a reader or a group would be too much."""
 
@@ -61,6 +63,10 @@ class MemoryBudget:
         """Requests that come in; one more is answered `overloaded`."""
         self.answers = Share("answers", 3 * max_memory // 16)
         """Answers that were written and are not read; more calls are answered `overloaded`, and streams wait."""
+        self.groups = Share("groups", 3 * max_memory // 16)
+        """Events that consumer groups keep; past it they let go of payloads, and read them again."""
+        self.messages_bytes = max_memory // 4
+        """The limit of the share `messages`, which belongs to the pub/sub of the process."""
 
     def __iter__(self) -> Iterator[Share]:
-        return iter((self.requests, self.answers))
+        return iter((self.requests, self.answers, self.groups))

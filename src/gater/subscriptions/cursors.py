@@ -19,7 +19,7 @@ LOOKED_THROUGH: Final = 250
 
 
 class Cursor(Protocol):
-    """A place in a store; it moves only forward."""
+    """A place in a store; it moves forward by itself."""
 
     next: int
     """The version, or the position, that is looked at next: as `start_from`, it goes on here."""

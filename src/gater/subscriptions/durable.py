@@ -20,9 +20,11 @@ from gater.model.subscriptions import NackAction, SubscriptionConfig, Subscripti
 from gater.store.hidden import Hidden
 from gater.store.store import Store
 from gater.store.subscription_reader import SavedSubscription
+from gater.subscriptions.alarm import Alarm
 from gater.subscriptions.consumer import Consumer
 from gater.subscriptions.feeder import Feeder
 from gater.subscriptions.group import Group, Outcome
+from gater.subscriptions.group_budget import GroupBudget
 from gater.subscriptions.keeper import Keeper
 from gater.subscriptions.observer import Observer
 from gater.subscriptions.pulling import Pulling
@@ -54,12 +56,14 @@ class DurableSubscription:
         store: Store,
         saved: SavedSubscription,
         observer: Observer,
+        memory: GroupBudget,
         *,
         clock: Clock = time.monotonic,
     ) -> None:
         self.config = saved.config
         self._store = store
         self._observer = observer
+        self._memory = memory
         self._failing = False
         """Whether deliveries have failed since one was acknowledged."""
         self._clock = clock
@@ -67,8 +71,7 @@ class DurableSubscription:
         self._consumers: list[Consumer] = []
         self._pulling = Pulling(self)
         self._failure: GaterError | None = None
-        self._timer: asyncio.TimerHandle | None = None
-        self._timer_at = 0.0
+        self._alarm = Alarm(self._loop, self._work)
         self._working = False
         self._full = False
         self.is_closed = False
@@ -90,7 +93,7 @@ class DurableSubscription:
         )
         ended = partial(self._observer.run_ended, self)
         self._keeper = Keeper(store, saved, self._group, changed=self._work_soon, forgotten=self.discarded, ended=ended)
-        self._feeder = Feeder(store, saved, self._group, self._work_soon)
+        self._feeder = Feeder(store, saved, self._group, self._consumers, self._work_soon)
         self._feeder.replay(position for _, position, replaying in parked if replaying)
 
     # --- consumers ---
@@ -137,6 +140,7 @@ class DurableSubscription:
         self._group.attach(consumer, consumer.prefetch, is_shared=consumer.is_shared)
         self._consumers.append(consumer)
         self._observer.consumers_changed(self)
+        self._memory.join(self._feeder)
         self._failure = None
         self._work()
 
@@ -148,6 +152,7 @@ class DurableSubscription:
             self._group.detach(consumer, self._clock())
             if not self._consumers:
                 self._feeder.leave()
+                self._memory.leave(self._feeder)
             self._work_soon()
 
     def take(self, consumer: Consumer, limit: int) -> list[Delivery]:
@@ -157,6 +162,7 @@ class DurableSubscription:
         page = self._group.take(consumer, now, limit, PAGE_BYTES)
         if page:
             self._keeper.delivered(page[-1][2], now)
+        if page or self._group.refill.loading:
             self._work_soon()
         return page
 
@@ -226,6 +232,7 @@ class DurableSubscription:
             return
         try:
             self._feeder.drop_hidden()
+            self._group.refill.limit(self._memory.part)
             self._tick()
             with self._store.reading():
                 self._keeper.forget(self._feeder.replay_more(self._clock()))
@@ -240,6 +247,7 @@ class DurableSubscription:
         except Exception as defect:
             log.exception("a subscription failed", extra={"store": self._store.id, "subscription": self.config.name})
             self.failed(InternalError(message=f"{type(defect).__name__}: {defect}"))
+        self._memory.count(self._feeder)
         self._tell_if_full()
         self._wake_consumers()
         self._set_timer()
@@ -274,19 +282,8 @@ class DurableSubscription:
         """Have the work go on when something is due."""
         now = self._clock()
         due = [when for when in (self._group.next_due, self._keeper.next_due) if when is not None]
-        if not due:
-            return
-        at = self._loop.time() + max(min(due) - now, 0.0)
-        if self._timer is not None and self._timer_at <= at and not self._timer.cancelled():
-            return
-        if self._timer is not None:
-            self._timer.cancel()
-        self._timer_at = at
-        self._timer = self._loop.call_at(at, self._on_timer)
-
-    def _on_timer(self) -> None:
-        self._timer = None
-        self._work()
+        if due:
+            self._alarm.set(max(min(due) - now, 0.0))
 
     # --- changes from outside ---
 
@@ -299,6 +296,7 @@ class DurableSubscription:
     def begin_again(self, saved: SavedSubscription) -> None:
         """It was moved: what is in flight is taken back, and consumers get what comes at the new place."""
         self._feeder.leave()
+        self._memory.forget(self._feeder)
         self.config = saved.config
         group, before = self._group, self._before
         redelivered = before.redelivered + group.redelivered
@@ -306,6 +304,7 @@ class DurableSubscription:
         self._begin(saved)
         for consumer in self._consumers:
             self._group.attach(consumer, consumer.prefetch, is_shared=consumer.is_shared)
+            self._memory.join(self._feeder)
         self._work_soon()
 
     def replay(self, positions: Sequence[int]) -> None:
@@ -348,8 +347,8 @@ class DurableSubscription:
     def _stop(self, error: GaterError) -> None:
         self.is_closed = True
         self._feeder.leave()
-        if self._timer is not None:
-            self._timer.cancel()
+        self._memory.forget(self._feeder)
+        self._alarm.cancel()
         for consumer in self._consumers:
             consumer.end(error)
 
@@ -361,6 +360,7 @@ class DurableSubscription:
         group, config = self._group, self.config
         if not self._consumers and not self.is_closed and self._failure is None:
             self._look_ahead()
+            self._memory.count(self._feeder)
         behind = self._feeder.behind
         if not self._consumers:
             self._feeder.leave()

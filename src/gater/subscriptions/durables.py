@@ -28,6 +28,7 @@ from gater.store.subscription_reader import ParkedRow, SavedSubscription, select
 from gater.subscriptions.channels import Channels
 from gater.subscriptions.durable import DurableSubscription
 from gater.subscriptions.emitters import Emitter
+from gater.subscriptions.group_budget import GroupBudget
 from gater.subscriptions.reporting import Reporter
 from gater.subscriptions.topics import ALL_EVENTS, delivery_topic
 
@@ -41,9 +42,11 @@ EVERYTHING: Final = parse_selector("by_stream", "$all")
 class Durables:
     """Every subscription that is saved in a store which is open on this node."""
 
-    def __init__(self, store: Store, channels: Channels) -> None:
+    def __init__(self, store: Store, channels: Channels, memory: GroupBudget | None = None) -> None:
+        """`memory`: what the groups of all stores may hold together."""
         self._store = store
         self._bus = channels.events
+        self._memory = memory or GroupBudget()
         self._reporter = Reporter(store.id, channels, self.at_work, self.check, self._status_changed)
         self._running: dict[str, DurableSubscription] = {}
         self._emitters: dict[str, Emitter] = {}
@@ -82,7 +85,7 @@ class Durables:
         if running is None:
             saved = self._saved(name)
             with self._store.reading():
-                running = self._running[name] = DurableSubscription(self._store, saved, self)
+                running = self._running[name] = DurableSubscription(self._store, saved, self, self._memory)
             self._reporter.note(name, "proxy_started")
         return running
 

@@ -8,13 +8,14 @@ from itertools import islice
 from time import perf_counter
 from typing import Final
 
-from gater.model.events import POSITION, EventRow
+from gater.model.events import POSITION, VERSION, EventRow
 from gater.model.limits import PAGE_EVENTS, TURN_SECONDS
 from gater.store.hidden import Hidden, is_visible
 from gater.store.store import Store
 from gater.store.subscription_reader import SavedSubscription
 from gater.store.watches import Watch
 from gater.subscriptions.catch_up import has_fallen_behind, newest, watch
+from gater.subscriptions.consumer import Consumer
 from gater.subscriptions.cursors import Cursor, StoreCursor, StreamCursor
 from gater.subscriptions.group import Group
 from gater.subscriptions.matching import compile_selector
@@ -38,10 +39,18 @@ REPLAYED_AT_ONCE: Final = 500
 class Feeder:
     """Where a group stands in its store; while it has caught up, among those who wait for new events."""
 
-    def __init__(self, store: Store, saved: SavedSubscription, group: Group, changed: Callable[[], None]) -> None:
-        """`changed` is called when there may be new events for a group that had caught up."""
+    def __init__(
+        self,
+        store: Store,
+        saved: SavedSubscription,
+        group: Group,
+        consumers: Sequence[Consumer],
+        changed: Callable[[], None],
+    ) -> None:
+        """`consumers` are those of the group, at any time; `changed` is called when there may be new events for it."""
         self._store = store
         self._group = group
+        self._consumers = consumers
         self._changed = changed
         self._matcher = compile_selector(saved.config.selector)
         self._stream_id = saved.config.selector.stream_id
@@ -71,7 +80,7 @@ class Feeder:
             return False
         end = perf_counter() + TURN_SECONDS
         for _ in range(PAGES_A_TURN):
-            room = min(group.room, PAGE_EVENTS)
+            room = min(group.room, PAGE_EVENTS, group.refill.fitting)
             if not room and not self._make_room():
                 return group.refill.is_wanted
             if room and not self._read(room):
@@ -89,7 +98,7 @@ class Feeder:
     def _read_again(self) -> None:
         """Read what the group has let go of, and can deliver now."""
         refill = self._group.refill
-        positions = refill.to_load(LOADED_AT_ONCE)
+        positions = refill.to_load(min(LOADED_AT_ONCE, refill.fitting))
         if positions:
             events, looked_at = self._store.reader.at_positions(positions)
             refill.loaded(positions[:looked_at], events)
@@ -157,6 +166,31 @@ class Feeder:
         if isinstance(self._cursor, StoreCursor):
             return self._cursor.next - 1
         return page[-1][2] if page else self._group.reached
+
+    # --- memory ---
+
+    @property
+    def held_bytes(self) -> int:
+        """Weight of the events in memory."""
+        return self._group.refill.held_bytes
+
+    def shrink(self, most: int) -> None:
+        """Have the group let go of payloads until `most` bytes are left, or one event that a consumer waits for."""
+        self._group.refill.shrink(most, keeps_one=self._is_awaited())
+
+    def _is_awaited(self) -> bool:
+        """Whether a consumer waits for an event and may have it."""
+        group = self._group
+        return group.in_flight < group.settings.max_in_flight and any(
+            consumer.is_waited_for and group.in_flight_of(consumer) < consumer.prefetch for consumer in self._consumers
+        )
+
+    def release(self) -> None:
+        """Nobody consumes: have the group let go of what it has read, and read it again later."""
+        dropped = self._group.refill.release()
+        if dropped is not None:
+            self.leave()
+            self._cursor.next = dropped[VERSION] if self._stream_id is not None else dropped[POSITION]
 
     # --- hidden events ---
 

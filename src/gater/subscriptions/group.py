@@ -194,7 +194,7 @@ class Group:
             return taken
         room = min(seat.prefetch - len(seat.held), self.settings.max_in_flight - self.in_flight)
         for receipt in self._receipts[: max(min(limit, room), 0)]:
-            entry = self._course.lanes.take()
+            entry = self._course.take()
             if entry is None:
                 break
             if entry.receipt or entry.failures or entry.replayed:

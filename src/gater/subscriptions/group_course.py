@@ -72,6 +72,14 @@ class Course:
             else:
                 add(entry)
 
+    def take(self) -> Entry | None:
+        """The event that is delivered next, if its payload is here; those that come before it are read again."""
+        entry = self.lanes.take()
+        while entry is not None and not entry.row[3]:
+            self.refill.load_later(entry)
+            entry = self.lanes.take()
+        return entry
+
     def replay(self, rows: Iterable[EventRow]) -> None:
         """Take in parked events that are to be delivered again."""
         for row in rows:

@@ -127,6 +127,11 @@ class Entry:
         """Why it is to be parked, and after how many attempts."""
 
     @property
+    def is_known(self) -> bool:
+        """Whether it is more than an event that was read: it was delivered, failed, is replayed or dealt with."""
+        return self.state is not READY or bool(self.receipt or self.failures) or self.replayed
+
+    @property
     def is_let_go(self) -> bool:
         """Whether its payload is not here."""
         return not self.row[3]

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 from gater.model.events import POSITION, EventRow
 from gater.subscriptions import group_window
 from gater.subscriptions.group_entry import IN_FLIGHT, LOADING, PARKING_LATER, READY, RETRYING, Entry, Lane
+from gater.subscriptions.group_lanes import Lanes
 
 if TYPE_CHECKING:
     from gater.subscriptions.group_course import Course
@@ -58,6 +59,8 @@ class Refill:
             for entry in window.kept():
                 if entry.state in HELD_STATES and not entry.is_let_go:
                     window.let_go(entry)
+            if window.is_heavy:  # what is left cannot be let go of: others do not wait for it
+                window.most_bytes = window.bytes + window.most_bytes // 4
         if lanes.keyed:
             self._mark_ends()
 
@@ -77,6 +80,50 @@ class Refill:
             if chosen:
                 window.mark(chosen)
                 lane.let_go_of_settled()
+
+    # --- memory ---
+
+    @property
+    def held_bytes(self) -> int:
+        """Weight of the events that are kept."""
+        return self._course.window.bytes
+
+    def limit(self, most: int) -> None:
+        """Take in no more from this weight on."""
+        self._course.window.most_bytes = most
+
+    @property
+    def fitting(self) -> int:
+        """How many events to read at once."""
+        return self._course.window.fitting
+
+    def release(self) -> EventRow | None:
+        """Nobody consumes: let go of all that can be read again; the first event that is to be read as a new one."""
+        course, window = self._course, self._course.window
+        dropped = window.drop_unread()
+        if dropped is not None:
+            course.lanes = Lanes.of(window.all_unsettled(), keyed=course.lanes.keyed)
+        for entry in window.kept():
+            if (entry.state is READY or entry.state in HELD_STATES) and not entry.is_let_go:
+                window.let_go(entry)
+        return dropped
+
+    def shrink(self, most: int, *, keeps_one: bool) -> None:
+        """Let go of payloads until no more than `most` bytes are left.
+
+        With `keeps_one`, one event stays that can be delivered now.
+        """
+        window = self._course.window
+        loaded = sorted([entry for entry in window.kept() if not entry.is_let_go])
+        held = [entry for entry in loaded if entry.state in HELD_STATES]
+        ready = [entry for entry in loaded if entry.state is READY]
+        first = (entry for entry in ready if not entry.lane.holds and entry.lane.head() is entry)
+        kept = next(first, None) if keeps_one else None
+        for entry in held + ready[::-1]:
+            if window.bytes <= most:
+                break
+            if entry is not kept:
+                window.let_go(entry)
 
     @property
     def is_wanted(self) -> bool:

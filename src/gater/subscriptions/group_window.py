@@ -12,6 +12,7 @@ from heapq import heapify, heappop, heappush
 from typing import Final
 
 from gater.model.events import POSITION, VERSION, EventRow, payload_bytes
+from gater.model.limits import PAGE_EVENTS
 from gater.model.subscriptions import Ahead
 from gater.subscriptions.group_entry import GONE, SETTLED, Entry
 from gater.subscriptions.group_marks import Mark, Marks
@@ -38,6 +39,10 @@ class Window:
         self.settled_since_checkpoint = 0
         self.bytes = 0
         """Weight of the payloads that are kept."""
+        self.most_bytes = WINDOW_BYTES
+        """The weight with which no more is taken in."""
+        self.event_bytes = 0
+        """Weight of an event of the page that was taken in last."""
         self.marks = Marks(ahead.waiting)
         self.mixed_up_to = max([checkpoint, ahead.reached, *ahead.settled])
         """Up to here, a settled event may have unsettled ones of its stream before it: those are marked one by one."""
@@ -66,14 +71,21 @@ class Window:
 
     def room(self, max_in_flight: int, waiting: int) -> int:
         """How many more events it takes now, when so many of them wait for a time."""
-        if self.bytes >= WINDOW_BYTES:
+        if self.bytes >= self.most_bytes:
             return 0
         return max(max(2 * max_in_flight, LEAST_WINDOW) - len(self) + waiting, 0)
 
     @property
     def is_heavy(self) -> bool:
         """Whether the payloads weigh too much."""
-        return self.bytes >= WINDOW_BYTES
+        return self.bytes >= self.most_bytes
+
+    @property
+    def fitting(self) -> int:
+        """How many events to read at once: as many as are likely to have room, where there is little; one or more."""
+        if self.most_bytes >= WINDOW_BYTES:
+            return PAGE_EVENTS
+        return max((self.most_bytes - self.bytes) // max(self.event_bytes, 1), 1)
 
     def __len__(self) -> int:
         """How many events are kept."""
@@ -105,7 +117,7 @@ class Window:
         With `keyed`, events of marked streams are marked, too.
         """
         new: list[Entry] = []
-        before = self.reached
+        before, weight = self.reached, self.bytes
         order, entries = self._order, self._entries
         is_plain = before >= self._known_up_to and not self._replays and not self.marks
         for row in rows:
@@ -120,6 +132,8 @@ class Window:
             if not entry.replayed:
                 new.append(entry)
                 self.bytes += payload_bytes(row)
+        if new:
+            self.event_bytes = (self.bytes - weight) // len(new)
         self.reached = max(before, reached, rows[-1][POSITION] if rows else 0)
         self._sort_out()
         return new
@@ -180,6 +194,24 @@ class Window:
         """The payload of an event is here again."""
         self.bytes += payload_bytes(row) - payload_bytes(entry.row)
         entry.row = row
+
+    def drop_unread(self) -> EventRow | None:
+        """Drop the last events that were only read, as if they had not been; the event that comes first stays.
+
+        Returns the first one of those that were dropped; None when there are none.
+        """
+        order, kept = self._order, self._first()
+        seen = [entry.position for entry in self.kept() if entry.is_known] + [entry.position for entry in self._again]
+        cut = max(self._highest_settled, self._known_up_to, self.mixed_up_to, self.marks.last, max(seen, default=0))
+        dropped: EventRow | None = None
+        while order and order[-1] is not kept and order[-1].position > cut:
+            entry = order.pop()
+            dropped = entry.row
+            del self._entries[entry.position]
+            self.bytes -= payload_bytes(dropped)
+            entry.state, entry.row = SETTLED, GONE
+            self.reached = entry.position - 1
+        return dropped
 
     def mark(self, entries: Sequence[Entry]) -> None:
         """Let go of the last events of a stream, given in order."""

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, rule
 
-from gater.model.events import EventRow
+from gater.model.events import POSITION, EventRow
 from gater.model.subscriptions import Ahead
-from gater.subscriptions import group_window
 from gater.subscriptions.group import Group
+from gater.subscriptions.group_window import WINDOW_BYTES
 from tests.unit.subscriptions.group_model import Model
 
 
 class ReadsAgain(RuleBasedStateMachine):
     """Knows what a group keeps of its events, and what it does not."""
 
-    patch: pytest.MonkeyPatch
     log: dict[int, EventRow]
     group: Group
     model: Model
@@ -41,10 +39,28 @@ class ReadsAgain(RuleBasedStateMachine):
     @rule(is_heavy=st.booleans())
     def make_room(self, is_heavy: bool) -> None:
         if is_heavy:
-            self.patch.setattr(group_window, "WINDOW_BYTES", 0)
+            self.group.refill.limit(0)
         self.group.make_room()
-        self.patch.setattr(group_window, "WINDOW_BYTES", 32 << 20)
+        self.group.refill.limit(WINDOW_BYTES)
         self.read_again()
+
+    @rule(most=st.integers(0, 600), keeps_one=st.booleans())
+    def shrink(self, most: int, keeps_one: bool) -> None:
+        """Payloads are let go of for the sake of other groups."""
+        self.group.refill.shrink(most, keeps_one=keeps_one)
+
+    @rule()
+    def release(self) -> None:
+        """What is in memory is let go of, and what was only read is read again."""
+        reached, position = self.group.reached, self.group.position
+        dropped = self.group.refill.release()
+        assert self.group.position == position
+        if dropped is not None:
+            assert self.group.reached == dropped[POSITION] - 1
+            again = [row for place, row in self.log.items() if dropped[POSITION] <= place <= reached]
+            self.group.feed(again, reached)
+        assert self.group.reached == reached
+        self.note_marks()
 
     @property
     def has_read_again(self) -> bool:

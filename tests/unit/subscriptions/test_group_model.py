@@ -377,6 +377,7 @@ class GroupMachine(ReadsAgain):
             self.model.delivered,
             self.now,
             len(self.records),
+            len(group.refill.loading),
         )
 
 

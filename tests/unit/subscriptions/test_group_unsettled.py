@@ -193,14 +193,14 @@ def test_payloads_that_consumers_hold_make_room_for_others(monkeypatch: pytest.M
     assert again == held
 
 
-def test_an_event_that_is_gone_when_it_is_read_again_is_settled(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_event_that_is_gone_when_it_is_read_again_is_settled() -> None:
     group = group_of("a")
     [(_, _, receipt)] = group.take("x", 0.0, 1)
-    monkeypatch.setattr(group_window, "WINDOW_BYTES", 1)
+    group.refill.limit(1)
     group.make_room()
     group.nack(1, receipt, "retry", 0.0, 1.0)
     group.tick(1.0)
-    monkeypatch.setattr(group_window, "WINDOW_BYTES", 1 << 20)
+    group.refill.limit(1 << 20)
     assert group.refill.to_load(10) == [1]
     group.refill.loaded([1], [])
     assert (group.unsettled, group.position) == (0, 1)
@@ -241,18 +241,19 @@ def test_key_order_that_is_asked_for_later_holds_up_only_the_stream_that_waits(s
     assert (group.position, group.unsettled) == (len(log.rows), 0)
 
 
-def held_without_payload(monkeypatch: pytest.MonkeyPatch, after_park: Literal["continue", "block"]) -> Group:
+def held_without_payload(after_park: Literal["continue", "block"]) -> Group:
     """A group with key order that began without; a consumer holds the first two events of a stream of four."""
     group = group_of("aaaa", ordering="none", backoff=(1.0,))
     assert take(group, limit=2) == [1, 2]
     group.configure(GroupSettings(backoff=(1.0,), after_park=after_park), 0.0)
-    monkeypatch.setattr(group_window, "WINDOW_BYTES", 1)
+    group.refill.limit(1)
     group.make_room()
+    group.refill.limit(1)
     return group
 
 
-def test_an_event_is_read_again_without_room_when_all_others_wait_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    group = held_without_payload(monkeypatch, "continue")
+def test_an_event_is_read_again_without_room_when_all_others_wait_for_it() -> None:
+    group = held_without_payload("continue")
     for position in (1, 2):
         group.nack(position, None, "retry", 0.0)
     group.tick(1.0)
@@ -264,8 +265,8 @@ def test_an_event_is_read_again_without_room_when_all_others_wait_for_it(monkeyp
     assert (group.refill.to_load(10), take(group)) == ([], [1])
 
 
-def test_an_event_is_parked_behind_another_without_being_read_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    group = held_without_payload(monkeypatch, "block")
+def test_an_event_is_parked_behind_another_without_being_read_again() -> None:
+    group = held_without_payload("block")
     group.nack(2, None, "retry", 0.0)
     group.tick(1.0)
     park(group, 1)
