@@ -25,7 +25,8 @@ run: setup ## Start a node on SQLite in ./data with the greenhouse demo (ARGS="-
 	@$(BIN)/gater demo $(ARGS)
 
 test: setup lint types ## Run everything: linters, types, import arrows, and the whole test suite
-	@$(BIN)/python -m pytest -n 2 --dist worksteal $(ARGS)
+	@$(BIN)/python -m pytest $(or $(ARGS),-n 2 --dist worksteal --ignore=tests/load)
+	@$(if $(ARGS),,$(BIN)/python -m pytest tests/load)
 
 lint: setup ## Check style and the direction of imports
 	@$(BIN)/ruff check .
