@@ -19,7 +19,7 @@ RETRIED_SHARE = 0.02
 async def consume(url: str, store: str, subscription: str, log: Path, rng: random.Random) -> None:
     """Settle what comes, for ever; each line is in the file before the server is told."""
     file = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
-    async with gater.connect(url) as api:
+    async with gater.connect(url, timeout=120.0) as api:  # a node that starts on a busy machine is waited for
         async for delivery in api.consume(store, subscription, prefetch=rng.choice((1, 10, 100, 1_000))):
             action = RETRY if rng.random() < RETRIED_SHARE else ACK
             os.write(file, _line(delivery, action))
