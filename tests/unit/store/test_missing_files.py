@@ -79,7 +79,7 @@ async def test_a_missing_database_is_told_and_not_replaced(
     reason = await is_refused(tmp_path)
     assert "s.db is missing" in reason
     assert all(name in reason for name in left)
-    assert "a store is damaged" in [record.message for record in caplog.records]
+    assert "a store cannot be opened" in [record.message for record in caplog.records]
     (tmp_path / "aside").rename(tmp_path / "s.db")
     assert await read(tmp_path) == list(range(EVENTS))
 
