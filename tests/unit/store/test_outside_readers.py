@@ -268,9 +268,9 @@ async def test_a_lost_lock_of_sqlite_is_an_alert(tmp_path: Path, monkeypatch: py
         api.pubsub("alerts").subscribe("system_alerts:warning") as alerts,
     ):
         sqlite3.connect(tmp_path / "s.db").close()
-        async with asyncio.timeout(10):
-            alert = await anext(alerts)
-    assert file_guard.LOCK_LOST in str(alert.body)
+        async with asyncio.timeout(10):  # alerts of a busy machine may come first
+            while file_guard.LOCK_LOST not in str((await anext(alerts)).body):
+                pass
 
 
 @pytest.mark.parametrize("closed_before", [True, False])
