@@ -15,7 +15,7 @@ from picows import WSCloseCode, WSFrame, WSListener, WSMsgType, WSTransport, ws_
 from gater.client.connecting import connect
 from gater.model.errors import InternalError
 from gater.model.limits import Limits
-from gater.server.rpc_connection import PAUSE_BYTES, TURN_REQUESTS
+from gater.server.rpc_connection import TURN_REQUESTS
 from gater.wire.terms import largest_client_message
 from tests.integration.rpc_server import ScriptedGateway, serving
 
@@ -235,7 +235,7 @@ async def test_stream_waits_for_a_client_that_does_not_read() -> None:
 async def test_client_that_leaves_too_much_unread_is_given_up(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr("gater.server.rpc_connection.MOST_UNSENT_BYTES", 2 * PAUSE_BYTES)
+    monkeypatch.setattr("gater.server.rpc_connection.MOST_UNSENT_BYTES", 2 << 20)
     gateway = ScriptedGateway()
     async with serving(gateway) as server, plain_client(server.port) as client:
         client.transport.underlying_transport.pause_reading()
