@@ -123,24 +123,27 @@ class Checkpointer:
         elif not self._wanted.is_set():
             self._wanted.set()
 
-    def may_copy(self, connection: apsw.Connection) -> bool:
-        """Whether the frames that are not in the store's file yet are what was written; raises apsw.Error."""
+    def may_copy(self, connection: apsw.Connection, *, paced: bool = False) -> bool:
+        """Whether the frames that are not in the store's file yet are what was written; raises apsw.Error.
+
+        `paced`: as of `damage_in_use`.
+        """
         if self.damage is None and self._log is None:
             self._log = LogFile(self._log_path)
         if self.damage is None and self._log is not None:
-            found = damage_in_use(connection, self._log, copied_too=False)
+            found = damage_in_use(connection, self._log, copied_too=False, paced=paced)
             if found:
                 self.damage = StoreCorruptError(self._store, found)
                 self._note(self.damage)
                 self._tell(self.damage)
         return self.damage is None
 
-    def _checkpoint(self, connection: apsw.Connection) -> int:
+    def _checkpoint(self, connection: apsw.Connection, *, paced: bool = False) -> int:
         """Copy what can be copied without waiting; returns the pages copied since the log began."""
         if not self._copying.acquire(blocking=False):
             return -1  # the other thread is at it
         try:
-            if not self.may_copy(connection):
+            if not self.may_copy(connection, paced=paced):
                 return -1
             _, copied = connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
         except apsw.Error as error:
@@ -179,7 +182,7 @@ class Checkpointer:
         try:
             if self._connection is None:
                 self._connection = open_file(self._path, cache_kib=SCAN_CACHE_KIB)
-            self._rest = self._checkpoint(self._connection)
+            self._rest = self._checkpoint(self._connection, paced=True)
         except apsw.Error as error:
             self._note(translate(self._store, error))
         except Exception as error:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import struct
+import time
 from collections.abc import Generator
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -17,6 +18,9 @@ import apsw
 from gater.store.checksums import FRAME_HEADER_BYTES, Sums, add_words, is_sound_frame
 
 HEADER_BYTES: Final = 32
+FRAMES_A_TURN: Final = 4
+"""Frames that a paced check compares before it pauses."""
+PAUSE_SECONDS: Final = 0.0001
 _MAGIC: Final = 0x377F0682
 """The last bit tells the order of bytes in which checksums are computed."""
 FILE_LAYER: Final = "unix"
@@ -113,11 +117,12 @@ def frames_in_use(connection: apsw.Connection) -> tuple[int, int]:
     return max(frames, 0), max(copied, 0)
 
 
-def damage_in_use(connection: apsw.Connection, log: LogFile, *, copied_too: bool) -> str:
+def damage_in_use(connection: apsw.Connection, log: LogFile, *, copied_too: bool, paced: bool = False) -> str:
     """The first fault in the frames of a log that is in use, in words; empty when they are sound.
 
     The connection is one to its store (see `frames_in_use`). Frames that are in the store's file already are looked
-    at with `copied_too`. Raises apsw.Error when the log cannot be read.
+    at with `copied_too`. With `paced` the thread pauses every few frames, so that the event loop, which needs Python's
+    lock too, is not slowed down. Raises apsw.Error when the log cannot be read.
     """
     for _ in range(_MOST_ATTEMPTS):
         header = log.header()
@@ -128,7 +133,7 @@ def damage_in_use(connection: apsw.Connection, log: LogFile, *, copied_too: bool
             return ""
         if header is None:
             return "the header of the write-ahead log is damaged"
-        damaged = _first_damaged(log, header, 1 if copied_too else copied + 1, frames)
+        damaged = _first_damaged(log, header, 1 if copied_too else copied + 1, frames, paced=paced)
         if damaged is None:
             return ""
         if header == log.header():  # otherwise the frame was written anew
@@ -136,13 +141,15 @@ def damage_in_use(connection: apsw.Connection, log: LogFile, *, copied_too: bool
     return ""  # it starts over all the time: nothing stays in it for long
 
 
-def _first_damaged(log: LogFile, header: Header, first: int, last: int) -> int | None:
+def _first_damaged(log: LogFile, header: Header, first: int, last: int, *, paced: bool = False) -> int | None:
     sums = log.sums(header, first - 1)
     for number in range(first, last + 1):
         frame, page = log.frame(header, number)
         if not _fits(header, sums, frame, page):
             return number
         sums = struct.unpack_from(">2I", frame, 16)
+        if paced and number % FRAMES_A_TURN == 0:
+            time.sleep(PAUSE_SECONDS)
     return None
 
 
