@@ -28,7 +28,7 @@ Item = TypeVar("Item")
 MOST_AHEAD: Final = 1_000
 """Items that an iterator holds ready for its reader."""
 MOST_AHEAD_BYTES: Final = 4 << 20
-"""What these may weigh; the item that brings them there is the last."""
+"""Bytes of these together; the item that reaches them is the last."""
 
 
 class LoopThread:
@@ -120,7 +120,7 @@ class _Channel(Generic[Item]):
         self.changed = threading.Condition()
         self.ready: deque[Item] = deque()
         self.bytes = 0
-        """What the items weigh that came since the ready ones were taken."""
+        """Bytes of the items that came since the ready ones were taken."""
         self.room = asyncio.Event()
         self.error: BaseException | None = None
         self.ended = False
@@ -155,7 +155,7 @@ class _Channel(Generic[Item]):
 
 
 def _weight(item: Any) -> int:
-    """What an event, a delivery or a message weighs while it waits to be read."""
+    """Bytes of an event, a delivery or a message that waits to be read."""
     event = getattr(item, "event", item)
     if isinstance(event, Event):
         return event.payload_bytes

@@ -27,7 +27,7 @@ CHUNK_BYTES: Final = 1 << 20
 
 
 async def scan_stream(store: Store, operation: op.ScanStream) -> AsyncGenerator[list[EventRow], None]:
-    """A stream, page after page; who asks for them leaves others their turn, and the stream keeps none."""
+    """A stream, page after page, none of which it keeps; its caller leaves other tasks their turn between two."""
     await reached(store, operation.after_position)
     backward = operation.backward
     start, left = operation.start_version, operation.count

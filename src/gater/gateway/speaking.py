@@ -25,7 +25,7 @@ async def listen(pubsub: PubSub, operation: Listen) -> AsyncGenerator[list[PubSu
 
 
 def publish(pubsub: PubSub, operation: Publish, done: Done) -> None:
-    """Give a message to those who listen, if it can be given to each of them."""
+    """Give a message to all listeners, if each of them can be given it."""
     body = operation.body if type(operation) is CheckedPublish else check_body(operation.body)
     done(pubsub.broadcast(operation.instance, operation.topic, body), None)
 

@@ -51,7 +51,7 @@ class Stores:
         memory: bool = False,
         groups: Share | None = None,
     ) -> None:
-        """What happens in the stores is told on the `channels`, those that are set when a store is opened.
+        """Events of the stores are announced on the `channels` that are set when a store is opened.
 
         `groups` is the share of the memory that consumer groups have.
         """
@@ -65,6 +65,7 @@ class Stores:
         self._durables: dict[str, Durables] = {}
         self._unopened: dict[str, GaterError] = {}
         self._retrying: asyncio.Task[None] | None = None
+        self._closing = asyncio.Event()
         self._reserved: set[str] = set()
 
     def names(self) -> list[str]:
@@ -161,12 +162,15 @@ class Stores:
     async def _retry(self) -> None:
         """Try again to open what could not be opened, until nothing is left of it."""
         while retried := self._to_retry():
-            await asyncio.sleep(RETRY_SECONDS)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._closing.wait(), RETRY_SECONDS)
             for name in retried:
                 await self._open_again(name)
+            if self._closing.is_set():
+                return
 
     async def _open_again(self, name: str) -> None:
-        if name not in self._unopened or name in self._reserved:
+        if self._closing.is_set() or name not in self._unopened or name in self._reserved:
             return
         self._reserved.add(name)
         try:
@@ -246,9 +250,9 @@ class Stores:
 
     async def close(self) -> None:
         """Close all stores, each after what it has accepted is done."""
+        self._closing.set()
         if self._retrying is not None:
-            self._retrying.cancel()
-            await asyncio.wait([self._retrying])
+            await self._retrying  # what it is opening is closed with the others
         for store in list(self._open.values()):
             try:
                 await self._close(store)

@@ -1,4 +1,4 @@
-"""What the body of a message must be to travel: plain data that every listener, on each way out, can be given."""
+"""The rule for bodies of messages: plain data that can be sent to every listener, on each way out."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ Read = TypeVar("Read")
 
 
 class LargeRequests:
-    """Whose turn it is among those who have sent a large request, each until it is answered."""
+    """Turns of large requests: one at a time is read, and has the turn until it is answered."""
 
     def __init__(self) -> None:
         self._turn = asyncio.Lock()
@@ -28,7 +28,7 @@ class LargeRequests:
             yield
 
     async def read(self, work: Callable[[], Read]) -> Read:
-        """What the work gives, done on the thread; only within `turn`, which a caller that is cancelled keeps until
+        """The result of work on the thread; only within `turn`, which a caller that is cancelled keeps until
         the work has ended.
         """
         job = asyncio.ensure_future(asyncio.to_thread(work))
@@ -42,7 +42,7 @@ class LargeRequests:
 
     @asynccontextmanager
     async def reading(self, work: Callable[[], Read]) -> AsyncGenerator[Read]:
-        """What the work gives, done on the thread; the turn ends with the context, or MOST_TURN_SECONDS later."""
+        """The result of work on the thread; the turn ends with the context, or MOST_TURN_SECONDS later."""
         turns = [self._turn]
         await self._turn.acquire()
         try:

@@ -1,4 +1,4 @@
-"""What connections have written and their clients have not read, counted together against the share of answers.
+"""Bytes that were written to connections and not read by their clients, counted against the share of answers.
 
 A connection counts from where its transport says that the client does not read. Where there is no room, large answers
 of calls are refused, streams wait before they read on, and connections that have stood still for STALLED_SECONDS are
@@ -24,13 +24,13 @@ PAGE_ROOM: Final = 2 * PAGE_BYTES
 STALLED_SECONDS: Final = 3.0
 """How long a client may leave what it asked for unread when others need the room."""
 LOOK_SECONDS: Final = 0.5
-"""Between two looks at what stands still, while somebody waits for room."""
+"""Seconds between two looks at stalled connections, while a stream waits for room."""
 
 log = logging.getLogger(__name__)
 
 
 class Outgoing:
-    """What all connections have unsent; it belongs to the event loop."""
+    """The unsent bytes of all connections; used on the event loop only."""
 
     def __init__(self, share: Share) -> None:
         self.share = share
@@ -42,7 +42,7 @@ class Outgoing:
         """Whether a large item was made in this turn of the event loop."""
 
     def has_room(self, size: int) -> bool:
-        """Whether so many bytes may be written that are not read at once; if not, what stands still is ended."""
+        """Whether there is room for so many unsent bytes; if not, stalled connections are ended."""
         if self._fits(size):
             return True
         self.share.refused += 1
@@ -126,7 +126,7 @@ class Outgoing:
 
 
 class Outlet:
-    """What one connection has written that its client has not read."""
+    """The unsent bytes of one connection."""
 
     __slots__ = ("_end", "_outgoing", "_reserved", "_resumed", "held", "is_paused")
 
@@ -180,7 +180,7 @@ class Outlet:
 
     @property
     def overload(self) -> OverloadedError:
-        """What an answer that has no room is answered with."""
+        """The error in place of an answer for which there is no room."""
         return OverloadedError("answer bytes", self._outgoing.share.limit)
 
     async def reserve(self) -> None:
@@ -219,4 +219,4 @@ class Outlet:
 
 
 def _nothing() -> None:
-    """What a connection that is gone can do."""
+    """The end of a connection that has ended."""

@@ -88,7 +88,7 @@ class LargeMessages:
         return True
 
     def operation(self, request: Request) -> Operation[Any] | None:
-        """What a large request asks for, or its error raised; None for one that is still to be decoded."""
+        """The operation of a large request, None when it is still to be decoded; raises its error."""
         outcome = self._outcomes.pop(request.id, None) if self._outcomes else None
         if isinstance(outcome, GaterError):
             raise outcome
@@ -165,7 +165,7 @@ class LargeMessages:
 
 
 def _nothing(*_: object) -> None:
-    """What is left to do for a connection that is gone."""
+    """The work for a connection that has ended: none."""
 
 
 def is_large(message: bytes) -> bool:

@@ -39,7 +39,7 @@ class Service:
         self.held_bytes = HeldBytes(limits.max_waiting_bytes, gateway.memory.requests, gateway.witness.limit_reached)
         self.large = LargeRequests()
         self.outgoing = Outgoing(gateway.memory.answers)
-        """What is written to all connections and not read."""
+        """The unsent bytes of all connections."""
         self.stopping = asyncio.Event()
         """Set when what would never end by itself has to end."""
         self._gateway = gateway

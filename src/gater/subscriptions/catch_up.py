@@ -72,7 +72,7 @@ def has_fallen_behind(store: Store, place: Watch, cursor: Cursor) -> bool:
 
 
 def newest(store: Store, place: Watch, cursor: Cursor) -> list[EventRow]:
-    """The matching events that were committed since the last look; only for who has not fallen behind.
+    """The matching events that were committed since the last look; only for a follower that is not behind.
 
     When a turn is not enough to look at all of them, the place is woken again.
     """

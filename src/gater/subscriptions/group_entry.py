@@ -69,7 +69,7 @@ class Seat:
             self.pages.append(receipts)
 
     def given_with(self, entry: Entry) -> list[Entry]:
-        """What the consumer that has an event holds: everything, or of a shared seat, what was given with it."""
+        """The events held by the consumer of an event: all of them, or for a shared seat those given with it."""
         if not self.is_shared:
             return list(self.held.values())
         page = next(page for page in self.pages if entry.receipt in page)

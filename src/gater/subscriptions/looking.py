@@ -17,7 +17,7 @@ SMALL_EVENTS: Final = 64
 
 
 class Looked(NamedTuple):
-    """What came of looking at some events: those that match, the last one looked at, and those that are left."""
+    """The result of a look at some events: those that match, the last one looked at, and those that are left."""
 
     matching: list[EventRow]
     last: EventRow | None

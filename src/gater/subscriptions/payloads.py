@@ -73,7 +73,7 @@ class SharedPayloads(Payloads):
 
 
 def needles(pattern: Any) -> tuple[bytes, ...]:
-    """What is in every JSON text that matches and holds no backslash; values before keys, long ones first."""
+    """Texts in every JSON document that matches and holds no backslash; values before keys, long ones first."""
     found = sorted(set(_find_needles(pattern)), key=lambda each: (each[0], -len(each[1]), each[1]))
     return tuple(text for _, text in found[:MOST_NEEDLES])
 

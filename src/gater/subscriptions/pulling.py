@@ -1,4 +1,4 @@
-"""Those who pull events of a durable subscription: together they are one consumer, as long as there are any."""
+"""Pulling from a durable subscription: all clients that pull are one consumer together, while there are any."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class Pulling:
         return self._puller
 
     def let_go(self) -> None:
-        """Those who pull are a consumer only as long as they wait, or hold something."""
+        """The consumer that stands for pulling clients exists only while they wait or hold events."""
         puller = self._puller
         if puller is not None and not puller.is_waited_for and not self._durable.holds(puller):
             self._puller = None

@@ -19,7 +19,7 @@ from gater.wire.server_session import SMALL_BYTES
 
 JSON: Final = "application/json"
 OUTLET: Final = "gater.outlet"
-"""Where a request keeps what counts the bytes that are written to its connection."""
+"""Key of the outlet of its connection in the scope of a request."""
 
 encode: Final = msgspec.json.Encoder().encode
 
@@ -55,7 +55,7 @@ class Answer:
 
 
 def outlet_of(scope: HTTPScope) -> Outlet:
-    """What counts the bytes of the connection that a request came by."""
+    """The outlet of the connection of a request: it counts unsent bytes."""
     outlet: Outlet = scope["state"][OUTLET]
     return outlet
 

@@ -21,7 +21,7 @@ _OPENING: Final = frozenset(b"[{")
 _FLAT: Final = rb'[^\[\]{}"]*+'
 _TEXT: Final = rb'"[^"]*+"'
 _TOKENS: Final = re.compile(rb"%b(%b|[\[{]%b(?:%b%b){0,64}+[\]}]|[\[\]{}])" % (_FLAT, _TEXT, _FLAT, _TEXT, _FLAT))
-"""What comes next: a text, a list or object without others in it (with few texts, or a match took long), a bracket."""
+"""The next part: a text, a list or object without others in it (and with few texts, to be quick), a bracket."""
 
 
 def list_portions(raw: bytes, what: str, most: int) -> list[slice]:

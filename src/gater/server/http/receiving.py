@@ -56,7 +56,7 @@ async def large_body(
     read: Callable[[bytes], Body],
     read_large: Callable[[bytes, Limits], Body],
 ) -> AsyncGenerator[Body, None]:
-    """What `read` makes of a body; of a large one, `read_large` on the thread of large requests, one at a time.
+    """A body as `read` decodes it; a large one by `read_large`, on the thread of large requests, one at a time.
 
     The turn lasts as long as the context, in which the request is answered. The rest is as for `json_body`.
     """
