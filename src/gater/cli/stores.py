@@ -26,10 +26,11 @@ async def list_stores(call: Call) -> None:
         output.print_document(stores)
         return
     rows = [
-        (info.store.store_id, info.store.db_type, info.node, info.store.created_at, info.store.store_description)
+        (config.store_id, config.db_type, config.status, info.node, config.created_at, config.store_description)
         for info in stores
+        for config in [info.store]
     ]
-    columns = ("STORE", "TYPE", "NODE", "CREATED", "DESCRIPTION")
+    columns = ("STORE", "TYPE", "STATUS", "NODE", "CREATED", "DESCRIPTION")
     output.print_table(columns, rows, empty="No stores. `gater stores create NAME` makes one.")
 
 

@@ -18,7 +18,9 @@ def test_stores_are_made_listed_and_removed(place: Place) -> None:
     assert (made.document["store_id"], made.document["tags"]) == (name, ["a", "b"])
     listed = place.said("stores", "list", "--json").document
     assert {place.store, name} <= {info["store"]["store_id"] for info in listed}
-    assert "for a test" in place.said("stores", "list").out
+    (row,) = [line for line in place.said("stores", "list").out.splitlines() if line.startswith(name)]
+    assert "for a test" in row
+    assert row.split()[2] == "active"
     assert place.said("stores", "remove", name, "--yes").out == f"Removed the store {name}.\n"
     assert place.typed("stores", "config", name).code == 1
 
