@@ -119,7 +119,9 @@ class Stores:
     def _serve(self, store: Store) -> None:
         """Have an open store used."""
         self._durables[store.id] = Durables(store, self.channels, self._groups)
-        store.tail.observers.append(Announcer(self.channels.events).announce)
+        announcer = Announcer(self.channels.events)
+        store.tail.observers.append(announcer.announce)
+        store.tail.on_hidden.append(announcer.hide)
         self._open[store.id] = store
 
     async def _close(self, store: Store, *, remove: bool = False) -> None:

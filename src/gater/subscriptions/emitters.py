@@ -5,16 +5,17 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from time import perf_counter
 from typing import Any, Final
 
 from gater.model.errors import GaterError
-from gater.model.events import DATA, METADATA, POSITION, Event, EventRow
+from gater.model.events import DATA, METADATA, POSITION, Event, EventRow, payload_bytes, payload_bytes_of
 from gater.model.json_rules import may_hold_long_numbers
-from gater.model.limits import MOST_EVENTS, TURN_SECONDS
+from gater.model.limits import MOST_EVENTS, PAGE_EVENTS, TURN_SECONDS
 from gater.model.message_body import check_body
 from gater.model.selectors import Selector
+from gater.store.hidden import Hidden, is_visible
 from gater.store.store import Store
 from gater.store.watches import Watch
 from gater.subscriptions.catch_up import has_fallen_behind, newest, watch
@@ -28,6 +29,8 @@ MOST_ANNOUNCED: Final = MOST_EVENTS + 10_000
 """Events that wait to be announced: those of a large append, and what is committed meanwhile."""
 MOST_ANNOUNCED_BYTES: Final = 32 << 20
 """Payload bytes of such events before those of the last append."""
+MOST_BEHIND: Final = 10_000
+"""Events of the store that an emitter catches up with from the file; it passes over more."""
 EVENTS_TAG: Final = "events"
 """What the message of a delivered event begins with."""
 
@@ -73,21 +76,28 @@ class Emitter:
         self._matcher = compile_selector(selector)
         self._place: Watch | None = None
         self._cursor: Cursor | None = None
+        self._looked_at = 0
+        """Position of the newest event when all that is committed had been looked at."""
         bus.on_heard.append(self._begin)
         if bus.is_heard:
             self._begin()
 
     def _begin(self) -> None:
         """Wait for what is committed from now on."""
+        self._wait_anew()
+        self._begin_here()
+
+    def _wait_anew(self) -> Watch:
         self._stop_waiting()
         self._place = watch(self._store, self._matcher)
         self._place.notify = self._emit_soon
-        self._begin_here()
+        return self._place
 
     def _begin_here(self) -> None:
         """Pass over all that is committed; when that cannot be read now, the next event lets it be tried again."""
         try:
             self._cursor = cursor_of(self._store, self._matcher, None)
+            self._looked_at = self._store.tail.position
         except GaterError as error:
             log.warning("an emitter cannot read", extra={"topic": self.topic, "reason": str(error)})
 
@@ -112,26 +122,49 @@ class Emitter:
         elif self._cursor is None:
             self._place.take()
             self._begin_here()
+        elif self.paused and self._place.behind:
+            self._begin()
         elif self.paused:
             self._cursor.pass_by(self._place.take())
             self._cursor.pass_all()
-        elif has_fallen_behind(self._store, self._place, self._cursor):
+            self._looked_at = self._store.tail.position
+        elif not has_fallen_behind(self._store, self._place, self._cursor):
+            self._read(self._emit_newest, self._place, self._cursor)
+        elif self._store.tail.position - self._looked_at <= MOST_BEHIND:
+            self._read(self._catch_up, self._wait_anew(), self._cursor)
+        else:
             # Whoever listens hears what happens now; what was missed can be read.
             log.warning("an emitter has passed over events", extra={"store": self._store.id, "topic": self.topic})
             self._begin()
-        else:
-            self._emit_newest(self._place, self._cursor)
 
-    def _emit_newest(self, place: Watch, cursor: Cursor) -> None:
+    def _read(self, emit: Callable[[Watch, Cursor], bool], place: Watch, cursor: Cursor) -> None:
         try:
-            end = perf_counter() + TURN_SECONDS
-            while events := newest(self._store, place, cursor):
-                self._emit_all(events)
-                if perf_counter() > end:
-                    place.wake()
-                    break
+            if emit(place, cursor):
+                self._looked_at = self._store.tail.position
         except GaterError as error:
+            place.lose()  # what comes next lets it be tried again
             log.warning("an emitter cannot read", extra={"topic": self.topic, "reason": str(error)})
+
+    def _emit_newest(self, place: Watch, cursor: Cursor) -> bool:
+        """Broadcast what was committed since the last look, for as long as a turn may take; whether that was all."""
+        end = perf_counter() + TURN_SECONDS
+        while events := newest(self._store, place, cursor):
+            self._emit_all(events)
+            if perf_counter() > end:
+                place.wake()
+                return False
+        return not place.is_woken
+
+    def _catch_up(self, place: Watch, cursor: Cursor) -> bool:
+        """Broadcast what is left of what was let go, read from the file; whether that was all."""
+        end = perf_counter() + TURN_SECONDS
+        while (events := cursor.page(PAGE_EVENTS)) is not None:
+            self._emit_all(events)
+            if perf_counter() > end:
+                place.lose()
+                place.wake()
+                return False
+        return True
 
     def _emit_all(self, events: Sequence[EventRow]) -> None:
         if not self._bus.hears(self.topic):
@@ -165,7 +198,7 @@ class Announcer:
         """Tell of events that were committed."""
         if not self._bus.is_heard:
             return
-        size = sum([len(event[DATA]) for event in events])
+        size = payload_bytes_of(events)
         if len(self._waiting) + len(events) > MOST_ANNOUNCED or self._waiting_bytes > MOST_ANNOUNCED_BYTES:
             # Whoever listens hears what happens now; what was missed can be read.
             log.warning("events are not announced", extra={"events": len(events)})
@@ -175,6 +208,15 @@ class Announcer:
         if not self._is_due:
             self._go_on()
 
+    def hide(self, hidden: Hidden) -> None:
+        """Let go of the events that wait and were hidden; after a failed write these may be any."""
+        waiting = self._waiting
+        left = [] if hidden is None else [event for event in waiting if is_visible(event, hidden)]
+        if hidden is None and waiting:
+            log.warning("events are not announced", extra={"events": len(waiting)})
+        self._waiting = deque(left)
+        self._waiting_bytes = payload_bytes_of(left)
+
     def _go_on(self) -> None:
         """Announce what waits, for as long as a turn may take."""
         waiting, bus, end = self._waiting, self._bus, perf_counter() + TURN_SECONDS
@@ -182,7 +224,7 @@ class Announcer:
         number = 0
         while waiting:
             event = waiting.popleft()
-            self._waiting_bytes -= len(event[DATA])
+            self._waiting_bytes -= payload_bytes(event)
             topic = event_stream_topic(event[0])
             if bus.hears(topic):
                 broadcast_event(bus, topic, event)

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from typing import Any
 
 import apsw
 import pytest
 
+from gater.model.commands import DeleteStream
 from gater.model.events import Event
-from gater.model.selectors import by_event_payload, by_event_type, by_stream
+from gater.model.selectors import Selector, by_event_payload, by_event_type, by_stream
 from gater.model.subscriptions import TRANSIENT, new_settings
 from gater.store import watches
 from gater.store.store import Store
@@ -148,6 +150,7 @@ async def test_an_emitter_that_fell_behind_goes_on_with_what_is_new(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(watches, "MOST_WAITING", 2)
+    monkeypatch.setattr(emitters_module, "MOST_BEHIND", 4)
     ear = Ear()
     async with memory_store() as store:
         emitter = Emitter(store, by_event_type("T"), "t", ear)
@@ -158,6 +161,66 @@ async def test_an_emitter_that_fell_behind_goes_on_with_what_is_new(
         assert ear.on("t") == [6]
         assert "an emitter has passed over events" in caplog.text
         emitter.close()
+
+
+@pytest.mark.parametrize("selector", [by_stream(), by_stream("b"), by_event_type("T")])
+async def test_what_waits_is_broadcast_although_other_events_were_hidden(selector: Selector) -> None:
+    ear = Ear()
+    async with memory_store() as store:
+        await fill(store, "a", "b")
+        emitter = Emitter(store, selector, "t", ear)
+        await asyncio.gather(fill(store, "b"), store.run(DeleteStream("a")))
+        await turns()
+        await fill(store, "b")
+        await turns()
+        assert ear.on("t") == [3, 4]
+        emitter.close()
+
+
+async def test_a_long_way_behind_is_caught_up_in_turns(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(watches, "MOST_WAITING", 2)
+    monkeypatch.setattr(emitters_module, "TURN_SECONDS", 0.0)
+    monkeypatch.setattr(emitters_module, "PAGE_EVENTS", 2)
+    ear = Ear()
+    async with memory_store() as store:
+        emitter = Emitter(store, by_event_type("T"), "t", ear)
+        await write(store, "a", *[event_of() for _ in range(7)])
+        await turns(2)
+        assert len(ear.on("t")) < 7
+        await until(lambda: ear.on("t") == [1, 2, 3, 4, 5, 6, 7])
+        emitter.close()
+
+
+async def test_what_a_paused_emitter_fell_behind_is_passed_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(watches, "MOST_WAITING", 2)
+    ear = Ear()
+    async with memory_store() as store:
+        emitter = Emitter(store, by_stream("a"), "t", ear)
+        emitter.paused = True
+        await write(store, "a", *[event_of() for _ in range(5)])
+        await turns()
+        emitter.paused = False
+        await fill(store, "a")
+        await turns()
+        assert ear.on("t") == [6]
+        emitter.close()
+
+
+async def test_hidden_events_of_a_large_append_are_not_announced(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(emitters_module, "TURN_SECONDS", 0.0)
+    ear = Ear()
+    async with memory_store() as store:
+        announcer = Announcer(ear)
+        store.tail.observers.append(announcer.announce)
+        store.tail.on_hidden.append(announcer.hide)
+        await write(store, "a", *[event_of() for _ in range(5_000)])
+        await store.run(DeleteStream("a"))
+        heard = len(ear.said)
+        await fill(store, "b")
+        await turns()
+        assert heard < 5_000
+        assert ear.on("event_stream:b") == [5_001]
+        assert len(ear.said) == heard + 1
 
 
 async def test_an_emitter_outlives_a_read_that_fails(
@@ -171,14 +234,14 @@ async def test_an_emitter_outlives_a_read_that_fails(
             raise apsw.IOError("the disk is gone")
 
         with monkeypatch.context() as patched:
-            patched.setattr(store.reader, "version", fail)
+            patched.setattr(store.reader, "read_stream", fail)
             store.tail.extend([], hides=None)
             await fill(store, "a")
             await turns()
         assert "an emitter cannot read" in caplog.text
         await fill(store, "a")
         await turns()
-        assert ear.on("t") == [2]
+        assert ear.on("t") == [1, 2]
 
 
 async def test_every_append_is_announced_on_the_topic_of_its_stream() -> None:
