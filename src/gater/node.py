@@ -124,9 +124,11 @@ class Node:
         """What serves the gateway; imported here, for a program that only reads settings need not load it."""
         from gater.server.app import build_app
         from gater.server.auth import authenticator, authorise
+        from gater.server.descriptors import connections_within
         from gater.server.listener import Listener
         from gater.server.rpc import RpcEndpoint
         from gater.server.service import Service
+        from gater.server.slots import Slots
         from gater.wire.server_session import SessionLimits
 
         settings = self.settings
@@ -136,7 +138,6 @@ class Node:
             gateway,
             limits=settings.limits,
             session_limits=SessionLimits(max_calls=settings.max_in_flight, max_streams=settings.max_streams),
-            max_connections=settings.max_connections,
             authenticate=known.authenticate,
             authorise=partial(authorise, selector_of=gateway.selector_of),
             witness=gateway.witness,
@@ -144,8 +145,12 @@ class Node:
             large=service.large,
             outgoing=service.outgoing,
         )
-        on_excess = gateway.witness.limit_reached
-        return service, Listener(settings, build_app(service), endpoint.protocol_class, on_excess, service.outgoing)
+        room = connections_within(2 * settings.max_connections)
+        slots = Slots(settings.max_connections, gateway.witness.limit_reached, room)
+        if slots.served < settings.max_connections:
+            facts = {"max_connections": settings.max_connections, "served": slots.served}
+            log.warning("fewer connections are served: the process may open too few files", extra=facts)
+        return service, Listener(settings, build_app(service), endpoint.protocol_class, slots, service.outgoing)
 
 
 async def run_node(settings: Settings) -> None:

@@ -193,15 +193,15 @@ async def test_connections_in_excess_are_refused(tmp_path: Path) -> None:
         host, _, port = running.url.rpartition("//")[2].partition(":")
         kept = [await asyncio.open_connection(host, int(port)) for _ in range(3)]
         for reader, writer in kept:
-            writer.write(b"GET /health/live HTTP/1.1\r\nHost: localhost\r\n\r\n")
-            await reader.readuntil(b'{"status":"live"}')
-        status, body = await raw_answer(running.url, b"GET /health/live HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            writer.write(b"GET /v1/stores HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            await reader.readuntil(b'"stores"')
+        status, body = await raw_answer(running.url, b"GET /v1/stores HTTP/1.1\r\nHost: localhost\r\n\r\n")
         assert status == b"HTTP/1.1 503 Service Unavailable"
         assert body["error"]["code"] == "overloaded"
         assert body["error"]["details"] == {"what": "connections", "limit": 3}
         kept.pop()[1].close()
         async with asyncio.timeout(5), client_of(running) as client:
-            while (await client.get("/health/live")).status_code != 200:
+            while (await client.get("/v1/stores")).status_code != 200:
                 await asyncio.sleep(0.01)
         for _, writer in kept:
             writer.close()

@@ -37,8 +37,8 @@ async def full_of_connections(running: Node) -> AsyncIterator[None]:
     host, _, port = running.url.rpartition("//")[2].partition(":")
     kept = [await asyncio.open_connection(host, int(port)) for _ in range(MOST_CONNECTIONS)]
     for reader, writer in kept:
-        writer.write(b"GET /health/live HTTP/1.1\r\nHost: localhost\r\n\r\n")
-        await reader.readuntil(b'{"status":"live"}')
+        writer.write(b"GET /v1/stores HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        await reader.readuntil(b'"stores"')
     yield
     for _, writer in kept:
         writer.close()
@@ -46,7 +46,7 @@ async def full_of_connections(running: Node) -> AsyncIterator[None]:
 
 async def too_many_connections(running: Node) -> None:
     async with full_of_connections(running), client_of(running) as client:
-        assert (await client.get("/health/live")).status_code == 503
+        assert (await client.get("/v1/stores")).status_code == 503
 
 
 async def too_many_calls(running: Node) -> None:

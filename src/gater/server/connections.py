@@ -7,15 +7,16 @@ any other, and a connection that stays silent is closed.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 from functools import partial
-from typing import Any, Final, TypeAlias, cast
+from typing import Any, Final, cast
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
-from gater.model.errors import GaterError, InvalidArgumentError, OverloadedError, RequestTooLargeError
-from gater.server.http.answers import OUTLET, encode
+from gater.model.errors import GaterError, InvalidArgumentError, RequestTooLargeError
+from gater.server.http.answers import ADMIT, OUTLET, encode
+from gater.server.http.paths import HEALTH
 from gater.server.outgoing import Outgoing, Outlet
+from gater.server.slots import Slots
 from gater.wire.errors import error_body, http_status
 
 MOST_HEAD_BYTES: Final = 64 << 10
@@ -34,13 +35,9 @@ MOST_UNREAD_BYTES: Final = 128 << 20
 the answer only when they have sent all of a large body get it."""
 
 
-OnExcess: TypeAlias = Callable[[OverloadedError], object]
-"""Told of each time that somebody is refused as there is too much of something."""
-
-
-def http_protocol(max_connections: int, on_excess: OnExcess, outgoing: Outgoing) -> type[asyncio.Protocol]:
+def http_protocol(slots: Slots, outgoing: Outgoing) -> type[asyncio.Protocol]:
     """What to give uvicorn as `http`."""
-    return cast("type[asyncio.Protocol]", partial(HttpConnection, max_connections, on_excess, outgoing))
+    return cast("type[asyncio.Protocol]", partial(HttpConnection, slots, outgoing))
 
 
 class WholeWrites:
@@ -88,14 +85,11 @@ class WholeWrites:
 class HttpConnection(HttpToolsProtocol):
     """One HTTP connection."""
 
-    def __init__(
-        self, max_connections: int, on_excess: OnExcess, outgoing: Outgoing, *args: Any, **kwargs: Any
-    ) -> None:
+    def __init__(self, slots: Slots, outgoing: Outgoing, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._outlet = Outlet(outgoing, self._give_up)
-        self.app_state = {**self.app_state, OUTLET: self._outlet}
-        self._max_connections = max_connections
-        self._on_excess = on_excess
+        self.app_state = {**self.app_state, OUTLET: self._outlet, ADMIT: self._admit}
+        self._slots = slots
         self._in_excess = False
         self._in_head = True
         self._head_bytes = 0
@@ -105,30 +99,33 @@ class HttpConnection(HttpToolsProtocol):
         self._unread_bytes = 0
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Accept the connection; one in excess gets an application that refuses its first request."""
-        in_excess = len(self.connections) >= self._max_connections
-        error = OverloadedError("connections", self._max_connections)
-        if in_excess:
-            self._on_excess(error)
-        if len(self.connections) >= 2 * self._max_connections:
-            transport.abort()
-            return
-        super().connection_made(transport)
+        """Accept the connection; one in excess gets an application that answers only for health."""
         self._last_heard = self.loop.time()
-        if in_excess:
+        excess = self._slots.arrive(self, self.connections, self._last_heard)
+        super().connection_made(transport)
+        if excess is not None:
             self._in_excess = True
-            self.app = _refusing(error)
+            self.app = _refusing(excess, self.app)
         self._answers = WholeWrites(transport, self.loop, self._outlet)
         self._watch(REFUSED_SECONDS if self._in_excess else IDLE_SECONDS)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Let go of the connection."""
+        self._slots.leave(self)
         if self._idle_timer is not None:
             self._idle_timer.cancel()
         self._stop_unread_timer()
         self._outlet.end()
-        if self.transport is not None:
-            super().connection_lost(exc)
+        super().connection_lost(exc)
+
+    def cut_off(self) -> None:
+        """End the connection at once: others need its slot."""
+        self.connections.discard(self)
+        self.transport.abort()
+
+    def _admit(self) -> None:
+        """A request on this connection comes from a caller who is known, or need not be."""
+        self._slots.admit(self)
 
     def pause_writing(self) -> None:
         """The client does not read."""
@@ -192,6 +189,7 @@ class HttpConnection(HttpToolsProtocol):
 
     def handle_websocket_upgrade(self) -> None:
         """Hand the socket over to the WebSocket protocol."""
+        self._slots.leave(self)
         if self._idle_timer is not None:
             self._idle_timer.cancel()
         super().handle_websocket_upgrade()
@@ -230,10 +228,16 @@ class HttpConnection(HttpToolsProtocol):
             self.transport.close()
 
 
-def _refusing(error: GaterError) -> Any:
-    """An ASGI application that answers every request with this error and closes the connection."""
+def _refusing(error: GaterError, app: Any) -> Any:
+    """An ASGI application that closes its connection after one request.
+
+    One for the node's health goes to `app`, any other is answered with this error.
+    """
 
     async def refuse(scope: Any, receive: Any, send: Any) -> None:
+        if scope["path"].startswith(f"{HEALTH}/"):
+            await app(scope, receive, partial(_send_last, send))
+            return
         body = encode(error_body(error))
         headers = [
             (b"content-type", b"application/json"),
@@ -245,3 +249,10 @@ def _refusing(error: GaterError) -> Any:
         await send({"type": "http.response.body", "body": body})
 
     return refuse
+
+
+async def _send_last(send: Any, message: Any) -> None:
+    """Send a part of the last answer of a connection."""
+    if message["type"] == "http.response.start":
+        message = {**message, "headers": [*message["headers"], (b"connection", b"close")]}
+    await send(message)

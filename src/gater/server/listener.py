@@ -15,8 +15,9 @@ import uvicorn
 
 from gater.config.settings import Settings
 from gater.model.errors import MisconfiguredError
-from gater.server.connections import IDLE_SECONDS, HttpConnection, OnExcess, http_protocol
+from gater.server.connections import IDLE_SECONDS, HttpConnection, http_protocol
 from gater.server.outgoing import Outgoing
+from gater.server.slots import Slots
 
 BACKLOG: Final = 2_048
 """Connections that the system holds until they are accepted."""
@@ -34,13 +35,13 @@ class Listener:
         settings: Settings,
         app: Any,
         websocket: type[asyncio.Protocol],
-        on_excess: OnExcess,
+        slots: Slots,
         outgoing: Outgoing,
     ) -> None:
         self._settings = settings
         self._config = uvicorn.Config(
             app,
-            http=http_protocol(settings.max_connections, on_excess, outgoing),
+            http=http_protocol(slots, outgoing),
             ws=websocket,
             interface="asgi3",
             lifespan="off",

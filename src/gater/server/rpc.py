@@ -52,7 +52,7 @@ class RpcEndpoint:
         *,
         limits: Limits | None = None,
         session_limits: SessionLimits | None = None,
-        max_connections: int = 1_000,
+        max_connections: int | None = None,
         authenticate: Authenticate | None = None,
         authorise: Authorise | None = None,
         witness: Witness | None = None,
@@ -62,8 +62,8 @@ class RpcEndpoint:
     ) -> None:
         """Without `authenticate` everyone may connect, without `authorise` do everything.
 
-        `max_connections` counts HTTP connections too. `share`: what all messages that come in may hold together;
-        `outgoing`: what is written and not read.
+        `max_connections` counts HTTP connections too; None: they are counted where they come in. `share`: what all
+        messages that come in may hold together; `outgoing`: what is written and not read.
         """
         self._dispatcher = dispatcher
         self._session_limits = session_limits or SessionLimits()
@@ -104,8 +104,9 @@ class RpcEndpoint:
         if path != RPC_PATH:
             raise NotFoundError("path", path)
         principal = None if self._authenticate is None else self._authenticate(request.headers)
-        if len(server_state.connections) >= self._max_connections:
-            raise OverloadedError("connections", self._max_connections)
+        most = self._max_connections
+        if most is not None and len(server_state.connections) >= most:
+            raise OverloadedError("connections", most)
         return RpcConnection(
             self._dispatcher,
             principal=principal,

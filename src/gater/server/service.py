@@ -16,9 +16,9 @@ from gater.model.stores import StoreStatus
 from gater.model.version import __version__
 from gater.server.auth import Authenticator, Principal
 from gater.server.authorised_caller import AuthorisedCaller
-from gater.server.connections import OnExcess
 from gater.server.large_requests import LargeRequests
 from gater.server.outgoing import Outgoing
+from gater.server.slots import OnExcess
 from gater.telemetry.prometheus import MetricsPage
 
 

@@ -20,6 +20,8 @@ from gater.wire.server_session import SMALL_BYTES
 JSON: Final = "application/json"
 OUTLET: Final = "gater.outlet"
 """Key of the outlet of its connection in the scope of a request."""
+ADMIT: Final = "gater.admit"
+"""Key of what is to be called there once the sender of a request is admitted: it keeps the slot of its connection."""
 
 encode: Final = msgspec.json.Encoder().encode
 

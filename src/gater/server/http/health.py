@@ -11,16 +11,17 @@ from gater.model.errors import StoreUnavailableError
 from gater.model.stores import StoreStatus
 from gater.server.http.answers import Answer, Health, json_answer
 from gater.server.http.documented import documented
+from gater.server.http.paths import HEALTH
 from gater.server.http.requests import AnyRequest, service_of
 
 
-@get("/health/live", tags=["health"], opt=documented(answer=Health, open=True))
+@get(f"{HEALTH}/live", tags=["health"], opt=documented(answer=Health, open=True))
 async def live() -> Answer:
     """Whether the process answers at all."""
     return json_answer(Health("live"))
 
 
-@get("/health/ready", tags=["health"], opt=documented(answer=Health, open=True))
+@get(f"{HEALTH}/ready", tags=["health"], opt=documented(answer=Health, open=True))
 async def ready(request: AnyRequest) -> Answer:
     """Whether every store takes reads and writes and the node is not stopping; if not: 503 and the reasons."""
     service = service_of(request)

@@ -21,6 +21,7 @@ PARKED: Final = f"{SUBSCRIPTION}/parked"
 PUBSUB: Final = "/v1/pubsub"
 INSTANCE: Final = f"{PUBSUB}/{{instance:str}}"
 NODE: Final = "/v1/node"
+HEALTH: Final = "/health"
 
 _DOTS: Final = (".", "..")
 _WITHOUT_DOTS: Final = re.compile(r"(?:/[^/.%][^/]*)+").fullmatch

@@ -16,6 +16,7 @@ from gater.model.errors import (
     InvalidStartVersionError,
 )
 from gater.model.expected_version import ANY, WORDS, parse_expected_version
+from gater.server.http.answers import ADMIT
 from gater.server.service import Access, Service
 
 AnyRequest = Request[Any, Any, Any]
@@ -46,7 +47,9 @@ def access_of(request: AnyRequest) -> Access:
     """
     client = request.scope["client"]
     source.set(client[0] if client else None)
-    return service_of(request).access(headers_of(request))
+    access = service_of(request).access(headers_of(request))
+    request.scope["state"][ADMIT]()
+    return access
 
 
 def headers_of(request: AnyRequest) -> dict[str, str]:
