@@ -70,11 +70,9 @@ class ComponentWatch:
             if concern:
                 self._announcements.alert("warning", "data", f"store {store} needs attention", concern, store)
                 self._announcements.component_health(store, "degraded", {"reason": concern})
-        for store, infos in self._metrics.sources.subscriptions().items():
-            for info in infos:
-                if info.state == "full":
-                    source = f"{store}/{info.name}"
-                    self._announcements.alert("warning", "data", "a subscription is full", info.reason, source)
+        for store, info in self._metrics.sources.full_subscriptions():
+            source = f"{store}/{info.name}"
+            self._announcements.alert("warning", "data", "a subscription is full", info.reason, source)
         for store, log in self._metrics.sources.logs().items():
             slow = log.commit_durations.count_above(SLOW_WRITE_SECONDS)
             if slow > self._slow_before.get(store, 0):
@@ -114,5 +112,5 @@ class ComponentWatch:
 
     def _deliveries(self) -> Work:
         """All deliveries; one that was made again speaks of one that failed."""
-        found = [info for infos in self._metrics.sources.subscriptions().values() for info in infos]
-        return Work(sum(info.delivered for info in found), sum(info.redelivered for info in found))
+        found = self._metrics.sources.subscription_sums().values()
+        return Work(sum(sums.delivered for sums in found), sum(sums.redelivered for sums in found))

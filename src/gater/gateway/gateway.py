@@ -26,6 +26,7 @@ from gater.gateway.admission import admit_append, admit_import, admit_snapshot
 from gater.gateway.announcements import Announcements
 from gater.gateway.component_watch import ComponentWatch
 from gater.gateway.instance_watch import InstanceWatch
+from gater.gateway.store_figures import StoreFigures
 from gater.gateway.stores import Stores, state_of
 from gater.gateway.subscribing import Subscribing
 from gater.gateway.voice import Voice
@@ -189,6 +190,10 @@ class Gateway:
         """How each store is doing, the damaged ones included, ordered by name."""
         return [self._status(name) for name in self._stores.names()]
 
+    def states(self) -> dict[str, tuple[str, str]]:
+        """The state of each store as it was found last, and why it is not running."""
+        return self._stores.states()
+
     def _status(self, store: str) -> StoreStatus:
         refusal = self._stores.refusal(store)
         if refusal is None:
@@ -265,17 +270,8 @@ class Gateway:
 
     def _sources(self) -> Sources:
         """Where the metrics look when they are asked."""
-        stores = self._stores
-        return Sources(
-            stores=self.statuses,
-            logs=lambda: {store.id: store.log_stats for store in stores.open()},
-            instances=self._voice.instance_figures,
-            topics=self._voice.topic_figures,
-            messages=self._voice.message_figures,
-            subscriptions=lambda: {store.id: stores.durables(store.id).at_work() for store in stores.open()},
-            memory=lambda: [*self.memory, self.pubsub.share],
-            workers=lambda: {store.id: 1 for store in stores.open()},
-        )
+        figures, voice = StoreFigures(self._stores), self._voice
+        return figures.sources(self.statuses, voice, lambda: [*self.memory, self.pubsub.share])
 
     def _reset_metrics(self, _: tel.ResetMetrics, done: Done) -> None:
         self.metrics.reset_metrics()

@@ -91,6 +91,12 @@ class Stores:
         unopened = {name: str(refusal) for name, refusal in self._unopened.items()}
         return {**unopened, **{name: store.trouble for name, store in self._open.items()}}
 
+    def states(self) -> dict[str, tuple[str, str]]:
+        """The state of each store as it was found last, and why it is not running; in order."""
+        unopened = {name: (state_of(refusal), str(refusal)) for name, refusal in self._unopened.items()}
+        found = {**unopened, **{name: store.state for name, store in self._open.items()}}
+        return dict(sorted(found.items()))
+
     def concerns(self) -> dict[str, str]:
         """The concern about each running store; empty for a sound one."""
         return {name: store.concern for name, store in self._open.items()}

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Mapping
+from typing import Any
 
 from gater.api.gater_api import GaterApi
+from gater.api.operations import GetStoreStatus
 from gater.gateway.gateway import Gateway
 from gater.gateway.local_caller import LocalCaller
 from gater.gateway.witness import source
-from gater.model.errors import AccessError, OverloadedError
+from gater.model.errors import AccessError, OverloadedError, PermissionDeniedError
 from gater.model.limits import Limits
 from gater.model.memory_budget import Share
-from gater.model.stores import StoreStatus
 from gater.model.version import __version__
-from gater.server.auth import Authenticator, Principal
+from gater.server.auth import Authenticator, Principal, authorise
 from gater.server.authorised_caller import AuthorisedCaller
 from gater.server.large_requests import LargeRequests
 from gater.server.outgoing import Outgoing
@@ -66,9 +68,37 @@ class Service:
         """Every figure of the node, as Prometheus reads it."""
         return self._metrics_page.render()
 
-    def statuses(self) -> list[StoreStatus]:
-        """How each store is doing."""
-        return self._gateway.statuses()
+    def troubles(self, headers: Mapping[str, str]) -> list[dict[str, Any]]:
+        """The stores that are not running, by name for a sender of these headers who may ask for their status.
+
+        Of the others it is told how many there are in each state; none of it costs a look at a store.
+        """
+        told: list[dict[str, Any]] = []
+        untold: Counter[str] = Counter()
+        troubled = [(store, *found) for store, found in self._gateway.states().items() if found[0] != "running"]
+        principal = self._known(headers) if troubled else None
+        for store, state, reason in troubled:
+            if principal is not None and _may_ask_for_status(principal, store):
+                told.append({"store": store, "state": state, "reason": reason})
+            else:
+                untold[state] += 1
+        return told + [{"state": state, "count": count} for state, count in untold.items()]
+
+    def _known(self, headers: Mapping[str, str]) -> Principal | None:
+        try:
+            return self._authenticator.authenticate(headers)
+        except AccessError as error:
+            if "authorization" in headers:
+                self._gateway.witness.turned_away(error, source.get())
+            return None
+
+
+def _may_ask_for_status(principal: Principal, store: str) -> bool:
+    try:
+        authorise(principal, GetStoreStatus(store))
+    except PermissionDeniedError:
+        return False
+    return True
 
 
 class HeldBytes:

@@ -12,14 +12,11 @@ from typing import Any, Final, NamedTuple
 import apsw
 
 from gater.model import commands as c
-from gater.model.errors import (
-    GaterError,
-    StreamDeletedError,
-    WrongExpectedVersionError,
-)
+from gater.model.errors import GaterError, StreamDeletedError, WrongExpectedVersionError
 from gater.model.events import JSON, EventRow, RawEvent
 from gater.model.expected_version import ANY, STREAM_EXISTS, accepts
 from gater.store import queries
+from gater.store.counts import SIGNS, Counts
 from gater.store.heads import DELETED, LIVE, TOMBSTONED, Head, Heads, Types
 from gater.store.hidden import NOTHING_HIDDEN, Hidden
 from gater.store.importing import plan_import
@@ -44,8 +41,11 @@ class Applied(NamedTuple):
 class Machine:
     """Applies commands to the file behind one connection, whose only writer it is."""
 
-    def __init__(self, connection: apsw.Connection, durability: str) -> None:
+    def __init__(self, connection: apsw.Connection, durability: str, counts: Counts | None = None) -> None:
+        """`counts` are taken from the file, and kept."""
         self.connection = connection
+        self.counts = counts or Counts()
+        self.counts.take(connection)
         self._durability = durability
         self._load()
 
@@ -114,6 +114,7 @@ class Machine:
             return
         changes = self._changes + bool(self._statements or self._compactions)
         try:
+            self.counts.begin()
             self.connection.execute("BEGIN IMMEDIATE")
             self._write_rows()
             for index, limit in self._compactions:
@@ -125,6 +126,7 @@ class Machine:
             self._roll_back()
             raise
         self._changes = changes
+        self.counts.commit()
 
     def _write_rows(self) -> None:
         if self._new_streams:
@@ -133,6 +135,8 @@ class Machine:
             rows = self.connection.execute(statement, parameters)
             if number in self._asking:
                 self._planned.outcomes[self._asking[number]] = sorted([row[0] for row in rows])
+            if statement in SIGNS:
+                self.counts.note(statement, parameters, self.connection.changes())
         if self._types.added:
             insert_rows(self.connection, queries.INSERT_TYPES, 2, self._types.added)
             self._types.added = []
@@ -310,7 +314,7 @@ class Machine:
         s = command.snapshot
         key = (s.source_uuid, s.stream_uuid, s.version)
         content = (s.content_type, s.raw_data, s.raw_metadata, s.source_type, s.source_version, s.created_epoch)
-        self._statements.append((queries.PUT_SNAPSHOT, key + content))
+        self._statements += ((queries.DELETE_SNAPSHOT, key), (queries.PUT_SNAPSHOT, key + content))
         return self._result(s.version)
 
     def _delete_snapshot(self, command: c.DeleteSnapshot) -> c.WriteResult:

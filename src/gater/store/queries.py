@@ -72,7 +72,8 @@ DELETE FROM runs WHERE (sid, version) IN (
     WHERE s.first > 0 AND NOT EXISTS (
         SELECT 1 FROM events e WHERE e.position >= r.position AND e.position < r.position + r.count))"""
 
-PUT_SNAPSHOT: Final = "INSERT OR REPLACE INTO snapshots VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
+# After DELETE_SNAPSHOT of the same key: the rows that each of them changes are counted.
+PUT_SNAPSHOT: Final = "INSERT INTO snapshots VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
 DELETE_SNAPSHOT: Final = "DELETE FROM snapshots WHERE source = ? AND stream = ? AND version = ?"
 
 # --- subscriptions ---
@@ -95,11 +96,9 @@ COUNT_SUBSCRIPTIONS: Final = "SELECT count(*) FROM subscriptions"
 DELETE_SUBSCRIPTION: Final = "DELETE FROM subscriptions WHERE name = ?"
 DELETE_PARKED_OF: Final = "DELETE FROM parked WHERE subscription = ?"
 SET_CHECKPOINT: Final = "UPDATE subscriptions SET checkpoint = ?, ahead = ? WHERE name = ?"
-# An event that is parked a second time keeps its place.
-PARK: Final = """
-INSERT INTO parked VALUES (?, ?, ?, ?, ?, 0)
-ON CONFLICT DO UPDATE SET reason = excluded.reason, attempts = excluded.attempts, parked = excluded.parked,
-                          replaying = 0"""
+# After UNPARK: an event may be parked a second time. The rows that each of them changes are counted.
+PARK: Final = "INSERT INTO parked VALUES (?, ?, ?, ?, ?, 0)"
+UNPARK: Final = "DELETE FROM parked WHERE subscription = ? AND position = ?"
 # Named positions as a JSON list, or NULL for all.
 _CHOSEN: Final = """(subscription, position) IN (
     SELECT subscription, position FROM parked
@@ -116,7 +115,7 @@ SELECT name, selector, start_from, first_version, settings, created, updated, ma
 FROM subscriptions"""
 ONE_SUBSCRIPTION: Final = f"{SUBSCRIPTION} WHERE name = ?"
 ALL_SUBSCRIPTIONS: Final = f"{SUBSCRIPTION} ORDER BY name"
-COUNT_PARKED: Final = "SELECT count(*) FROM parked WHERE subscription = ?"
+COUNT_ALL_PARKED: Final = "SELECT subscription, count(*) FROM parked GROUP BY subscription"
 PARKED: Final = """
 SELECT position, reason, attempts, parked, replaying FROM parked
 WHERE subscription = ? AND position > ? ORDER BY position LIMIT ?"""

@@ -22,6 +22,7 @@ from gater.model.stores import StoreConfig, StoreStatus, VerifyReport
 from gater.store import copying, opening, queries, verification
 from gater.store.checkpointing import Checkpointer
 from gater.store.connection import READER_CACHE_KIB, open_file, open_memory, translate, translated
+from gater.store.counts import Counts
 from gater.store.hidden import Hidden
 from gater.store.local_log import LocalLog
 from gater.store.log import CommitLog, Done, settle
@@ -49,7 +50,9 @@ class Store:
         connection: apsw.Connection,
         feed: Feed,
         log: CommitLog,
+        counts: Counts,
     ) -> None:
+        """`counts` are those that the machine of the log keeps."""
         self.id = config.store_id
         self.config = config
         self.tail = feed.tail
@@ -57,9 +60,12 @@ class Store:
         self._connection = connection
         self._log = log
         self.reader = Reader(connection, feed.recent)
-        self.subscriptions = SubscriptionReader(connection)
+        self.subscriptions = SubscriptionReader(connection, counts)
         self.subscribers = 0
+        self._counts = counts
         self._damage: GaterError | None = None
+        if counts.failure is not None:
+            self.read_error(counts.failure)
 
     @property
     def durability(self) -> str:
@@ -109,6 +115,14 @@ class Store:
         return self._damage or self._log.trouble
 
     @property
+    def state(self) -> tuple[str, str]:
+        """Its state as it was found last, without another look, and why it is not running."""
+        trouble = self._damage or self._log.trouble
+        if trouble is None:
+            return "running", ""
+        return ("corrupt" if isinstance(trouble, StoreCorruptError) else "read_only"), str(trouble)
+
+    @property
     def concern(self) -> str:
         """The concern while it is running (see CommitLog.concern); empty when there is none."""
         return self._log.concern
@@ -116,14 +130,12 @@ class Store:
     def status(self) -> StoreStatus:
         """How the store is doing."""
         try:
-            streams, types, snapshots, size = self.reader.counts()
+            streams, types, size = self.reader.counts()
         except apsw.Error as error:
             self.read_error(error)
-            streams = types = snapshots = size = 0
-        trouble = self._trouble()
-        state = "running"
-        if trouble is not None:
-            state = "corrupt" if isinstance(trouble, StoreCorruptError) else "read_only"
+            streams = types = size = 0
+        self._trouble()
+        state, reason = self.state
         return StoreStatus(
             self.id,
             state,
@@ -131,11 +143,11 @@ class Store:
             self.tail.position,
             streams,
             types,
-            snapshots,
+            self._counts.snapshots,
             size,
             self._log.waiting,
             self.subscribers,
-            self.concern if trouble is None else str(trouble),
+            reason or self.concern,
         )
 
     async def verify(self) -> VerifyReport:
@@ -231,8 +243,9 @@ def open_memory_store(config: StoreConfig, limits: Limits) -> Store:
     connection = open_memory()
     opening.create_content(connection, config, numbers=opening.random_number())
     feed = Feed(connection, 0)
-    log = MemoryLog(config.store_id, Machine(connection, MemoryLog.durability), limits, feed.committed)
-    return Store(config, None, connection, feed, log)
+    machine = Machine(connection, MemoryLog.durability)
+    log = MemoryLog(config.store_id, machine, limits, feed.committed)
+    return Store(config, None, connection, feed, log, machine.counts)
 
 
 async def open_file_store(folder: Path, store: str, limits: Limits, create: StoreConfig | None = None) -> Store:
@@ -253,7 +266,8 @@ async def open_file_store(folder: Path, store: str, limits: Limits, create: Stor
             files.refuse_loss()
         watermark = Watermark(files.watermark)
         undo.callback(watermark.close)
-        machine = await asyncio.to_thread(_open_machine, files, watermark, create)
+        counts = Counts()
+        machine = await asyncio.to_thread(_open_machine, files, watermark, create, counts)
         undo.callback(machine.connection.close)
         undo.callback(files.guard.let_go, machine.connection)
         with translated(store):
@@ -264,7 +278,7 @@ async def open_file_store(folder: Path, store: str, limits: Limits, create: Stor
     checkpointer.watch(machine.connection)
 
     def reopen() -> Machine:
-        machine = _open_machine(files, watermark, None)
+        machine = _open_machine(files, watermark, None, counts)
         checkpointer.watch(machine.connection)
         return machine
 
@@ -273,7 +287,7 @@ async def open_file_store(folder: Path, store: str, limits: Limits, create: Stor
     config = msgspec.structs.replace(
         opening.read_config(reading), store_id=store, data_dir=str(folder), db_type=FILE_STORE
     )
-    return Store(config, files, reading, feed, log)
+    return Store(config, files, reading, feed, log, counts)
 
 
 def _finish_removal(files: StoreFiles, *, make: bool) -> None:
@@ -286,11 +300,11 @@ def _finish_removal(files: StoreFiles, *, make: bool) -> None:
         files.acquire()
 
 
-def _open_machine(files: StoreFiles, watermark: Watermark, create: StoreConfig | None) -> Machine:
+def _open_machine(files: StoreFiles, watermark: Watermark, create: StoreConfig | None, counts: Counts) -> Machine:
     connection = opening.open_store(files) if create is None else opening.create_store(files, create)
     try:
         with translated(files.store):
-            machine = Machine(connection, LocalLog.durability)
+            machine = Machine(connection, LocalLog.durability, counts)
             opening.check_watermark(machine.extent, watermark, files)
             opening.settle_identity(connection, machine.extent, watermark, files)
             files.guard.hold()

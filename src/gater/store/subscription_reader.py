@@ -11,6 +11,7 @@ import msgspec
 from gater.model.selectors import Selector, parse_selector
 from gater.model.subscriptions import Ahead, GroupSettings, SubscriptionConfig
 from gater.store import queries
+from gater.store.counts import Counts
 
 
 class SavedSubscription(NamedTuple):
@@ -39,8 +40,9 @@ class ParkedRow(NamedTuple):
 class SubscriptionReader:
     """Answers from the file, on a connection for reading."""
 
-    def __init__(self, connection: apsw.Connection) -> None:
+    def __init__(self, connection: apsw.Connection, counts: Counts) -> None:
         self._connection = connection
+        self._counts = counts
 
     def all(self) -> list[SavedSubscription]:
         """Every durable subscription, in the order of their names."""
@@ -57,7 +59,7 @@ class SubscriptionReader:
 
     def count_parked(self, name: str) -> int:
         """How many events of a subscription are parked, those being delivered again included."""
-        return int(queries.one(self._connection, queries.COUNT_PARKED, (name,)))
+        return self._counts.parked.get(name, 0)
 
     def parked(self, name: str, after: int, limit: int) -> list[ParkedRow]:
         """Up to `limit` parked events behind position `after`, in order."""

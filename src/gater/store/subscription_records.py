@@ -160,13 +160,12 @@ class SubscriptionRecords:
 
     def _park(self, command: c.ParkEvents) -> Change:
         self._get_run(command.name, command.run)
-        return Change(
-            [
-                (queries.PARK, (command.name, entry.position, entry.reason, entry.attempts, command.epoch))
-                for entry in command.entries
-            ],
-            None,
-        )
+        statements: list[tuple[str, tuple[Any, ...]]] = []
+        for entry in command.entries:
+            key = (command.name, entry.position)
+            statements.append((queries.UNPARK, key))
+            statements.append((queries.PARK, (*key, entry.reason, entry.attempts, command.epoch)))
+        return Change(statements, None)
 
     def _choose(self, statement: str, command: c.ReplayParked | c.DiscardParked) -> Change:
         record = self._get(command.name)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Iterator, Sequence
+from itertools import islice
 from typing import Any, Final
 
 import msgspec
@@ -28,8 +29,9 @@ from gater.store.subscription_reader import ParkedRow, SavedSubscription, select
 from gater.subscriptions.channels import Channels
 from gater.subscriptions.durable import DurableSubscription
 from gater.subscriptions.emitters import Emitter
+from gater.subscriptions.figures import Figures
 from gater.subscriptions.group_budget import GroupBudget
-from gater.subscriptions.reporting import Reporter
+from gater.subscriptions.reporting import SOME, Reporter
 from gater.subscriptions.topics import ALL_EVENTS, delivery_topic
 
 PARKED_STEP: Final = 1_000
@@ -49,6 +51,8 @@ class Durables:
         self._memory = memory or GroupBudget()
         self._reporter = Reporter(store.id, channels, self.at_work, self.check, self._status_changed)
         self._running: dict[str, DurableSubscription] = {}
+        self.figures = Figures()
+        """What was found last of them."""
         self._emitters: dict[str, Emitter] = {}
         """Of saved subscriptions, by topic."""
         self._shared: dict[str, Emitter] = {}
@@ -86,6 +90,7 @@ class Durables:
             saved = self._saved(name)
             with self._store.reading():
                 running = self._running[name] = DurableSubscription(self._store, saved, self, self._memory)
+            self.figures.add(name)
             self._reporter.note(name, "proxy_started")
         return running
 
@@ -95,15 +100,20 @@ class Durables:
 
     def info(self, name: str) -> SubscriptionInfo:
         """How a subscription is doing."""
-        return self.get(name).info()
+        found = self.get(name).info()
+        self.figures.note(found)
+        return found
 
     def health(self, name: str) -> SubscriptionHealth:
         """What has happened to a subscription lately; NotFoundError when nothing has."""
         return self._reporter.tracker.get(name)
 
-    def at_work(self) -> list[SubscriptionInfo]:
-        """How those are doing that somebody has asked for since the store was opened."""
-        return [running.info() for running in self._running.values()]
+    def at_work(self) -> Iterator[SubscriptionInfo]:
+        """How those are doing that were asked for since the store was opened, each as it is when it is its turn."""
+        for name, running in list(self._running.items()):
+            if self._running.get(name) is running:
+                yield self.info(name)
+        self.figures.choose()
 
     def parked(self, name: str, after: int, limit: int) -> list[ParkedEvent]:
         """Up to `limit` parked events behind position `after`, or a page's bytes; none: there are no more."""
@@ -135,6 +145,7 @@ class Durables:
             if running is not None and (saved is None or saved.made > running.run):
                 del self._running[name]
                 running.remove()
+                self.figures.forget(name)
                 self._silence(delivery_topic(self._store.id, running.config.selector, name))
             elif running is not None and saved is not None:
                 if saved.run != running.run:
@@ -309,7 +320,9 @@ class Durables:
         wanted = {delivery_topic(store, config.selector, name): config for name, config in saved.items()}
         orphaned = sorted(set(self._emitters) - set(wanted) - {self._default_topic})
         missing = sorted(set(wanted) - set(self._emitters))
-        stranded = [info.name for info in self.at_work() if info.state == "stranded"]
+        for _ in islice(self.at_work(), SOME):  # of more than these, what was found last is told
+            pass
+        stranded = self.figures.in_state("stranded")
         if cleanup:
             for topic in orphaned:
                 self._silence(topic)
@@ -344,6 +357,7 @@ class Durables:
 
     def full(self, durable: DurableSubscription, reason: str) -> None:
         """So much waits that nothing more is read."""
+        self.figures.became_full(durable.config.name)
         self._reporter.note(durable.config.name, "subscription_full", {"reason": reason})
 
     def crashed(self, durable: DurableSubscription, error: GaterError) -> None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from itertools import islice
 from typing import Any, Final
 
 from gater.model.subscriptions import SubscriptionInfo
@@ -13,6 +14,10 @@ from gater.subscriptions.health import BAD, HealthTracker
 
 SUMMARY_SECONDS: Final = 30.0
 CHECK_SECONDS: Final = 60.0
+SOME: Final = 50
+"""Subscriptions that are looked at in one turn of the event loop."""
+PAUSE_SECONDS: Final = 0.02
+"""Time between two such turns."""
 QUIET_SECONDS: Final = 1.0
 """Failed deliveries of one subscription within this time are told as one."""
 
@@ -24,7 +29,7 @@ class Reporter:
         self,
         store: str,
         channels: Channels,
-        infos: Callable[[], list[SubscriptionInfo]],
+        infos: Callable[[], Iterable[SubscriptionInfo]],
         check: Callable[[], Any],
         changed: Callable[[str], Any],
     ) -> None:
@@ -86,13 +91,22 @@ class Reporter:
 
     def _sum_up(self) -> None:
         """Tell the figures of each subscription that is at work, a sign of life of it, and the summary of all."""
-        self._timers[0] = self._loop.call_later(SUMMARY_SECONDS, self._sum_up)
-        for info in self._infos():
+        self._sum_up_some(iter(self._infos()))
+
+    def _sum_up_some(self, infos: Iterator[SubscriptionInfo]) -> None:
+        """Tell those of some; the others have their turns after what else there is to do."""
+        count = 0
+        for info in islice(infos, SOME):
+            count += 1
             self.measure(info.name, "subscription_figures", figures(info))
             if info.state == "full":
                 self.note(info.name, "subscription_full", {"reason": info.reason})
             elif info.state != "failed":
                 self.note(info.name, "periodic_heartbeat", {"state": info.state, "lag": info.lag})
+        if count == SOME:
+            self._timers[0] = self._loop.call_later(PAUSE_SECONDS, self._sum_up_some, infos)
+            return
+        self._timers[0] = self._loop.call_later(SUMMARY_SECONDS, self._sum_up)
         self._channels.health.broadcast(
             f"health_summary:{self._store}", ["health_summary", self.tracker.summary(_now())]
         )

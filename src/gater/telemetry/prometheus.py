@@ -14,6 +14,7 @@ from prometheus_client.registry import Collector
 
 from gater.telemetry.histogram import Histogram
 from gater.telemetry.metrics import Metrics
+from gater.telemetry.sources import SubscriptionSums
 
 CONTENT_TYPE: Final = CONTENT_TYPE_LATEST
 
@@ -120,6 +121,15 @@ _SUBSCRIPTIONS: Final[Table] = (
         attrgetter("redelivered"),
     ),
     (_COUNTER, "gater_subscription_acked_total", "Deliveries that were acknowledged.", attrgetter("acked")),
+)
+_SUBSCRIPTION_SUMS: Final[Table] = (
+    (_GAUGE, "gater_store_subscription_lag_events", "Lag of all subscriptions of a store.", attrgetter("lag")),
+    (_GAUGE, "gater_store_subscription_consumers", "Consumers of all subscriptions.", attrgetter("consumers")),
+    (_GAUGE, "gater_store_subscription_in_flight", "Events delivered and not settled.", attrgetter("in_flight")),
+    (_GAUGE, "gater_store_subscription_retrying", "Events that wait to be delivered again.", attrgetter("retrying")),
+    (_GAUGE, "gater_store_subscription_parked", "Events that were set aside.", attrgetter("parked")),
+    (_COUNTER, "gater_store_subscription_delivered_total", "Deliveries.", attrgetter("delivered")),
+    (_COUNTER, "gater_store_subscription_redelivered_total", "Deliveries again.", attrgetter("redelivered")),
 )
 _MEMORY: Final[Table] = (
     (_GAUGE, "gater_memory_used_bytes", "Bytes that are counted in a share of the memory.", attrgetter("used")),
@@ -237,9 +247,11 @@ class NodeCollector(Collector):
         )
 
     def _subscriptions(self) -> Iterator[Metric]:
+        sums = [((store,), found) for store, found in self._metrics.sources.subscription_sums().items()]
+        yield from _families(_SUBSCRIPTION_SUMS, ("store",), sums)
+        yield _counted_states(sums)
         labels = ("store", "subscription")
-        found = self._metrics.sources.subscriptions()
-        rows = [((store, info.name), info) for store, infos in found.items() for info in infos]
+        rows = [((store, info.name), info) for store, info in self._metrics.sources.subscriptions()]
         yield from _families(_SUBSCRIPTIONS, labels, rows)
         about = "1 for the state of a subscription."
         yield _states("gater_subscription_state", about, labels, rows, SUBSCRIPTION_STATES)
@@ -267,6 +279,16 @@ def _states(name: str, about: str, labels: Sequence[str], rows: Rows, states: Se
     for values, row in rows:
         for state in states:
             family.add_metric((*values, state), 1 if row.state == state else 0)
+    return family
+
+
+def _counted_states(sums: Sequence[tuple[Sequence[str], SubscriptionSums]]) -> Metric:
+    family = GaugeMetricFamily(
+        "gater_store_subscriptions", "Subscriptions at work in each state.", labels=("store", "state")
+    )
+    for labels, found in sums:
+        for state in SUBSCRIPTION_STATES:
+            family.add_metric((*labels, state), found.states.get(state, 0))
     return family
 
 

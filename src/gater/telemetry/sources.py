@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Protocol
+from typing import Final, Protocol
 
 import msgspec
 
@@ -11,6 +11,25 @@ from gater.model.memory_budget import Share
 from gater.model.stores import StoreStatus
 from gater.model.subscriptions import SubscriptionInfo
 from gater.telemetry.histogram import Histogram
+
+MOST_LISTED: Final = 100
+"""Subscriptions that are told one by one; there may be many more."""
+
+
+class SubscriptionSums(msgspec.Struct, frozen=True, kw_only=True):
+    """Sums over the subscriptions of a store that are at work, each as it was found last."""
+
+    lag: int = 0
+    consumers: int = 0
+    in_flight: int = 0
+    retrying: int = 0
+    parked: int = 0
+    delivered: int = 0
+    """Deliveries since the store was opened."""
+    redelivered: int = 0
+    """Those among them that were not the first of their event."""
+    states: Mapping[str, int] = {}
+    """How many are in each state."""
 
 
 class InstanceFigures(Protocol):
@@ -116,7 +135,11 @@ def _no_topics() -> Mapping[str, int]:
     return {}
 
 
-def _no_subscriptions() -> Mapping[str, Sequence[SubscriptionInfo]]:
+def _no_subscriptions() -> Sequence[tuple[str, SubscriptionInfo]]:
+    return ()
+
+
+def _no_sums() -> Mapping[str, SubscriptionSums]:
     return {}
 
 
@@ -135,7 +158,11 @@ class Sources(msgspec.Struct, frozen=True, kw_only=True):
     topics: Callable[[], Mapping[str, int]] = _no_topics
     """Messages given to pub/sub, by topic."""
     messages: Callable[[], MessageFigures] = MessageFigures
-    subscriptions: Callable[[], Mapping[str, Sequence[SubscriptionInfo]]] = _no_subscriptions
+    subscriptions: Callable[[], Sequence[tuple[str, SubscriptionInfo]]] = _no_subscriptions
+    """Stores and subscriptions with the largest lag, at most MOST_LISTED."""
+    full_subscriptions: Callable[[], Sequence[tuple[str, SubscriptionInfo]]] = _no_subscriptions
+    """Stores and subscriptions that are full, at most MOST_LISTED of a store."""
+    subscription_sums: Callable[[], Mapping[str, SubscriptionSums]] = _no_sums
     """By store."""
     memory: Callable[[], Sequence[Share]] = _no_shares
     """The shares of the memory of the node."""

@@ -39,8 +39,8 @@ class Watched:
     def __init__(self) -> None:
         self.told, self.clock = Told(), Clock()
         self.log = LogStats()
-        self.deliveries = SimpleNamespace(name="billing", state="live", reason="", delivered=0, redelivered=0)
-        sources = Sources(logs=lambda: {"orders": self.log}, subscriptions=lambda: {"orders": [self.deliveries]})  # type: ignore[list-item]
+        self.deliveries = SimpleNamespace(delivered=0, redelivered=0)
+        sources = Sources(logs=lambda: {"orders": self.log}, subscription_sums=lambda: {"orders": self.deliveries})  # type: ignore[dict-item,return-value]
         self.metrics = Metrics("n@h", sources, clock=self.clock, now=self.clock.now)
         self.concerns = {"orders": "", "stock": ""}
         self.watch = ComponentWatch(self.told, self.metrics, lambda: self.concerns)  # type: ignore[arg-type]

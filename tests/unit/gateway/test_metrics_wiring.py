@@ -197,7 +197,7 @@ async def test_metrics_look_at_stores_logs_instances_subscriptions_and_workers(g
     assert sources.logs()["s"].commands >= 2
     assert list(sources.instances()) == list(Instance)
     assert sources.messages().sent == 0
-    assert [(info.name, info.lag) for info in sources.subscriptions()["s"]] == [("mail", 1)]
+    assert [(store, info.name, info.lag) for store, info in sources.subscriptions()] == [("s", "mail", 1)]
     assert sources.workers is not None
     assert sources.workers() == {"s": 1}
     await answer(gateway, op.CreateStore("t"))

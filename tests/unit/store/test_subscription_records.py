@@ -38,13 +38,16 @@ def run(machine: Machine, *commands: Any) -> list[Any]:
 
 
 def saved(machine: Machine, name: str = "a") -> SavedSubscription:
-    found = SubscriptionReader(machine.connection).get(name)
+    found = SubscriptionReader(machine.connection, machine.counts).get(name)
     assert found is not None
     return found
 
 
 def parked(machine: Machine, name: str = "a") -> list[tuple[int, bool]]:
-    return [(row.position, row.replaying) for row in SubscriptionReader(machine.connection).parked(name, 0, 1_000)]
+    return [
+        (row.position, row.replaying)
+        for row in SubscriptionReader(machine.connection, machine.counts).parked(name, 0, 1_000)
+    ]
 
 
 @pytest.fixture
@@ -173,7 +176,7 @@ def test_parked_events_are_replayed_and_discarded_by_position_or_all(machine: Ma
 def test_parking_again_takes_the_place_of_the_one_before(machine: Machine) -> None:
     run(machine, save(), c.ParkEvents("a", 1, (c.ParkedEntry(1, "first", 1),), 7), c.ReplayParked("a", 1, (1,), 1))
     run(machine, c.ParkEvents("a", 1, (c.ParkedEntry(1, "second", 3),), 8))
-    (row,) = SubscriptionReader(machine.connection).parked("a", 0, 9)
+    (row,) = SubscriptionReader(machine.connection, machine.counts).parked("a", 0, 9)
     assert row == (1, "second", 3, 8, False)
 
 

@@ -42,19 +42,19 @@ def applied(machine: Machine, *commands: Any) -> list[Any]:
 
 
 def run_of(machine: Machine) -> int:
-    found = SubscriptionReader(machine.connection).get("a")
+    found = SubscriptionReader(machine.connection, machine.counts).get("a")
     assert found is not None
     return found.run
 
 
 def checkpoint(machine: Machine) -> int:
-    found = SubscriptionReader(machine.connection).get("a")
+    found = SubscriptionReader(machine.connection, machine.counts).get("a")
     assert found is not None
     return found.checkpoint
 
 
 def parked(machine: Machine) -> list[int]:
-    return [row.position for row in SubscriptionReader(machine.connection).parked("a", 0, 1_000)]
+    return [row.position for row in SubscriptionReader(machine.connection, machine.counts).parked("a", 0, 1_000)]
 
 
 @pytest.fixture
@@ -92,7 +92,9 @@ def test_a_replay_or_discard_that_a_removal_overtakes_leaves_what_was_parked_sin
     applied(machine, REMOVE, save(), park(2, 2))
     outcomes = applied(machine, c.DiscardParked("a", 1, (2,), 1), c.ReplayParked("a", 1, (2,), 1))
     assert [type(outcome) for outcome in outcomes] == [SubscriptionNotFoundError] * 2
-    assert [row.replaying for row in SubscriptionReader(machine.connection).parked("a", 0, 9)] == [False]
+    assert [row.replaying for row in SubscriptionReader(machine.connection, machine.counts).parked("a", 0, 9)] == [
+        False
+    ]
 
 
 def test_a_rewind_does_not_keep_parked_events_from_being_discarded(machine: Machine) -> None:
@@ -213,7 +215,7 @@ class RunsMachine(RuleBasedStateMachine):
 
     @invariant()
     def the_file_says_the_same(self) -> None:
-        reader = SubscriptionReader(self.machine.connection)
+        reader = SubscriptionReader(self.machine.connection, self.machine.counts)
         saved, known = reader.get("a"), self.known
         assert reader.numbers() == self.numbers
         if known is None:

@@ -18,7 +18,7 @@ from gater.store.log_stats import LogStats
 from gater.telemetry.histogram import Histogram
 from gater.telemetry.metrics import Metrics
 from gater.telemetry.prometheus import CONTENT_TYPE, STORE_STATES, SUBSCRIPTION_STATES, MetricsPage
-from gater.telemetry.sources import MessageFigures, Sources
+from gater.telemetry.sources import MessageFigures, Sources, SubscriptionSums
 from tests.unit.telemetry.hands import Clock, begin, end
 
 STORE = StoreStatus("orders", "read_only", "fsync", 42, 7, 3, 2, 4_096, 11, 5, "disk full")
@@ -75,7 +75,8 @@ SOURCES = Sources(
     logs=lambda: {"orders": log_stats()},
     instances=lambda: {"health": instance_stats()},
     messages=lambda: MessageFigures(sent=12, failed=2, received=5, unsigned=1, refused={"invalid_signature": 4}),
-    subscriptions=lambda: {"orders": [SUBSCRIPTION]},
+    subscriptions=lambda: [("orders", SUBSCRIPTION)],
+    subscription_sums=lambda: {"orders": SubscriptionSums(lag=7, parked=3, delivered=90, states={"live": 2})},
     workers=lambda: {"orders": 1},
 )
 
@@ -193,6 +194,20 @@ def test_exactly_one_state_of_a_store_is_one(metrics: Metrics) -> None:
 )
 def test_subscriptions_are_on_the_page(metrics: Metrics, name: str, value: float) -> None:
     assert Page(metrics).value(name, store="orders", subscription='odd "name"\n') == value
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("gater_store_subscription_lag_events", 7),
+        ("gater_store_subscription_parked", 3),
+        ("gater_store_subscription_delivered_total", 90),
+    ],
+)
+def test_sums_of_subscriptions_are_on_the_page(metrics: Metrics, name: str, value: float) -> None:
+    page = Page(metrics)
+    assert page.value(name, store="orders") == value
+    assert page.value("gater_store_subscriptions", store="orders", state="live") == 2
 
 
 def test_exactly_one_state_of_a_subscription_is_one(metrics: Metrics) -> None:

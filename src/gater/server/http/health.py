@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
 
 from litestar import get
 from litestar.handlers import HTTPRouteHandler
 
 from gater.model.errors import StoreUnavailableError
-from gater.model.stores import StoreStatus
 from gater.server.http.answers import Answer, Health, json_answer
 from gater.server.http.documented import documented
 from gater.server.http.paths import HEALTH
-from gater.server.http.requests import AnyRequest, service_of
+from gater.server.http.requests import AnyRequest, headers_of, service_of
 
 
 @get(f"{HEALTH}/live", tags=["health"], opt=documented(answer=Health, open=True))
@@ -23,18 +22,17 @@ async def live() -> Answer:
 
 @get(f"{HEALTH}/ready", tags=["health"], opt=documented(answer=Health, open=True))
 async def ready(request: AnyRequest) -> Answer:
-    """Whether every store takes reads and writes and the node is not stopping; if not: 503 and the reasons."""
+    """Whether every store takes reads and writes and the node is not stopping; if not: 503 and the reasons.
+
+    They name the stores whose status the caller may ask for; of others they tell how many there are.
+    """
     service = service_of(request)
-    reasons = [_reason(status) for status in service.statuses() if status.state != "running"]
+    reasons = service.troubles(headers_of(request))
     if service.stopping.is_set():
         reasons.append({"reason": "the node is stopping"})
     if reasons:
         raise StoreUnavailableError(message="Not ready", reasons=reasons)
     return json_answer(Health("ready"))
-
-
-def _reason(status: StoreStatus) -> dict[str, Any]:
-    return {"store": status.store, "state": status.state, "reason": status.reason}
 
 
 ROUTES: Final[tuple[HTTPRouteHandler, ...]] = (live, ready)

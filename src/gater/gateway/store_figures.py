@@ -1,0 +1,68 @@
+"""What metrics are told of the stores of a node and of their subscriptions, at a cost that does not grow with these."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from heapq import nlargest
+
+from gater.gateway.stores import Stores
+from gater.gateway.voice import Voice
+from gater.model.memory_budget import Share
+from gater.model.stores import StoreStatus
+from gater.model.subscriptions import SubscriptionInfo
+from gater.store.log_stats import LogStats
+from gater.telemetry.sources import MOST_LISTED, Sources, SubscriptionSums
+
+
+class StoreFigures:
+    """The figures of all stores that are open."""
+
+    def __init__(self, stores: Stores) -> None:
+        self._stores = stores
+
+    def sources(
+        self, statuses: Callable[[], Sequence[StoreStatus]], voice: Voice, memory: Callable[[], Sequence[Share]]
+    ) -> Sources:
+        """Where the metrics of the node look; `statuses` of its stores, and the shares of its memory."""
+        return Sources(
+            stores=statuses,
+            logs=self.logs,
+            instances=voice.instance_figures,
+            topics=voice.topic_figures,
+            messages=voice.message_figures,
+            subscriptions=self.listed,
+            full_subscriptions=self.full,
+            subscription_sums=self.sums,
+            memory=memory,
+            workers=self.workers,
+        )
+
+    def logs(self) -> Mapping[str, LogStats]:
+        """What the logs have done, by store."""
+        return {store.id: store.log_stats for store in self._stores.open()}
+
+    def workers(self) -> Mapping[str, int]:
+        """How many workers there are, by store."""
+        return {store.id: 1 for store in self._stores.open()}
+
+    def listed(self) -> list[tuple[str, SubscriptionInfo]]:
+        """The subscriptions with the largest lag, at most MOST_LISTED, as they are now, with their stores."""
+        found = [
+            (lag, store.id, name)
+            for store in self._stores.open()
+            for lag, name in self._stores.durables(store.id).figures.listed()
+        ]
+        return [(store, self._stores.durables(store).info(name)) for _, store, name in nlargest(MOST_LISTED, found)]
+
+    def full(self) -> list[tuple[str, SubscriptionInfo]]:
+        """The subscriptions that are full, with their stores."""
+        found = []
+        for store in self._stores.open():
+            durables = self._stores.durables(store.id)
+            infos = [durables.info(name) for name in durables.figures.full()]
+            found += [(store.id, info) for info in infos if info.state == "full"]
+        return found
+
+    def sums(self) -> Mapping[str, SubscriptionSums]:
+        """The sums of all subscriptions at work, by store."""
+        return {store.id: self._stores.durables(store.id).figures.sums() for store in self._stores.open()}
