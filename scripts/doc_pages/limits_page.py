@@ -68,6 +68,7 @@ _REFUSED: Final[list[tuple[ModuleType, str, type[GaterError]]]] = [
     (limits, "MOST_GUARDS", RequestTooLargeError),
     (limits, "MOST_SETTLED", RequestTooLargeError),
     (limits, "MOST_POSITIONS", RequestTooLargeError),
+    (limits, "MOST_LISTED_BYTES", RequestTooLargeError),
     (limits, "MOST_VALUES", RequestTooLargeError),
     (limits, "MOST_SMALL_BYTES", RequestTooLargeError),
     (message_body, "MOST_BODY_BYTES", RequestTooLargeError),

@@ -87,8 +87,8 @@ class HttpApi(HttpSubscriptions, HttpPubSub, HttpTelemetry):
         self,
         store: str,
         stream_id: str,
-        start_version: Any = 0,
-        count: Any = 100,
+        start_version: Any = None,
+        count: Any = None,
         direction: Any = "forward",
         *,
         after_position: Any = 0,
@@ -96,20 +96,20 @@ class HttpApi(HttpSubscriptions, HttpPubSub, HttpTelemetry):
         events: list[Event] = []
         start, left = start_version, count
         while True:
-            parameters = {
-                "start_version": as_text(start),
-                "count": as_text(left),
-                "direction": as_text(direction),
-                "after_position": as_text(after_position),
-            }
+            parameters = {"direction": as_text(direction), "after_position": as_text(after_position)}
+            if start is not None:
+                parameters["start_version"] = as_text(start)
+            if left is not None:
+                parameters["count"] = as_text(left)
             page = await self._call("GET", stream_path(store, stream_id) + "/events", parameters=parameters)
             events += [event_of(event) for event in page["events"]]
             if page["next"] is None:
                 return events
-            left -= abs(page["next"] - start)
             start = page["next"]
-            if left < 1:
-                return events
+            if left is not None:
+                left -= len(page["events"])
+                if left < 1:
+                    return events
 
     async def stream_forward(
         self, store: str, stream_id: str, start_version: Any = 0, count: Any = None
@@ -134,23 +134,19 @@ class HttpApi(HttpSubscriptions, HttpPubSub, HttpTelemetry):
     async def read_all(
         self,
         store: str,
-        after: Any = 0,
-        count: Any = 100,
+        after: Any = None,
+        count: Any = None,
         direction: Any = "forward",
         *,
         selector: Any = None,
         after_position: Any = 0,
     ) -> list[Event]:
-        if after is None and direction == "forward":
-            pytest.skip("over HTTP an absent `after` is the beginning")
         events: list[Event] = []
         begin, left = after, count
         while True:
-            parameters = {
-                "count": as_text(left),
-                "direction": as_text(direction),
-                "after_position": as_text(after_position),
-            }
+            parameters = {"direction": as_text(direction), "after_position": as_text(after_position)}
+            if left is not None:
+                parameters["count"] = as_text(left)
             if selector is not None:
                 parameters["where"] = where_text(selector)
             if begin is not None:
@@ -159,15 +155,16 @@ class HttpApi(HttpSubscriptions, HttpPubSub, HttpTelemetry):
             events += [event_of(event) for event in page["events"]]
             if page["next"] is None:
                 return events
-            left -= len(page["events"])
             begin = page["next"]
-            if left < 1:
-                return events
+            if left is not None:
+                left -= len(page["events"])
+                if left < 1:
+                    return events
 
     async def stream_all(
         self,
         store: str,
-        after: Any = 0,
+        after: Any = None,
         direction: Any = "forward",
         *,
         selector: Any = None,

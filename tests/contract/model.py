@@ -220,10 +220,11 @@ class StoreModel:
             if event.version >= self.streams[event.stream].first and name in (None, event.stream)
         ]
 
-    def window(self, name: str, start: int, count: int, backward: bool) -> list[Recorded]:
-        wanted = range(start, start - count, -1) if backward else range(start, start + count)
-        found = [event for event in self.visible(name) if event.version in wanted]
-        return found[::-1] if backward else found
+    def read(self, name: str, start: int, count: int, backward: bool) -> list[Recorded]:
+        there = self.visible(name)
+        if backward:
+            return [event for event in there[::-1] if event.version <= start][:count]
+        return [event for event in there if event.version >= start][:count]
 
     def listed(self) -> list[str]:
         return sorted(name for name, stream in self.streams.items() if stream.state == "live")

@@ -111,9 +111,14 @@ async def test_an_after_that_is_no_position_is_refused(api: GaterApi, store: str
             await anext(api.stream_all(store, after, direction))
 
 
-async def test_only_backward_reads_begin_at_the_end(api: GaterApi, store: str) -> None:
-    with refused(InvalidArgumentError, argument="after"):
-        await api.read_all(store, None)
+async def test_reads_without_a_start_or_count_are_whole(api: GaterApi, store: str) -> None:
+    await fill(api, store, 150)
+    assert positions(await api.read_all(store)) == list(range(1, 151))
+    assert positions(await api.read_all(store, 100)) == list(range(101, 151))
+    assert positions(await api.read_all(store, count=2)) == [1, 2]
+    assert positions(await api.read_all(store, direction="backward")) == list(range(150, 0, -1))
+    assert positions(await api.read_all(store, selector={"by_stream": "$all"})) == list(range(1, 151))
+    assert positions(await all_of(api.stream_all(store, direction="backward"))) == list(range(150, 0, -1))
 
 
 async def test_an_unknown_store_is_refused(api: GaterApi) -> None:

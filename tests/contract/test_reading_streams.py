@@ -1,4 +1,4 @@
-"""Reading one stream: windows, directions, page bounds, lazy streams."""
+"""Reading one stream: starts, counts, directions, page bounds, lazy streams."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ async def fill(api: GaterApi, store: str, count: int, stream: str = "s") -> None
         await api.append_events(store, stream, numbered(min(500, count - first), first=first))
 
 
-WINDOWS = [
+READS: list[tuple[int | None, int | None, str, list[int]]] = [
     (0, 100, "forward", [0, 1, 2, 3, 4, 5, 6, 7, 8, 9]),
     (0, 1, "forward", [0]),
     (0, 10, "forward", [0, 1, 2, 3, 4, 5, 6, 7, 8, 9]),
@@ -33,19 +33,25 @@ WINDOWS = [
     (2, 10, "backward", [2, 1, 0]),
     (0, 1, "backward", [0]),
     (0, LARGEST, "backward", [0]),
-    (11, 3, "backward", [9]),
-    (11, 2, "backward", []),
-    (15, 3, "backward", []),
-    (LARGEST, 10, "backward", []),
-    (LARGEST, LARGEST, "backward", [9, 8, 7, 6, 5, 4, 3, 2, 1]),
+    (11, 3, "backward", [9, 8, 7]),
+    (15, 1, "backward", [9]),
+    (LARGEST, 10, "backward", [9, 8, 7, 6, 5, 4, 3, 2, 1, 0]),
+    (LARGEST, LARGEST, "backward", [9, 8, 7, 6, 5, 4, 3, 2, 1, 0]),
+    (None, None, "forward", [0, 1, 2, 3, 4, 5, 6, 7, 8, 9]),
+    (None, 2, "forward", [0, 1]),
+    (7, None, "forward", [7, 8, 9]),
+    (None, None, "backward", [9, 8, 7, 6, 5, 4, 3, 2, 1, 0]),
+    (None, 2, "backward", [9, 8]),
+    (2, None, "backward", [2, 1, 0]),
 ]
 
 
-async def test_a_read_gives_its_window_of_versions(api: GaterApi, store: str) -> None:
+async def test_a_read_gives_events_from_its_start_on(api: GaterApi, store: str) -> None:
     await fill(api, store, 10)
     await fill(api, store, 5, "other")
-    for start, count, direction, expected in WINDOWS:
-        events = await api.get_events(store, "s", start, count, direction)
+    for start, count, direction, expected in READS:
+        wanted: Any = direction
+        events = await api.get_events(store, "s", start, count, wanted)
         assert versions(events) == numbers(events) == expected, (start, count, direction)
         stream = api.stream_forward if direction == "forward" else api.stream_backward
         assert versions(await all_of(stream(store, "s", start, count))) == expected, (start, count, direction)
@@ -53,8 +59,9 @@ async def test_a_read_gives_its_window_of_versions(api: GaterApi, store: str) ->
 
 async def test_direction_start_and_count_have_defaults(api: GaterApi, store: str) -> None:
     await fill(api, store, 150)
-    assert versions(await api.get_events(store, "s")) == list(range(100))
+    assert versions(await api.get_events(store, "s")) == list(range(150))
     assert versions(await api.get_events(store, "s", 100)) == list(range(100, 150))
+    assert versions(await api.get_events(store, "s", direction="backward")) == list(range(149, -1, -1))
     assert versions(await all_of(api.stream_forward(store, "s"))) == list(range(150))
     assert versions(await all_of(api.stream_backward(store, "s"))) == list(range(149, -1, -1))
 
@@ -98,6 +105,31 @@ async def test_reads_of_large_metadata_are_whole(api: GaterApi, store: str) -> N
     assert [event.metadata["n"] for event in await first_of(api.subscribe(store), 5)] == [0, 1, 2, 3, 4]
 
 
+@pytest.mark.parametrize("compacted", [False, True])
+async def test_a_read_begins_at_the_first_event_that_is_there(api: GaterApi, store: str, compacted: bool) -> None:
+    await fill(api, store, 300)
+    await fill(api, store, 1, "other")
+    await api.truncate_stream(store, "s", 250)
+    if compacted:
+        await api.compact_store(store)
+    kept = list(range(250, 300))
+    for start in (None, 0, 100, 250):
+        assert versions(await api.get_events(store, "s", start)) == kept
+        assert versions(await api.get_events(store, "s", start, 50)) == kept
+        assert versions(await api.get_events(store, "s", start, 3)) == [250, 251, 252]
+        assert versions(await all_of(api.stream_forward(store, "s", start, 3))) == [250, 251, 252]
+    assert versions(await api.get_events(store, "s", 400, 2, "backward")) == [299, 298]
+    assert versions(await api.get_events(store, "s", 251, 10, "backward")) == [251, 250]
+    assert await api.get_events(store, "s", 249, 10, "backward") == []
+    assert versions(await all_of(api.stream_backward(store, "s", 400, 2))) == [299, 298]
+    assert versions(await api.read_all(store, 0, 2)) == [250, 251]
+    await api.delete_stream(store, "s")
+    assert await api.get_events(store, "s") == await api.get_events(store, "s", direction="backward") == []
+    await api.append_events(store, "s", numbered(2))
+    assert versions(await api.get_events(store, "s", count=1)) == [300]
+    assert versions(await api.get_events(store, "s", direction="backward")) == [301, 300]
+
+
 async def test_a_stream_can_be_left_early(api: GaterApi, store: str) -> None:
     await fill(api, store, 2_500)
     assert versions(await first_of(api.stream_forward(store, "s"), 3)) == [0, 1, 2]
@@ -107,7 +139,7 @@ async def test_a_stream_can_be_left_early(api: GaterApi, store: str) -> None:
 
 
 async def test_a_stream_reads_as_it_is_asked(api: GaterApi, store: str) -> None:
-    """It is lazy: what is written while it is read, within its window, is read as well."""
+    """It is lazy: what is written while it is read is read as well."""
     await fill(api, store, 3_000)
     seen = []
     async with aclosing(api.stream_forward(store, "s")) as events:

@@ -154,13 +154,13 @@ class StoreMachine(CommandMachine):
     # --- rules: reads ---
 
     @rule(stream=streams, start=st.integers(0, 20), size=st.sampled_from([1, 2, 3, 7, 50]), backward=st.booleans())
-    def read_a_window(self, stream: str, start: int, size: int, backward: bool) -> None:
+    def read_a_stream(self, stream: str, start: int, size: int, backward: bool) -> None:
         direction = "backward" if backward else "forward"
         found = self.run(self.api.get_events(self.store, stream, start, size, direction))
-        self.same_events(found, self.model.window(stream, start, size, backward))
+        self.same_events(found, self.model.read(stream, start, size, backward))
         read = self.api.stream_backward if backward else self.api.stream_forward
         found = self.run(all_of(read(self.store, stream, start, size)))
-        self.same_events(found, self.model.window(stream, start, size, backward))
+        self.same_events(found, self.model.read(stream, start, size, backward))
 
     @rule(after=st.integers(0, 60), size=st.sampled_from([1, 3, 20]), backward=st.booleans())
     def read_all(self, after: int, size: int, backward: bool) -> None:

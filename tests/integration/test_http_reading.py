@@ -56,7 +56,7 @@ async def test_event_has_every_field(tmp_path: Path) -> None:
         }
 
 
-async def test_stream_is_read_in_windows(tmp_path: Path) -> None:
+async def test_stream_is_read_in_pages(tmp_path: Path) -> None:
     async with served(tmp_path) as client:
         await filled(client, 7)
         assert await versions(client) == ([0, 1, 2, 3, 4, 5, 6], None)
@@ -66,8 +66,20 @@ async def test_stream_is_read_in_windows(tmp_path: Path) -> None:
         assert await versions(client, start_version=7) == ([], None)
         assert await versions(client, direction="backward", count=3) == ([6, 5, 4], 3)
         assert await versions(client, direction="backward", count=4, start_version=3) == ([3, 2, 1, 0], None)
-        assert await versions(client, direction="backward", count=3, start_version=8) == ([6], 5)
+        assert await versions(client, direction="backward", count=3, start_version=8) == ([6, 5, 4], 3)
         assert await versions(client, count=(1 << 63) - 1, start_version=(1 << 63) - 1) == ([], None)
+
+
+async def test_pages_of_a_truncated_stream_begin_and_end_where_its_events_do(tmp_path: Path) -> None:
+    async with served(tmp_path) as client:
+        await filled(client, 300)
+        await client.post(f"{ORDERS}/streams/order-1/truncate", json={"before_version": 250})
+        assert await versions(client, count=2) == ([250, 251], 252)
+        assert await versions(client, count=25, start_version=275) == (list(range(275, 300)), None)
+        assert await versions(client, direction="backward", count=49) == (list(range(299, 250, -1)), 250)
+        assert await versions(client, direction="backward", count=50) == (list(range(299, 249, -1)), None)
+        answer = await client.get(f"{ORDERS}/streams/order-1/events", headers=LINES, params={"count": 3})
+        assert [json.loads(line)["version"] for line in answer.content.splitlines()] == [250, 251, 252]
 
 
 async def test_store_is_read_in_pages(tmp_path: Path) -> None:

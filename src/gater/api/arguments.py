@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, Final, TypeVar
+from typing import Any, Final, Literal, TypeVar
 
 import msgspec
 
@@ -20,6 +20,8 @@ from gater.model.identifiers import check_name, check_stream_id
 from gater.model.limits import MOST_EVENTS, MOST_GUARDS, MOST_STREAMS, check_number
 
 Value = TypeVar("Value")
+
+Direction = Literal["forward", "backward"]
 
 LIVE: Final = -1
 """As `start_from`: only what is committed from now on."""
@@ -40,6 +42,20 @@ def check_start_version(value: Any) -> int:
     if type(value) is not int or not 0 <= value <= LARGEST_VERSION:
         raise InvalidStartVersionError(value)
     return value
+
+
+def read_start(value: int | None, backward: bool) -> int:
+    """The version a read starts at; None: the first, or backward the last, whichever these are."""
+    if value is None:
+        return LARGEST_VERSION if backward else 0
+    return check_start_version(value)
+
+
+def read_after(value: int | None, backward: bool) -> int | None:
+    """The position that a read of a store starts behind; None: at its beginning, or backward at its end."""
+    if value is None:
+        return None if backward else 0
+    return check_position(value, "after")
 
 
 def check_count(value: Any) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import aclosing
 from os import PathLike
 from types import TracebackType
@@ -12,10 +12,7 @@ from typing import Any, Self
 from gater.api import operations as op
 from gater.api.arguments import (
     StreamAppend,
-    check_count,
-    check_direction,
     check_filter,
-    check_position,
     check_start_version,
     check_timeout,
     encode_guards,
@@ -25,21 +22,19 @@ from gater.api.arguments import (
 from gater.api.caller import Caller
 from gater.api.files import write_chunks
 from gater.api.pubsub_api import PubSubApi
-from gater.api.resuming import resumed
-from gater.api.subscription_api import Kind, SubscriptionApi
+from gater.api.reading_api import ReadingApi
+from gater.api.subscription_api import SubscriptionApi
 from gater.api.telemetry_api import TelemetryApi
 from gater.api.timed_caller import TimedCaller
 from gater.model.commands import StreamGuard, StreamWrite, WriteResult
-from gater.model.events import Event, EventLike, encode_events
+from gater.model.events import EventLike, encode_events
 from gater.model.expected_version import ANY, parse_expected_version
 from gater.model.identifiers import check_name, check_store_id, check_stream_id
-from gater.model.limits import PAGE_EVENTS
-from gater.model.selectors import parse_selector
 from gater.model.snapshots import Snapshot, check_snapshot_version, new_snapshot
 from gater.model.stores import StoreConfig, StoreInfo, StoreStatus, VerifyReport
 
 
-class GaterApi(SubscriptionApi, PubSubApi, TelemetryApi):
+class GaterApi(ReadingApi, SubscriptionApi, PubSubApi, TelemetryApi):
     """Event streams, snapshots, subscriptions and stores.
 
     Every failure is a GaterError. Versions count from 0 in each stream, positions from 1 in each store.
@@ -123,170 +118,6 @@ class GaterApi(SubscriptionApi, PubSubApi, TelemetryApi):
         return await self._caller.call(
             op.AppendStreams(check_store_id(store), encode_writes(appends), encode_guards(guards))
         )
-
-    async def get_events(
-        self,
-        store: str,
-        stream_id: str,
-        start_version: int = 0,
-        count: int = 100,
-        direction: str = "forward",
-        *,
-        after_position: int = 0,
-    ) -> list[Event]:
-        """The events of a stream in the window of `count` versions that begins at `start_version`.
-
-        Backward, the window goes down from `start_version`. An unknown stream gives an empty list. With
-        `after_position` the read waits until this replica has that position (read your writes on any node).
-        """
-        backward = check_direction(direction)
-        start, left = check_start_version(start_version), check_count(count)
-        store, stream_id = check_store_id(store), check_name(stream_id, "stream_id")
-        events: list[Event] = []
-        while True:
-            page = await self._caller.call(
-                op.ReadStream(store, stream_id, start, left, backward, check_position(after_position))
-            )
-            if not events and page.next is None:
-                return page.events
-            events += page.events
-            if page.next is None:
-                return events
-            left -= abs(page.next - start)
-            start = page.next
-
-    async def stream_forward(
-        self,
-        store: str,
-        stream_id: str,
-        start_version: int = 0,
-        count: int | None = None,
-        *,
-        after_position: int = 0,
-    ) -> AsyncGenerator[Event, None]:
-        """The events of a stream, oldest first, fetched as they are asked for (`count` None: to the end)."""
-        async with aclosing(self._scan_stream(store, stream_id, start_version, count, False, after_position)) as events:
-            async for event in events:
-                yield event
-
-    async def stream_backward(
-        self,
-        store: str,
-        stream_id: str,
-        start_version: int | None = None,
-        count: int | None = None,
-        *,
-        after_position: int = 0,
-    ) -> AsyncGenerator[Event, None]:
-        """The events of a stream, newest first, from `start_version` down (None: from the last)."""
-        async with aclosing(self._scan_stream(store, stream_id, start_version, count, True, after_position)) as events:
-            async for event in events:
-                yield event
-
-    async def _scan_stream(
-        self,
-        store: str,
-        stream_id: str,
-        start_version: int | None,
-        count: int | None,
-        backward: bool,
-        after_position: int,
-    ) -> AsyncGenerator[Event, None]:
-        start = None if backward and start_version is None else check_start_version(start_version)
-        left = None if count is None else check_count(count)
-        step = -1 if backward else 1
-        store, stream_id = check_store_id(store), check_name(stream_id, "stream_id")
-
-        given = 0
-
-        def rest(last: Event | None) -> op.ScanStream | None:
-            """What is still to be read after `last`; None when that is nothing."""
-            if last is None:
-                return op.ScanStream(store, stream_id, start, left, backward, check_position(after_position))
-            begin = last.version + step
-            remaining = None if left is None else left - (given if start is None else abs(begin - start))
-            if begin < 0 or (remaining is not None and remaining < 1):
-                return None
-            return op.ScanStream(store, stream_id, begin, remaining, backward)
-
-        async with aclosing(resumed(self._caller, rest)) as pages:
-            async for page in pages:
-                given += len(page)
-                for event in page:
-                    yield event
-
-    async def read_all(
-        self,
-        store: str,
-        after: int | None = 0,
-        count: int = 100,
-        direction: str = "forward",
-        *,
-        selector: Kind | None = None,
-        after_position: int = 0,
-    ) -> list[Event]:
-        """Up to `count` events of a whole store in commit order, those whose position is after `after`.
-
-        Backward: the events below position `after`, newest first (None: from the end). With a `selector` (see
-        `subscribe`) only what matches it.
-        """
-        backward, wanted = check_direction(direction), None if selector is None else parse_selector(selector)
-        left, store = check_count(count), check_store_id(store)
-        begin = after if after is None and backward else check_position(after, "after")
-        events: list[Event] = []
-        while True:
-            page = await self._caller.call(
-                op.ReadAll(store, begin, left, backward, check_position(after_position), wanted)
-            )
-            events += page.events
-            left -= len(page.events)
-            if page.next is None or left < 1:
-                return events
-            begin = page.next
-
-    async def stream_all(
-        self,
-        store: str,
-        after: int | None = 0,
-        direction: str = "forward",
-        *,
-        selector: Kind | None = None,
-        after_position: int = 0,
-    ) -> AsyncGenerator[Event, None]:
-        """The events of a whole store in commit order, or those that match, fetched as they are asked for."""
-        backward, wanted = check_direction(direction), None if selector is None else parse_selector(selector)
-        store = check_store_id(store)
-        begin = after if after is None and backward else check_position(after, "after")
-
-        def rest(last: Event | None) -> op.ScanAll:
-            after = last.position if last else begin
-            return op.ScanAll(store, after, backward, check_position(after_position), wanted)
-
-        async with aclosing(resumed(self._caller, rest)) as pages:
-            async for page in pages:
-                for event in page:
-                    yield event
-
-    async def get_version(self, store: str, stream_id: str, *, after_position: int = 0) -> int:
-        """The version of a stream's last event; -1 for a stream that was never written to."""
-        return await self._caller.call(
-            op.GetVersion(check_store_id(store), check_name(stream_id, "stream_id"), check_position(after_position))
-        )
-
-    async def get_streams(
-        self, store: str, prefix: str | None = None, after: str | None = None, limit: int | None = None
-    ) -> list[str]:
-        """Ids of the streams that exist, in byte order: those with `prefix`, after the id `after`, at most `limit`."""
-        left = None if limit is None else check_count(limit)
-        store, found = check_store_id(store), list[str]()
-        beginning, cursor = check_filter(prefix, "prefix") or "", check_filter(after, "after") or ""
-        while True:
-            wanted = PAGE_EVENTS if left is None else min(left - len(found), PAGE_EVENTS)
-            page = await self._caller.call(op.GetStreams(store, beginning, cursor, wanted))
-            found += page
-            if len(page) < wanted or len(found) == left:
-                return found
-            cursor = page[-1]
 
     async def delete_stream(
         self, store: str, stream_id: str, expected_version: int | str = ANY, *, tombstone: bool = False

@@ -93,7 +93,10 @@ class ImportPage(Operation[int], frozen=True, array_like=True):
 
 
 class ReadStream(Operation[EventPage], frozen=True, array_like=True):
-    """A page of a stream, from `start_version` on."""
+    """A page of a stream: up to `count` events from `start_version` on, or from it down.
+
+    It begins at the first event that is there. `next` says where the stream goes on, whatever `count` was.
+    """
 
     name = "read_stream"
     answer = EventPage

@@ -31,7 +31,15 @@ From = Annotated[
         show_default="the first; the last when --backward",
     ),
 ]
-Count = Annotated[int, typer.Option("--count", "-n", metavar="N", min=1, help="At most so many events.")]
+SHOWN: Final = 100
+"""Events that are shown when no number is given."""
+
+Count = Annotated[
+    int | None,
+    typer.Option(
+        "--count", "-n", metavar="N", min=1, help="At most so many events.", show_default=f"{SHOWN}, and a remark"
+    ),
+]
 Backward = Annotated[bool, typer.Option("--backward", "-b", help="Newest first.")]
 All = Annotated[bool, typer.Option("--all", "-a", help="To the end, however many there are.")]
 
@@ -42,7 +50,7 @@ async def read(
     store: StoreName,
     stream: OptionalStream = None,
     begin: From = None,
-    count: Count = 100,
+    count: Count = None,
     backward: Backward = False,
     everything: All = False,
     only: Selector | None = None,
@@ -51,26 +59,31 @@ async def read(
     from gater.cli.event_table import EventTable
 
     stream = one_stream(stream)
-    wanted = None if everything else count
+    if everything and count is not None:
+        raise typer.BadParameter("all events, or so many: not both", param_hint="--all")
     table = EventTable(one_stream=stream is not None)
     async with (
         call.api() as api,
-        aclosing(chosen_events(api, store, stream, only, begin, wanted, backward=backward)) as events,
+        aclosing(chosen_events(api, store, stream, only, begin, count, backward=backward)) as events,
     ):
-        async for page in pages(events):
+        async for page in pages(events, None if everything or count is not None else SHOWN):
             if call.json:
                 output.print_lines(event.to_dict() for event in page)
             else:
                 table.print(page)
-    if not call.json and table.count == 0:
-        output.remark("No events.")
+        if not call.json and table.count == 0:
+            output.remark("No events.")
+        elif not everything and count is None and await anext(events, None) is not None:
+            output.remark(f"These are the first {SHOWN}; more follow (--all, --count N, --from N).")
 
 
-async def pages(events: AsyncIterator[Event]) -> AsyncIterator[list[Event]]:
-    """The events, so many at once as are printed at once."""
+async def pages(events: AsyncIterator[Event], most: int | None) -> AsyncIterator[list[Event]]:
+    """Up to `most` of the events (None: all), so many at once as are printed at once."""
     page: list[Event] = []
-    async for event in events:
+    left = most
+    while left != 0 and (event := await anext(events, None)) is not None:
         page.append(event)
+        left = None if left is None else left - 1
         if len(page) == PAGE:
             yield page
             page = []

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from gater.cli.selecting import of_stream, together
 
 if TYPE_CHECKING:
+    from gater.api.arguments import Direction
     from gater.api.gater_api import GaterApi
     from gater.model.events import Event
     from gater.model.selectors import Selector
@@ -36,7 +37,8 @@ async def chosen_events(
             begin = await _position_of(api, store, stream, begin, backward)
             if begin is None:
                 return
-        direction, selector = "backward" if backward else "forward", together(of_stream(stream), only)
+        direction: Direction = "backward" if backward else "forward"
+        selector = together(of_stream(stream), only)
         events = api.stream_all(store, _after(begin, backward), direction, selector=selector)
     left = count
     async with aclosing(events):

@@ -39,9 +39,8 @@ async def scan_stream(store: Store, operation: op.ScanStream) -> AsyncGenerator[
     left = (1 << 62) if left is None else check_count(left)
     while next_start is not None:
         page = _read_stream(store, operation.stream_id, next_start, left, backward)
-        if page.next is not None:
-            left -= abs(page.next - next_start)
-        next_start = page.next
+        left -= len(page.events)
+        next_start = page.next if left else None
         chosen = [page.events]
         del page
         if chosen[0]:

@@ -33,6 +33,8 @@ PAGE_EVENTS: Final = 1_000
 """Events that one page of a read holds at the most."""
 PAGE_BYTES: Final = 1 << 20
 """Payload bytes after which a page of a read is full."""
+MOST_LISTED_BYTES: Final = 256 << 20
+"""Weight of the events that `get_events` and `read_all` list when no count is named."""
 
 
 class Limits(msgspec.Struct, frozen=True):

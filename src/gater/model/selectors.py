@@ -129,6 +129,16 @@ def parse_selector(type: Any, selector: Any = _NOT_GIVEN) -> Selector:
     return _checked(type, selector, 1, bounds)
 
 
+def parse_whole(given: Any, argument: str) -> Selector:
+    """As `parse_selector` of one thing; an InvalidArgumentError names the argument that held it."""
+    if isinstance(given, str):
+        raise InvalidArgumentError(argument, 'a selector, such as {"by_event_type": "OrderPlaced"}, not text')
+    try:
+        return parse_selector(given)
+    except InvalidArgumentError as error:
+        raise InvalidArgumentError(argument, error.reason) from None
+
+
 def _parse(given: Any, level: int, bounds: _Bounds) -> Selector:
     if isinstance(given, Selector):
         return _checked(given.type, given.value, level, bounds)

@@ -12,7 +12,7 @@ from typing import Any, Final, NamedTuple
 
 import apsw
 
-from gater.model.events import POSITION, EventRow, take_fitting
+from gater.model.events import POSITION, VERSION, EventRow, take_fitting
 from gater.model.expected_version import LARGEST_VERSION, NO_STREAM
 from gater.model.limits import PAGE_BYTES, PAGE_EVENTS
 from gater.model.snapshots import snapshot_bytes
@@ -64,17 +64,19 @@ class Reader:
         self._recent = recent
 
     def read_stream(self, stream_id: str, start: int, count: int, backward: bool, limit: int = PAGE_EVENTS) -> Page:
-        """The visible events of the window of `count` versions from `start` on, as far as a page goes."""
+        """Up to `count` visible events of a stream from `start` on, backward from it down, as far as a page goes.
+
+        What was hidden is passed over: the page begins at the first event that is there.
+        """
         filling = _Filling(min(count, limit, PAGE_EVENTS))
         if backward:
-            end = start - count
-            self._fill_backward(filling, stream_id, start, end)
-            following = filling.events[-1][1] - 1 if filling.full else -1
-            return Page(filling.events, following if following > end and following >= 0 else None)
-        end = min(start + count, LARGEST_VERSION)
-        self._fill_forward(filling, stream_id, start, end)
-        following = filling.events[-1][1] + 1 if filling.full else end
-        return Page(filling.events, following if following < end else None)
+            self._fill_backward(filling, stream_id, start, -1)
+        else:
+            self._fill_forward(filling, stream_id, start, LARGEST_VERSION)
+        if not filling.full:
+            return Page(filling.events, None)
+        following = filling.events[-1][VERSION] + (-1 if backward else 1)
+        return Page(filling.events, following if following >= 0 else None)
 
     def _fill_forward(self, filling: _Filling, stream_id: str, start: int, end: int) -> None:
         """Take versions from `start` to before `end`: what is indexed, then the newest."""

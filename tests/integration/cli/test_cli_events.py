@@ -146,7 +146,19 @@ def test_reading_nothing_says_so_beside_the_output(place: Place) -> None:
     assert place.said("read", place.store, "--json").err == ""
 
 
-@pytest.mark.parametrize("options", [["--count", "0"], ["--from", "-1"], ["--from", "x"], ["--count", "-5"]])
+def test_read_begins_at_the_first_event_that_is_there_and_says_when_more_follow(served: Place) -> None:
+    piped(*served.where, "append", served.store, "s", "-", text=b'{"event_type": "t"}\n' * 201)
+    served.said("streams", "truncate", served.store, "s", "100")
+    cut = served.said("read", served.store, "s", "--json")
+    assert [event["version"] for event in cut.lines] == list(range(100, 200))
+    assert cut.err == "These are the first 100; more follow (--all, --count N, --from N).\n"
+    for options in (["--from", "101"], ["--all"], ["--count", "10"], ["--from", "199", "--backward"]):
+        assert served.said("read", served.store, "s", *options).err == ""
+
+
+@pytest.mark.parametrize(
+    "options", [["--count", "0"], ["--from", "-1"], ["--from", "x"], ["--count", "-5"], ["--all", "-n", "1"]]
+)
 def test_read_typed_wrongly_is_a_usage_error(place: Place, options: list[str]) -> None:
     assert place.typed("read", place.store, "s", *options).code == 2
 

@@ -108,14 +108,14 @@ class ShownEvent(msgspec.Struct, frozen=True):
 
 
 class StreamPage(msgspec.Struct, frozen=True):
-    """Events of a stream; when more were asked for, `next` is the `start_version` to go on with."""
+    """Events of a stream; when more follow, `next` is the `start_version` to go on with."""
 
     events: list[ShownEvent]
     next: int | None
 
 
 class StorePage(msgspec.Struct, frozen=True):
-    """Events of a store; when more were asked for, `next` is the `after` to go on with."""
+    """Events of a store; when more follow, `next` is the `after` to go on with."""
 
     events: list[ShownEvent]
     next: int | None

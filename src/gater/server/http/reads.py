@@ -10,7 +10,7 @@ from litestar import get
 from litestar.handlers import HTTPRouteHandler
 
 from gater.api import operations as op
-from gater.api.arguments import check_count, check_direction, check_position, check_start_version
+from gater.api.arguments import check_count, check_direction, check_position, check_start_version, read_start
 from gater.api.caller import Caller
 from gater.model.events import Event
 from gater.model.identifiers import check_name, check_store_id
@@ -70,10 +70,11 @@ class ReadAllQuery(ReadQuery, frozen=True, kw_only=True):
     opt=documented(query=ReadStreamQuery, answer=StreamPage, other_types=(NDJSON,)),
 )
 async def read_stream(request: AnyRequest) -> Answer:
-    """The events of a stream in the window of `count` versions that begins at `start_version`.
+    """The events of a stream from `start_version` on, or backward from it down.
 
-    An unknown stream has no events. With `Accept: application/x-ndjson` they come one JSON object a line, however
-    many; a read that breaks off ends with a line `{"error": …}`.
+    The answer begins at the first event that is there, however many were truncated before it, and holds at most `count`
+    events; `next` is null when no more follow. An unknown stream has no events. With `Accept: application/x-ndjson`
+    they come one JSON object a line, however many; a read that breaks off ends with a line `{"error": …}`.
     """
     caller, wanted = access_of(request).caller, query(request, ReadStreamQuery)
     backward, after_position = check_direction(wanted.direction), check_position(wanted.after_position)
@@ -81,27 +82,24 @@ async def read_stream(request: AnyRequest) -> Answer:
     stream_id = check_name(path_text(request, "stream_id"), "stream_id")
     start = None if wanted.start_version is None else check_start_version(wanted.start_version)
     count = None if wanted.count is None else check_count(wanted.count)
-    version = await caller.call(op.GetVersion(store, stream_id, after_position))
-    if start is None:
-        start = max(version, 0) if backward else 0
+    begin = read_start(start, backward)
     if accepts(request, NDJSON):
-        return ndjson_answer(
-            await opened(
-                outlet_of(request.scope), caller.stream(op.ScanStream(store, stream_id, start, count, backward))
-            )
-        )
-    window = op.ReadStream(store, stream_id, start, DEFAULT_COUNT if count is None else count, backward)
-    events, following = await _stream_events(caller, window)
-    return _page(events, following if 0 <= following <= version else None)
+        # Before it streams, wait for the position within the time that a call may take.
+        await caller.call(op.GetVersion(store, stream_id, after_position))
+        pages = caller.stream(op.ScanStream(store, stream_id, start if backward else begin, count, backward))
+        return ndjson_answer(await opened(outlet_of(request.scope), pages))
+    wanted_count = DEFAULT_COUNT if count is None else count
+    read = op.ReadStream(store, stream_id, begin, wanted_count, backward, after_position)
+    return _page(*await _stream_events(caller, read))
 
 
 @get(f"{STORE}/events", tags=["events"], opt=documented(query=ReadAllQuery, answer=StorePage, other_types=(NDJSON,)))
 async def read_all(request: AnyRequest) -> Answer:
     """The events of a whole store in commit order, or those that match `where`.
 
-    When few match, an answer may hold less than `count` of them, even none, and still a `next` to go on with. With
-    `Accept: application/x-ndjson` they come one JSON object a line, however many; a read that breaks off ends with a
-    line `{"error": …}`.
+    `next` is null when no more follow. When few match, an answer may hold less than `count` events, even none, and
+    still a `next` to go on with. With `Accept: application/x-ndjson` they come one JSON object a line, however many; a
+    read that breaks off ends with a line `{"error": …}`.
     """
     caller, wanted = access_of(request).caller, query(request, ReadAllQuery)
     backward, after_position = check_direction(wanted.direction), check_position(wanted.after_position)
@@ -120,19 +118,24 @@ async def read_all(request: AnyRequest) -> Answer:
     return _page(events, following)
 
 
-async def _stream_events(caller: Caller, window: op.ReadStream) -> tuple[list[Event], int]:
-    """The events of a window as far as one answer goes, and the version behind them."""
+async def _stream_events(caller: Caller, wanted: op.ReadStream) -> tuple[list[Event], int | None]:
+    """The events as far as one answer goes, and the version to go on with; None when that was all."""
     events: list[Event] = []
-    start, left = window.start_version, window.count
-    while True:
-        page = await caller.call(op.ReadStream(window.store, window.stream_id, start, left, window.backward))
+    following: int | None = wanted.start_version
+    while following is not None and len(events) < wanted.count and not _is_full(events):
+        left = wanted.count - len(events)
+        page = await caller.call(msgspec.structs.replace(wanted, start_version=following, count=left))
         events += page.events
-        if page.next is None:
-            return events, start - left if window.backward else start + left
-        left -= abs(page.next - start)
-        start = page.next
-        if _is_full(events):
-            return events, start
+        following = page.next
+    if following is None or await _is_end(caller, wanted, following):
+        return events, None
+    return events, following
+
+
+async def _is_end(caller: Caller, wanted: op.ReadStream, following: int) -> bool:
+    """Whether a stream has no events from a version on that can still be read."""
+    page = await caller.call(msgspec.structs.replace(wanted, start_version=following, count=1))
+    return not page.events
 
 
 async def _store_events(caller: Caller, wanted: op.ReadAll) -> tuple[list[Event], int | None]:

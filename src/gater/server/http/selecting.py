@@ -7,7 +7,7 @@ from typing import Annotated, Any, Final
 import msgspec
 
 from gater.model.errors import InvalidArgumentError
-from gater.model.selectors import ALL_STREAMS, Selector, parse_selector
+from gater.model.selectors import ALL_STREAMS, Selector, parse_selector, parse_whole
 
 DEFAULT_TYPE: Final = "by_stream"
 KINDS_AS_TEXT: Final = ("by_stream", "by_event_type", "stream_prefix")
@@ -39,7 +39,7 @@ def parse_where(text: str) -> Selector:
     value = _json(text, "where")
     if not isinstance(value, dict):
         raise InvalidArgumentError("where", "a JSON object with one key, the kind of the selector")
-    return parse_selector(value)
+    return parse_whole(value, "where")
 
 
 def parse_query(type: str, selector: str | None, where: str | None) -> Selector:
