@@ -291,7 +291,8 @@ TINY: Final = {
     "gater.gateway.gateway.COMPACT_STEP": 2,
     "gater.gateway.scans.PAGE_EVENTS": 3,
     "gater.subscriptions.catch_up.PAGE_EVENTS": 3,
-    "gater.api.gater_api.PAGE_EVENTS": 2,
+    "gater.api.reading_api.PAGE_EVENTS": 2,
+    "gater.api.listing.PAGE_EVENTS": 2,
 }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from base64 import b64decode
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final, Literal, TypeVar
 
@@ -14,7 +15,7 @@ from gater.model.errors import (
     InvalidStartVersionError,
     ValidationError,
 )
-from gater.model.events import EventLike, ImportedEvent, NewEvent, check_imported, encode_events
+from gater.model.events import BINARY, JSON, EventLike, ImportedEvent, NewEvent, check_imported, encode_events
 from gater.model.expected_version import ANY, LARGEST_VERSION, parse_expected_version
 from gater.model.identifiers import check_name, check_stream_id
 from gater.model.limits import MOST_EVENTS, MOST_GUARDS, MOST_STREAMS, check_number
@@ -26,7 +27,9 @@ Direction = Literal["forward", "backward"]
 LIVE: Final = -1
 """As `start_from`: only what is committed from now on."""
 
-_IMPORT_FIELDS: Final = frozenset({"stream_id", "version", "position", "created", "created_epoch"})
+_IMPORT_FIELDS: Final = frozenset({"stream_id", "version", "created_epoch", "data_base64"})
+_UNUSED_FIELDS: Final = frozenset({"position", "created", "attempt"})
+"""What lines of events have besides, depending on the writer."""
 
 
 class StreamAppend(msgspec.Struct, frozen=True):
@@ -142,11 +145,27 @@ def _imported(event: Mapping[str, Any]) -> ImportedEvent:
             raise ValidationError(field, "missing")
     version, created = event["version"], event["created_epoch"]
     check_imported(version, created)
-    unknown = set(event) - _IMPORT_FIELDS - set(NewEvent.__struct_fields__)
+    unknown = set(event) - _IMPORT_FIELDS - _UNUSED_FIELDS - set(NewEvent.__struct_fields__)
     if unknown:
         raise ValidationError(str(sorted(map(str, unknown))[0]), "an exported event has no such field")
-    raw = NewEvent(**{name: event[name] for name in NewEvent.__struct_fields__ if name in event}).encoded()
+    fields = {name: event[name] for name in NewEvent.__struct_fields__ if name in event}
+    raw = NewEvent(**{**fields, **_binary_payload(event)}).encoded()
     return ImportedEvent(check_stream_id(event["stream_id"]), version, created, raw)
+
+
+def _binary_payload(event: Mapping[str, Any]) -> dict[str, Any]:
+    """The payload of an exported event that is not JSON: base64 text, in earlier exports called `data_base64`."""
+    data, content_type = event.get("data"), event.get("content_type")
+    if "data_base64" in event:
+        if "data" in event:
+            raise ValidationError("data", "not beside data_base64")
+        data, content_type = event["data_base64"], content_type or BINARY
+    elif not isinstance(data, str) or content_type in (None, JSON):
+        return {}
+    try:
+        return {"data": b64decode(data, validate=True), "content_type": content_type}
+    except (TypeError, ValueError):
+        raise ValidationError("data", f"base64 text or bytes, for the content type is {content_type}") from None
 
 
 def check_timeout(value: Any) -> float:

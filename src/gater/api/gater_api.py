@@ -150,9 +150,10 @@ class GaterApi(ReadingApi, SubscriptionApi, PubSubApi, TelemetryApi):
     async def import_events(self, store: str, events: Iterable[Mapping[str, Any]]) -> int:
         """Append events with the ids, versions and times they had elsewhere; returns how many were new.
 
-        Each event is a mapping as `gater export` writes it: `stream_id, version, event_id, event_type, data,
-        metadata, created_epoch` (and `content_type`). What is here already is passed over, so that an import can
-        be repeated; a version that contradicts what is here raises WrongExpectedVersionError.
+        Each event is a mapping as `gater export` writes it and `Event.to_dict` gives it: `stream_id, version,
+        event_id, event_type, data, content_type, metadata, created_epoch`; binary data is bytes or base64 text. What
+        is here already is passed over, so that an import can be repeated; a version that contradicts what is here
+        raises WrongExpectedVersionError.
         """
         return await self._caller.call(op.ImportPage(check_store_id(store), encode_imported(events)))
 

@@ -40,8 +40,8 @@ async def append(
     """Append events to a stream.
 
     With DATA: one event for each, all or nothing. With `-`: one event for each line of stdin, like
-    {"event_type": "OrderPlaced", "data": {"total": 12}} (also metadata, event_id, data_base64, content_type), in
-    batches of up to 500 that are each all or nothing.
+    {"event_type": "OrderPlaced", "data": {"total": 12}}, in batches of up to 500 that are each all or nothing. A line
+    may also have metadata, event_id and content_type; with another type than JSON, data is base64 text.
     """
     if event_type == "-":
         if data or metadata or event_id:
@@ -92,7 +92,7 @@ async def _append_lines(call: Call, store: str, stream: str, expected: int | str
 
 async def _batches() -> AsyncIterator[tuple[int, list[dict[str, Any]]]]:
     from gater.cli.batches import line_batches
-    from gater.cli.event_lines import new_event
+    from gater.wire.event_lines import new_event
 
     async for batch in line_batches(sys.stdin.fileno()):
         yield sum(len(line) + 1 for _, line in batch), [new_event(number, line) for number, line in batch]

@@ -84,14 +84,18 @@ def variables(delivery: Delivery) -> dict[str, str]:
 
 def delivered(delivery: Delivery) -> dict[str, Any]:
     """A delivery as JSON shows it: the event, and which attempt it is."""
-    return {**delivery.event.to_dict(), "attempt": delivery.attempt}
+    from gater.model.json_view import event_view
+
+    return {**event_view(delivery.event), "attempt": delivery.attempt}
 
 
 def event_json(delivery: Delivery) -> bytes:
     """A delivery as a line of JSON."""
     import msgspec
 
-    return msgspec.json.encode(delivered(delivery)) + b"\n"
+    from gater.model.json_rules import on_one_line
+
+    return on_one_line(msgspec.json.encode(delivered(delivery))) + b"\n"
 
 
 def ending(code: int) -> str | None:

@@ -28,11 +28,13 @@ def print_document(value: Any) -> None:
 
 
 def print_lines(values: Iterable[Any]) -> None:
-    """Print each value as a line of JSON (NDJSON), at once."""
+    """Print each value as a line of JSON (NDJSON), at once; whatever line breaks its payload holds."""
     import msgspec
 
+    from gater.model.json_rules import on_one_line
+
     encode = msgspec.json.Encoder().encode
-    sys.stdout.buffer.write(b"".join([encode(value) + b"\n" for value in values]))
+    sys.stdout.buffer.write(b"".join([on_one_line(encode(value)) + b"\n" for value in values]))
     sys.stdout.buffer.flush()
 
 

@@ -26,8 +26,10 @@ async def parked(call: Call, store: StoreName, name: SubscriptionName, limit: Li
     """List the events that a subscription has set aside."""
     async with call.api() as api:
         found = await api.list_parked(store, name, limit=limit)
+    from gater.model.json_view import parked_view
+
     if call.json:
-        output.print_document([each.to_dict() for each in found])
+        output.print_document([parked_view(each) for each in found])
     else:
         output.print_table(_COLUMNS, [_row(each) for each in found], empty="Nothing is parked.")
 

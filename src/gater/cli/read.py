@@ -57,6 +57,7 @@ async def read(
 ) -> None:
     """Show the events of a stream, or of a whole store in commit order."""
     from gater.cli.event_table import EventTable
+    from gater.model.json_view import event_view
 
     stream = one_stream(stream)
     if everything and count is not None:
@@ -68,7 +69,7 @@ async def read(
     ):
         async for page in pages(events, None if everything or count is not None else SHOWN):
             if call.json:
-                output.print_lines(event.to_dict() for event in page)
+                output.print_lines(map(event_view, page))
             else:
                 table.print(page)
         if not call.json and table.count == 0:

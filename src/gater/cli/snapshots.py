@@ -9,6 +9,7 @@ import typer
 from gater.cli import output
 from gater.cli.arguments import StoreName, json_object, json_value
 from gater.cli.command import Call, command
+from gater.model.json_view import snapshot_view
 
 if TYPE_CHECKING:
     from gater.model.snapshots import Snapshot
@@ -32,7 +33,7 @@ async def list_snapshots(call: Call, store: StoreName, source: OfSource = None, 
     async with call.api() as api:
         found = await api.list_snapshots(store, source, stream)
     if call.json:
-        output.print_document([snapshot.to_dict() for snapshot in found])
+        output.print_document([snapshot_view(snapshot) for snapshot in found])
         return
     rows = [
         (
@@ -55,10 +56,10 @@ async def show(call: Call, store: StoreName, source: Source, stream: Stream, ver
     async with call.api() as api:
         snapshot = await api.read_snapshot(store, source, stream, version)
     if call.json:
-        output.print_document(snapshot.to_dict())
+        output.print_document(snapshot_view(snapshot))
         return
     metadata = "" if snapshot.raw_metadata is None else output.payload_text(snapshot.raw_metadata, "application/json")
-    facts: dict[str, Any] = {**snapshot.to_dict(), "data": _state(snapshot), "metadata": metadata}
+    facts: dict[str, Any] = {**snapshot_view(snapshot), "data": _state(snapshot), "metadata": metadata}
     output.print_facts(facts.items())
 
 

@@ -44,6 +44,7 @@ async def subscribe(
 ) -> None:
     """Print events as they come, until Ctrl-C."""
     from gater.cli.event_table import event_line
+    from gater.model.json_view import event_view
 
     first, left = start_from(begin), count
     selector = together(of_stream(stream), only) or by_stream()
@@ -56,7 +57,7 @@ async def subscribe(
                     output.remark(_REMARKS[item])
                     continue
                 if call.json:
-                    output.print_lines([item.to_dict()])
+                    output.print_lines([event_view(item)])
                 else:
                     output.print_text(event_line(item, coloured=coloured))
                 if left is not None:

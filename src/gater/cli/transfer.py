@@ -85,7 +85,7 @@ async def _number_of_events(api: GaterApi, store: str, stream: str | None) -> in
 
 async def _chunks(events: AsyncIterator[Event], advance: Advance) -> AsyncIterator[bytes]:
     from gater.cli.batches import MOST_BYTES, MOST_EVENTS
-    from gater.cli.event_lines import export_line
+    from gater.wire.event_lines import export_line
 
     lines: list[bytes] = []
     size = 0
@@ -109,7 +109,7 @@ async def import_(call: Call, store: StoreName, source: Source = "-") -> None:
     exist (`gater stores create`).
     """
     from gater.cli.batches import line_batches
-    from gater.cli.event_lines import imported_event
+    from gater.wire.event_lines import imported_event
 
     count = new = 0
     with _opened(source) as descriptor:

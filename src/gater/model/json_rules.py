@@ -65,6 +65,16 @@ def decode_json(raw: bytes, field: str) -> Any:
         raise ValidationError(field, f"not JSON that can be decoded: {error}") from None
 
 
+def on_one_line(raw: bytes) -> bytes:
+    """The same JSON on one line: line breaks stand only between its values."""
+    if b"\n" not in raw and b"\r" not in raw:
+        return raw
+    try:
+        return msgspec.json.format(raw, indent=-1)
+    except UNREADABLE:  # what an old file holds, or nested too deep
+        return raw.replace(b"\r", b" ").replace(b"\n", b" ")
+
+
 def may_hold_long_numbers(raw: bytes) -> bool:
     """Whether JSON may hold a whole number that does not fit into 64 bits; text may look like one."""
     return _SHORTEST_LONG in raw.translate(_NUMBERS)

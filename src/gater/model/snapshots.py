@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
@@ -9,7 +10,7 @@ from typing import Any, Final
 import msgspec
 
 from gater.model.errors import InvalidArgumentError, ValidationError
-from gater.model.events import EVENT_WEIGHT, JSON, LATEST_EPOCH, decode_payload, encode_json, encode_payload
+from gater.model.events import EVENT_WEIGHT, JSON, LATEST_EPOCH, decode_payload, encode_json, encode_payload, utc_text
 from gater.model.expected_version import LARGEST_VERSION
 from gater.model.identifiers import check_name
 from gater.model.json_rules import decode_json
@@ -50,17 +51,20 @@ class Snapshot(msgspec.Struct, frozen=True, array_like=True, gc=False):
         return _EPOCH + timedelta(milliseconds=self.created_epoch)
 
     def to_dict(self) -> dict[str, Any]:
-        """The snapshot as JSON shows it: binary data as base64 text."""
+        """The snapshot as JSON shows it, in plain values: binary data as base64 text, `json.dumps` takes it.
+
+        Raises ValidationError for one of an old file that cannot be decoded.
+        """
         return {
             "source_uuid": self.source_uuid,
             "stream_uuid": self.stream_uuid,
             "version": self.version,
             "source_type": self.source_type,
             "source_version": self.source_version,
-            "data": msgspec.Raw(self.raw_data) if self.content_type == JSON else self.raw_data,
+            "data": self.data if self.content_type == JSON else b64encode(self.raw_data).decode(),
             "content_type": self.content_type,
-            "metadata": {} if self.raw_metadata is None else msgspec.Raw(self.raw_metadata),
-            "created_at": self.created_at,
+            "metadata": self.metadata,
+            "created_at": utc_text(self.created_at),
             "created_epoch": self.created_epoch,
         }
 

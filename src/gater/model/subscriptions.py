@@ -235,7 +235,7 @@ class ParkedEvent(msgspec.Struct, frozen=True, array_like=True):
     """None when it is gone: its stream was deleted."""
 
     def to_dict(self) -> dict[str, Any]:
-        """The parked event as JSON shows it."""
+        """The parked event as JSON shows it, in plain values: `json.dumps` takes it."""
         return {
             "position": self.position,
             "reason": self.reason,

@@ -147,7 +147,7 @@ def test_reading_nothing_says_so_beside_the_output(place: Place) -> None:
 
 
 def test_read_begins_at_the_first_event_that_is_there_and_says_when_more_follow(served: Place) -> None:
-    piped(*served.where, "append", served.store, "s", "-", text=b'{"event_type": "t"}\n' * 201)
+    piped(*served.where, "append", served.store, "s", "-", stdin=b'{"event_type": "t"}\n' * 201)
     served.said("streams", "truncate", served.store, "s", "100")
     cut = served.said("read", served.store, "s", "--json")
     assert [event["version"] for event in cut.lines] == list(range(100, 200))

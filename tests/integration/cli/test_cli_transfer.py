@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
+import httpx
 import pytest
 
+import gater
 from tests.integration.cli.places import Place
 from tests.integration.cli.runs import piped
 
@@ -59,6 +62,46 @@ def test_one_stream_is_exported_alone(place: Place) -> None:
     (line,) = place.said("export", place.store, "b").lines
     assert (line["stream_id"], line["version"], line["data"]) == ("b", 0, 2)
     assert "position" not in line
+
+
+PAYLOADS = [
+    gater.NewEvent("json", {"ü": [1, 1.5, None]}, {"by": "me"}),
+    gater.NewEvent("pretty", b'{\r\n  "a": "one\\nline",\n  "n": 1.50\n}', None, None, "application/json"),
+    gater.NewEvent("bytes", bytes(range(256))),
+    gater.NewEvent("image", b"", {}, None, "image/png"),
+]
+
+
+def test_what_one_way_writes_every_other_reads(served: Place, tmp_path: Path) -> None:
+    url, store, lines_file = served.where[1], served.store, tmp_path / "lines"
+    with gater.connect_sync(url) as api:
+        api.append_events(store, "s", PAYLOADS)
+        api.save_subscription(store, name="all")
+        kept = [(e.event_id, e.event_type, e.content_type, e.data, e.metadata) for e in api.get_events(store, "s")]
+        lines = {"accept": "application/x-ndjson"}
+        written = [
+            served.said("export", store).out,
+            served.said("read", store, "--json").out,
+            served.said("subscribe", store, "--json", "--count", "4").out,
+            served.said("consume", store, "all", "--json", "--count", "4").out,
+            httpx.get(f"{url}/v1/stores/{store}/events", headers=lines).text,
+            httpx.get(f"{url}/v1/stores/{store}/streams/s/events", headers=lines).text,
+            "".join(json.dumps(event.to_dict()) + "\n" for event in api.get_events(store, "s")),
+        ]
+        readers: list[Callable[[str, str], object]] = [
+            lambda into, _: served.said("import", into, str(lines_file)),
+            lambda into, text: httpx.post(f"{url}/v1/stores/{into}/import", content=text).raise_for_status(),
+            lambda into, text: api.import_events(into, map(json.loads, text.split("\n")[:-1])),
+        ]
+        for number, text in enumerate(dict.fromkeys(written)):
+            assert text.count("\n") == len(PAYLOADS)
+            lines_file.write_text(text)
+            for reader, read in enumerate(readers):
+                into = f"{store}-{number}-{reader}"
+                api.create_store(into, in_memory=True)
+                read(into, text)
+                found = api.read_all(into)
+                assert kept == [(e.event_id, e.event_type, e.content_type, e.data, e.metadata) for e in found], text
 
 
 def test_only_what_a_selector_chooses_is_exported(place: Place) -> None:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
+
 import msgspec
 
 from gater.model.commands import WriteResult
 from gater.model.events import Event
+from gater.model.json_view import event_line, parked_view, snapshot_view
 from gater.model.snapshots import Snapshot
 from gater.model.stores import VerifyReport
+from gater.model.subscriptions import ParkedEvent
 from gater.server.http.answers import ShownEvent, ShownSnapshot, Verified, Written, written
-from gater.server.http.streaming import event_line
 
 EVENT = Event("s", 0, 1, b"0" * 16, "T", "application/json", b'{"a": 1}', None, 1_700_000_000_000_000)
 SNAPSHOT = Snapshot("source", "stream", 1, "application/octet-stream", b"\x00", None, "", 1, 0)
@@ -21,6 +24,12 @@ def test_described_event_is_the_shown_event() -> None:
 
 def test_described_snapshot_is_the_shown_snapshot() -> None:
     assert tuple(SNAPSHOT.to_dict()) == ShownSnapshot.__struct_fields__
+
+
+def test_snapshot_and_parked_event_are_plain_values_as_they_are_shown() -> None:
+    parked = ParkedEvent(7, "bad", 3, 5, False, EVENT)
+    for shown, view in ((SNAPSHOT.to_dict(), snapshot_view(SNAPSHOT)), (parked.to_dict(), parked_view(parked))):
+        assert json.loads(json.dumps(shown)) == json.loads(msgspec.json.encode(view))
 
 
 def test_described_report_is_the_shown_report() -> None:

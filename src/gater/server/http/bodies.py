@@ -5,7 +5,6 @@ Payloads are not looked into: their JSON is checked and stored as it came.
 
 from __future__ import annotations
 
-from base64 import b64decode
 from collections.abc import Callable
 from datetime import datetime
 from typing import Annotated, Any, Final, TypeVar
@@ -28,6 +27,7 @@ from gater.model.expected_version import ANY, WORDS, parse_expected_version
 from gater.model.identifiers import check_event_type, check_name, check_stream_id
 from gater.model.limits import MOST_EVENTS, MOST_GUARDS, MOST_STREAMS, check_number
 from gater.server.http.documented import NAME_SCHEMA, NUMBER_SCHEMA, STORE_SCHEMA, STREAM_SCHEMA
+from gater.wire.event_lines import line_metadata, line_payload
 
 Body = TypeVar("Body")
 
@@ -44,8 +44,6 @@ ExpectedVersion = Annotated[
     ),
 ]
 Metadata = Annotated[msgspec.Raw | msgspec.UnsetType, msgspec.Meta(extra_json_schema={"type": ["object", "null"]})]
-
-_NULL: Final = msgspec.Raw(b"null")
 
 
 class EventBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -119,14 +117,19 @@ class SnapshotBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class ImportedLine(EventBody, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """An event as an export wrote it; `position` and `created` are not used."""
+    """An event as an export, a read or a delivery wrote it; `position`, `created` and `attempt` are not used.
+
+    Earlier exports have `data_base64` in place of `data`.
+    """
 
     stream_id: StreamId
     version: WholeNumber
     event_id: Annotated[str, msgspec.Meta(extra_json_schema={"format": "uuid"})]
     created_epoch: WholeNumber
+    data_base64: str | msgspec.UnsetType = msgspec.UNSET
     position: int | None = None
     created: str | None = None
+    attempt: int | None = None
 
 
 decode_append: Final = msgspec.json.Decoder(AppendBody | list[EventBody]).decode
@@ -155,9 +158,9 @@ def events_of_append(raw: bytes) -> tuple[RawEvent, ...]:
     return tuple([raw_event(event) for event in events])
 
 
-def raw_event(body: EventBody) -> RawEvent:
+def raw_event(body: EventBody, data_base64: str | msgspec.UnsetType = msgspec.UNSET) -> RawEvent:
     """The event as a command carries it; InvalidArgumentError or ValidationError names the field."""
-    data, content_type = payload(body.data, body.content_type)
+    data, content_type = payload(body.data, body.content_type, data_base64)
     return RawEvent(
         uuid7().bytes if body.event_id is None else parse_event_id(body.event_id),
         check_event_type(body.event_type),
@@ -175,28 +178,28 @@ def encoded_event(body: EventBody) -> EncodedEvent:
 def imported_event(line: ImportedLine) -> ImportedEvent:
     """The event of an export as an import carries it."""
     check_imported(line.version, line.created_epoch)
-    return ImportedEvent(check_stream_id(line.stream_id), line.version, line.created_epoch, raw_event(line))
+    raw = raw_event(line, line.data_base64)
+    return ImportedEvent(check_stream_id(line.stream_id), line.version, line.created_epoch, raw)
 
 
-def payload(data: msgspec.Raw | msgspec.UnsetType, content_type: str | None) -> tuple[bytes, str]:
+def payload(
+    data: msgspec.Raw | msgspec.UnsetType,
+    content_type: str | None,
+    data_base64: str | msgspec.UnsetType = msgspec.UNSET,
+) -> tuple[bytes, str]:
     """The bytes of a payload and its content type; without data, that is null."""
-    if data is msgspec.UNSET:
-        data = _NULL
-    if content_type is None or content_type == JSON:
-        return encode_payload(bytes(data), JSON, "data")
     try:
-        return encode_payload(b64decode(msgspec.json.decode(data, type=str), validate=True), content_type, "data")
-    except (msgspec.DecodeError, ValueError):
-        raise ValidationError("data", f"base64 text, for the content type is not {JSON}") from None
+        return encode_payload(*line_payload(data, content_type, data_base64), "data")
+    except ValueError as error:
+        raise ValidationError("data", str(error)) from None
 
 
 def _metadata(metadata: msgspec.Raw | msgspec.UnsetType) -> bytes | None:
-    raw = bytes(_NULL if metadata is msgspec.UNSET else metadata)
-    if raw == b"null":
-        return None
-    if not raw.startswith(b"{"):
-        raise ValidationError("metadata", "a JSON object")
-    return encode_payload(raw, JSON, "metadata")[0]
+    try:
+        raw = line_metadata(metadata)
+    except ValueError:
+        raise ValidationError("metadata", "a JSON object") from None
+    return None if raw is None else encode_payload(raw, JSON, "metadata")[0]
 
 
 def parts_of_append(raw: bytes) -> tuple[tuple[StreamWrite, ...], tuple[StreamGuard, ...]]:

@@ -12,6 +12,7 @@ from gater.api import subscription_operations as op
 from gater.api.arguments import check_count
 from gater.api.gater_api import GaterApi
 from gater.api.operation import Operation
+from gater.model.json_view import parked_view
 from gater.model.limits import MOST_POSITIONS, check_number
 from gater.model.subscriptions import ParkedEvent
 from gater.server.http.answers import Answer, ShownEvent, json_answer
@@ -84,7 +85,7 @@ async def list_parked(request: AnyRequest) -> Answer:
     api, wanted = access_of(request).api, query(request, ParkedQuery)
     limit = min(check_count(wanted.limit), MOST_PARKED)
     found, following = await _page(api, named(request), wanted.after, limit)
-    return json_answer({"parked": [parked.to_dict() for parked in found], "next": following})
+    return json_answer({"parked": [parked_view(parked) for parked in found], "next": following})
 
 
 async def _page(

@@ -14,6 +14,7 @@ from gater.api.arguments import check_count, check_direction, check_position, ch
 from gater.api.caller import Caller
 from gater.model.events import Event
 from gater.model.identifiers import check_name, check_store_id
+from gater.model.json_view import event_view
 from gater.server.http.answers import Answer, StorePage, StreamPage, json_answer, outlet_of
 from gater.server.http.documented import about, documented
 from gater.server.http.paths import STORE, STREAM
@@ -172,7 +173,7 @@ async def _first(count: int, pages: AsyncGenerator[list[Event], None]) -> AsyncG
 
 
 def _page(events: list[Event], following: int | None) -> Answer:
-    return json_answer({"events": [event.to_dict() for event in events], "next": following})
+    return json_answer({"events": [event_view(event) for event in events], "next": following})
 
 
 ROUTES: Final[tuple[HTTPRouteHandler, ...]] = (read_stream, read_all)

@@ -14,6 +14,7 @@ from gater.api.arguments import check_position
 from gater.api.consuming import Delivery
 from gater.api.subscription_api import check_wait
 from gater.model.identifiers import check_name, check_store_id
+from gater.model.json_view import event_view
 from gater.model.limits import MOST_SETTLED, check_number
 from gater.model.subscriptions import LONGEST_SECONDS, NACK_ACTIONS, check_nack
 from gater.server.http.answers import Answer, ShownEvent, json_answer
@@ -196,7 +197,7 @@ def _nack(body: NackBody) -> op.Nack:
 
 
 def _shown(delivery: Delivery) -> dict[str, Any]:
-    return {"event": delivery.event.to_dict(), "attempt": delivery.attempt, "receipt": delivery.receipt}
+    return {"event": event_view(delivery.event), "attempt": delivery.attempt, "receipt": delivery.receipt}
 
 
 ROUTES: Final[tuple[HTTPRouteHandler, ...]] = (pull_events, ack_events, nack_events)

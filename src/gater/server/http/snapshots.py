@@ -14,6 +14,7 @@ from gater.api import operations as op
 from gater.api.arguments import check_filter
 from gater.api.caller import Caller
 from gater.model.identifiers import check_store_id
+from gater.model.json_view import snapshot_view
 from gater.model.snapshots import Snapshot, new_snapshot
 from gater.server.http.answers import (
     JSON,
@@ -61,14 +62,14 @@ async def read_snapshot(request: AnyRequest) -> Answer:
     """The snapshot of that version."""
     api = access_of(request).api
     snapshot = await api.read_snapshot(*_key(request), path_number(request, "version"))
-    return json_answer(snapshot.to_dict())
+    return json_answer(snapshot_view(snapshot))
 
 
 @get(SNAPSHOT, tags=["snapshots"], opt=documented(answer=ShownSnapshot))
 async def read_newest_snapshot(request: AnyRequest) -> Answer:
     """The newest snapshot of a source and stream."""
     snapshot = await access_of(request).api.read_snapshot(*_key(request))
-    return json_answer(snapshot.to_dict())
+    return json_answer(snapshot_view(snapshot))
 
 
 @delete(SNAPSHOT_VERSION, tags=["snapshots"], opt=documented(status=204))
@@ -96,11 +97,11 @@ async def _listing(caller: Caller, wanted: op.ListSnapshots) -> AsyncGenerator[b
         page = await caller.call(msgspec.structs.replace(wanted, after=after))
         found = page.snapshots
         if not page.more:
-            yield before + b",".join([encode(snapshot.to_dict()) for snapshot in found]) + b"]}"
+            yield before + b",".join([encode(snapshot_view(snapshot)) for snapshot in found]) + b"]}"
             return
         last = found[-1]
         after = (last.source_uuid, last.stream_uuid, last.version)
-        chunk = [before + b",".join([encode(snapshot.to_dict()) for snapshot in found])]
+        chunk = [before + b",".join([encode(snapshot_view(snapshot)) for snapshot in found])]
         del page, found, last
         before = b","
         yield chunk.pop()

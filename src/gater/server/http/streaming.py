@@ -7,11 +7,11 @@ import logging
 from collections.abc import AsyncGenerator, Coroutine, Mapping
 from typing import Any, Final, TypeVar
 
-import msgspec
 from litestar.types import HTTPScope, Receive, Send
 
 from gater.model.errors import GaterError
 from gater.model.events import Event
+from gater.model.json_view import event_line
 from gater.server.http.answers import Answer, encode, outlet_of, start_headers
 from gater.server.outgoing import Outlet
 from gater.wire.errors import error_body
@@ -133,12 +133,6 @@ async def _chained(first: list[Item], rest: AsyncGenerator[Item, None]) -> Async
                 return
     finally:
         await rest.aclose()
-
-
-def event_line(event: Event) -> bytes:
-    """The event as one line of JSON; line breaks that its payload holds between its values are taken out."""
-    line = encode(event.to_dict())
-    return msgspec.json.format(line, indent=-1) if b"\n" in line or b"\r" in line else line
 
 
 def ndjson_answer(pages: AsyncGenerator[list[Event], None]) -> StreamingAnswer:

@@ -16,12 +16,13 @@ from gater.api.notices import CAUGHT_UP, FELL_BEHIND, Notice
 from gater.model.errors import GaterError, InvalidArgumentError
 from gater.model.events import Event
 from gater.model.identifiers import check_store_id
+from gater.model.json_view import event_line
 from gater.server.http.answers import Answer, encode, outlet_of
 from gater.server.http.documented import about, documented
 from gater.server.http.paths import STORE
 from gater.server.http.requests import AnyRequest, access_of, headers_of, path_text, query, service_of
 from gater.server.http.selecting import DEFAULT_TYPE, Where, parse_query
-from gater.server.http.streaming import StreamingAnswer, event_line, opened
+from gater.server.http.streaming import StreamingAnswer, opened
 from gater.server.outgoing import Outlet
 from gater.wire.errors import error_body
 

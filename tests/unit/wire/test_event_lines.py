@@ -10,9 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gater.api.arguments import encode_imported
-from gater.cli.event_lines import export_line, imported_event, new_event
 from gater.model.errors import GaterError, ValidationError
 from gater.model.events import BINARY, JSON, Event, encode_events
+from gater.model.json_rules import on_one_line
+from gater.model.json_view import event_line
+from gater.server.http.bodies import decode_imported_line
+from gater.server.http.bodies import imported_event as http_event
+from gater.wire.event_lines import export_line, imported_event, new_event
 
 JSON_VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
@@ -29,7 +33,7 @@ JSON_BYTES = st.builds(
 )
 PAYLOADS = st.tuples(JSON_BYTES, st.just(JSON)) | st.tuples(st.binary(), st.sampled_from([BINARY, "text/plain"]))
 METADATA = st.none() | st.dictionaries(st.text(max_size=3), st.integers(), max_size=3).map(
-    lambda value: json.dumps(value).encode()
+    lambda value: json.dumps(value, separators=(",", ":")).encode()
 )
 NAMES = st.text(st.characters(exclude_categories=("C",)), min_size=1, max_size=20).filter(lambda name: name[0] != "$")
 
@@ -62,7 +66,13 @@ def test_an_exported_event_is_imported_as_it_was(event: Event) -> None:
         event.created_epoch,
     )
     assert (raw.event_id, raw.event_type, raw.content_type) == (event.id_bytes, event.event_type, event.content_type)
-    assert (raw.data, raw.metadata) == (event.raw_data, event.raw_metadata)
+    assert raw.metadata == event.raw_metadata
+    if event.content_type != JSON:
+        assert raw.data == event.raw_data
+    elif on_one_line(event.raw_data) is event.raw_data:
+        assert raw.data == event.raw_data.strip()
+    else:
+        assert json.loads(raw.data) == json.loads(event.raw_data)
 
 
 @given(events())
@@ -73,20 +83,48 @@ def test_an_exported_line_has_the_promised_fields_in_their_order(event: Event) -
         "version",
         "event_id",
         "event_type",
-        "content_type",
         "data",
-        "data_base64",
+        "content_type",
         "metadata",
         "created_epoch",
     ]
     assert fields == [name for name in order if name in fields]
-    assert ("data" in fields) != ("data_base64" in fields)
-    assert "position" not in fields
+    assert set(order) - set(fields) <= {"metadata"}
 
 
-def test_metadata_over_several_lines_is_put_on_one() -> None:
-    event = Event("s", 0, 1, b"1" * 16, "t", JSON, b"1", b'{\n "a": 1\n}', 0)
-    assert b'"metadata":{"a":1}' in export_line(event)
+def test_json_over_several_lines_is_put_on_one() -> None:
+    event = Event("s", 0, 1, b"1" * 16, "t", JSON, b'{\r\n"n": 1.10\n}', b'{\n "a": 1\n}', 0)
+    for line in (export_line(event), event_line(event)):
+        assert b'"data":{"n":1.10}' in line
+        assert b'"metadata":{"a":1}' in line
+        assert len(line.splitlines()) == 1
+
+
+def test_an_old_event_that_is_no_json_still_makes_one_line() -> None:
+    assert len(event_line(Event("s", 0, 1, b"1" * 16, "t", JSON, b'{"n":\n\xff}', None, 0)).splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("payload", "expected"),
+    [
+        (b'"data_base64":"AAEC"', (b"\x00\x01\x02", BINARY)),
+        (b'"data_base64":"AAEC","content_type":"image/png"', (b"\x00\x01\x02", "image/png")),
+        (b'"data_base64":"ewogImEiOiAxCn0=","content_type":"application/json"', (b'{\n "a": 1\n}', JSON)),
+        (b'"data":"AAEC","content_type":"image/png"', (b"\x00\x01\x02", "image/png")),
+        (b'"data":"AAEC"', (b'"AAEC"', JSON)),
+    ],
+)
+def test_lines_of_earlier_exports_are_read_as_those_of_now(payload: bytes, expected: tuple[bytes, str]) -> None:
+    read = new_event(1, b'{"event_type":"t",' + payload + b"}")
+    assert (read["data"], read["content_type"]) == expected
+    line = b'{"stream_id":"s","version":0,"event_id":"01a209f1-28fe-73be-9191-0baf46b781c2","event_type":"t",' + payload
+    line += b',"created_epoch":5}'
+    (imported,) = encode_imported([imported_event(1, line)])
+    assert (imported.event.data, imported.event.content_type) == expected
+    (imported,) = encode_imported([json.loads(line)]) if expected[1] != JSON else (imported,)
+    assert (imported.event.data, imported.event.content_type) == expected
+    over_http = http_event(decode_imported_line(line)).event
+    assert (over_http.data, over_http.content_type) == expected
 
 
 @pytest.mark.parametrize(
@@ -101,7 +139,8 @@ def test_metadata_over_several_lines_is_put_on_one() -> None:
         (b'{"event_type": "t", "data": 1, "data_base64": "AA=="}', "both"),
         (b'{"event_type": "t", "data_base64": "A"}', "base64"),
         (b'{"event_type": "t", "data_base64": "*AA="}', "base64"),
-        (b'{"event_type": "t", "data": 1, "content_type": "text/plain"}', "data_base64"),
+        (b'{"event_type": "t", "data": 1, "content_type": "text/plain"}', "base64 text"),
+        (b'{"event_type": "t", "data": "\xc3\xa4", "content_type": "text/plain"}', "base64"),
         (b'{"event_type": "t", "metadata": [1]}', "metadata"),
         (b'{"event_type": "t\xff"}', "UTF-8"),
     ],
