@@ -39,18 +39,21 @@ class HttpSubscriptions(HttpRequests):
         start_from: Any = 0,
         *,
         notices: bool = False,
+        history: Any = None,
     ) -> AsyncGenerator[Any, None]:
         parameters = {**_selecting(type, selector), "start_from": as_text(start_from)}
+        if history is not None:
+            parameters["history"] = as_text(history)
         async for kind, identity, data in self._messages(store_path(store) + "/subscribe", parameters):
             if kind == "error":
                 raise_shown(data)
             if kind:
-                assert identity == str(data["next"] - 1)
+                assert identity == f"{data['next'] - 1}@{data['history']}"
                 if notices:
                     yield Notice(kind)
             else:
                 event = event_of(data)
-                assert identity in (str(event.position), str(event.version))
+                assert identity.partition("@")[0] in (str(event.position), str(event.version))
                 yield event
 
     async def save_subscription(

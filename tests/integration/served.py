@@ -51,12 +51,17 @@ def failure(answer: httpx.Response, status: int, code: str) -> dict[str, Any]:
 
 
 async def messages(answer: httpx.Response) -> AsyncIterator[dict[str, str]]:
-    """The server-sent events of an answer: fields by name; a comment has its text under the empty name."""
+    """The server-sent events of an answer: fields by name; a comment has its text under the empty name.
+
+    Of an id only the number is given: what follows it is the history of the store.
+    """
     fields: dict[str, str] = {}
     async for line in answer.aiter_lines():
         if line:
             name, _, value = line.partition(":")
             fields[name] = value.removeprefix(" ")
+            if name == "id":
+                fields[name] = fields[name].partition("@")[0]
         elif fields:
             yield fields
             fields = {}

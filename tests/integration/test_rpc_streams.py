@@ -10,6 +10,7 @@ import pytest
 
 import gater
 from gater import Event, by_stream
+from gater.api.operation import Seen
 from gater.api.operations import BackupStore, ScanAll
 from gater.api.subscription_operations import SubscribeOperation, SubscriptionPage
 from gater.client.client import WINDOW_PAGES
@@ -187,7 +188,7 @@ async def test_subscription_resumes_behind_the_last_event_after_the_server_came_
         await stream.closed.wait()
         server = await RpcServer(gateway, port=server.port).start()
         stream = await gateway.streams.get()
-        assert stream.operation == SubscribeOperation("orders", by_stream(), 2)
+        assert stream.operation == SubscribeOperation("orders", by_stream(), 2, seen=Seen(1, b"i" * 16))
         stream.source.put_nowait(_page(2))
         assert (await waiting).position == 2
         await events.aclose()

@@ -61,6 +61,13 @@ def read_after(value: int | None, backward: bool) -> int | None:
     return check_position(value, "after")
 
 
+def check_history(value: Any) -> str:
+    """The history that a call goes on from; empty for None."""
+    if value is not None and not isinstance(value, str):
+        raise InvalidArgumentError("history", f"the text that get_store_status gives, not {value!r}")
+    return value or ""
+
+
 def check_count(value: Any) -> int:
     """How many are asked for: a whole number, 1 or more."""
     if type(value) is not int or not 1 <= value <= LARGEST_VERSION:

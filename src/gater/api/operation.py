@@ -9,6 +9,14 @@ import msgspec
 Answer = TypeVar("Answer")
 
 
+class Seen(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """The last event that a reader was given, which whatever it reads next comes after."""
+
+    position: int
+    event_id: bytes
+    """16 bytes; empty when it is not known."""
+
+
 class Operation(msgspec.Struct, Generic[Answer], frozen=True, array_like=True, gc=False):
     """A call that is answered once."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from gater.api.operation import Operation, StreamingOperation
+from gater.api.operation import Operation, Seen, StreamingOperation
 from gater.model.commands import StreamGuard, StreamWrite, WriteResult
 from gater.model.events import Event, ImportedEvent
 from gater.model.expected_version import ANY
@@ -18,6 +18,8 @@ class EventPage(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
     events: list[Event]
     next: int | None
+    history: str = ""
+    """The store's history (see StoreStatus.history)."""
 
 
 class SnapshotPage(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -107,6 +109,8 @@ class ReadStream(Operation[EventPage], frozen=True, array_like=True):
     backward: bool = False
     after_position: int = 0
     """The read waits until this replica has reached this position."""
+    history: str = ""
+    """The history that it goes on from; HistoryChangedError when the store has another. Empty: whichever it has."""
 
 
 class ReadAll(Operation[EventPage], frozen=True, array_like=True):
@@ -124,6 +128,7 @@ class ReadAll(Operation[EventPage], frozen=True, array_like=True):
     after_position: int = 0
     selector: Selector | None = None
     """Only what it matches."""
+    history: str = ""
 
 
 class ScanStream(StreamingOperation[list[Event]], frozen=True, array_like=True):
@@ -138,6 +143,9 @@ class ScanStream(StreamingOperation[list[Event]], frozen=True, array_like=True):
     count: int | None = None
     backward: bool = False
     after_position: int = 0
+    history: str = ""
+    seen: Seen | None = None
+    """The last event of what it goes on from; HistoryChangedError when another is stored there."""
 
 
 class ScanAll(StreamingOperation[list[Event]], frozen=True, array_like=True):
@@ -150,6 +158,8 @@ class ScanAll(StreamingOperation[list[Event]], frozen=True, array_like=True):
     backward: bool = False
     after_position: int = 0
     selector: Selector | None = None
+    history: str = ""
+    seen: Seen | None = None
 
 
 class GetVersion(Operation[int], frozen=True, array_like=True):

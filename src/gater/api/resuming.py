@@ -8,30 +8,32 @@ from collections.abc import AsyncGenerator, Callable
 from time import monotonic
 from typing import Final
 
-import msgspec
+from msgspec.structs import replace
 
 from gater.api.caller import Caller
-from gater.api.operation import StreamingOperation
+from gater.api.operation import Seen
+from gater.api.operations import ScanAll, ScanStream
 from gater.api.subscription_operations import SubscribeOperation, SubscriptionPage
 from gater.model.errors import TransientError
 from gater.model.events import Event
+
+Scan = ScanStream | ScanAll
 
 FIRST_DELAY: Final = 0.1
 LONGEST_DELAY: Final = 5.0
 
 
-async def resumed(
-    caller: Caller, rest: Callable[[Event | None], StreamingOperation[list[Event]] | None]
-) -> AsyncGenerator[list[Event], None]:
+async def resumed(caller: Caller, rest: Callable[[Event | None], Scan | None]) -> AsyncGenerator[list[Event], None]:
     """The pages of `rest(None)`; when the stream breaks, those of `rest(last event yielded)`, with backoff.
 
-    Raises the TransientError when the caller does not resume, or has got nothing for as long as its patience lasts.
+    Raises HistoryChangedError when that event is no longer what the store has there, and the TransientError when the
+    caller does not resume, or has got nothing for as long as its patience lasts.
     """
     last: Event | None = None
     failures = 0
     failing_since = 0.0
     while (operation := rest(last)) is not None:
-        stream = caller.stream(operation)
+        stream = caller.stream(operation if last is None else replace(operation, seen=_seen(last)))
         try:
             async for page in stream:
                 failures = 0
@@ -52,7 +54,8 @@ async def resumed(
 async def followed(caller: Caller, operation: SubscribeOperation) -> AsyncGenerator[SubscriptionPage, None]:
     """The pages of a subscription; when it breaks, those that come behind the last one, with backoff, for ever.
 
-    Raises the TransientError when the caller does not resume.
+    Raises HistoryChangedError when the store goes on from another history then, and the TransientError when the caller
+    does not resume.
     """
     failures = 0
     while True:
@@ -60,7 +63,10 @@ async def followed(caller: Caller, operation: SubscribeOperation) -> AsyncGenera
         try:
             async for page in stream:
                 failures = 0
-                operation = msgspec.structs.replace(operation, start_from=page.next)
+                seen = _seen(page.events[-1]) if page.events else operation.seen
+                operation = replace(
+                    operation, start_from=page.next, history=page.history or operation.history, seen=seen
+                )
                 yield page
             return
         except TransientError:
@@ -70,6 +76,17 @@ async def followed(caller: Caller, operation: SubscribeOperation) -> AsyncGenera
         finally:
             await stream.aclose()
         await asyncio.sleep(backoff(failures))
+
+
+def _after(operation: SubscribeOperation, page: SubscriptionPage) -> SubscribeOperation:
+    """What goes on after a page."""
+    seen = _seen(page.events[-1]) if page.events else operation.seen
+    return replace(operation, start_from=page.next, history=page.history or operation.history, seen=seen)
+
+
+def _seen(event: Event) -> Seen:
+    """What a reader says of the last event that it was given."""
+    return Seen(event.position, event.id_bytes)
 
 
 def backoff(failures: int) -> float:

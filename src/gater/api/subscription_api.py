@@ -10,7 +10,7 @@ from typing import Any, Final, TypeVar
 import msgspec
 
 from gater.api import subscription_operations as op
-from gater.api.arguments import LIVE, check_count, check_position, check_start_version
+from gater.api.arguments import LIVE, check_count, check_history, check_position, check_start_version
 from gater.api.caller import Caller
 from gater.api.consuming import Delivery, DirectSettling, consumed, settle
 from gater.api.notices import CAUGHT_UP, FELL_BEHIND
@@ -55,6 +55,7 @@ class SubscriptionApi:
         start_from: int = 0,
         *,
         notices: bool = False,
+        history: str | None = None,
     ) -> AsyncGenerator[Event, None]:
         """Every matching event from `start_from` on, then the new ones as they are committed: no gap, no repeat.
 
@@ -66,10 +67,14 @@ class SubscriptionApi:
         from now on. With `notices` it also yields CAUGHT_UP when there is nothing stored left to read, and
         FELL_BEHIND when it must read from the file again. A slow reader holds nothing up. After a lost connection it
         resumes behind the last event.
+
+        `history` is that of the store which `start_from` was reached in (StoreStatus.history, kept beside it): raises
+        HistoryChangedError when the store was restored or made anew since, or has not come so far. It is raised, too,
+        when that happens while it is followed. What was made of the events must be made anew then.
         """
         wanted = parse_kind(type, selector)
         begin = LIVE if _is_live(start_from) else check_start_version(start_from)
-        operation = op.SubscribeOperation(check_store_id(store), wanted, begin)
+        operation = op.SubscribeOperation(check_store_id(store), wanted, begin, check_history(history))
         live = False
         async with aclosing(followed(self._caller, operation)) as pages:
             async for page in pages:

@@ -6,7 +6,7 @@ from typing import Final
 
 import msgspec
 
-from gater.api.operation import Operation, StreamingOperation
+from gater.api.operation import Operation, Seen, StreamingOperation
 from gater.model.events import Event
 from gater.model.selectors import Selector
 from gater.model.subscriptions import (
@@ -32,6 +32,8 @@ class SubscriptionPage(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """Whether the subscription has caught up with the writers."""
     next: int
     """The `start_from` that goes on behind what was looked at."""
+    history: str = ""
+    """The store's history (see StoreStatus.history); empty while the store has yet to come to where it begins."""
 
 
 class Unsettled(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -53,6 +55,10 @@ class SubscribeOperation(StreamingOperation[SubscriptionPage], frozen=True, arra
     store: str
     selector: Selector
     start_from: int = 0
+    history: str = ""
+    """The history that it goes on from; HistoryChangedError when the store has another. Empty: whichever it has."""
+    seen: Seen | None = None
+    """The last event of what it goes on from; HistoryChangedError when another is stored there."""
 
 
 class SaveSubscriptionOperation(Operation[SubscriptionConfig], frozen=True, array_like=True):

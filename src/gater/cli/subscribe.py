@@ -25,6 +25,12 @@ From = Annotated[
         "--from", metavar="N|live", help="Begin at this version (or position), then go on; live: only what is new."
     ),
 ]
+KnownHistory = Annotated[
+    str | None,
+    typer.Option(
+        "--history", metavar="ID", help="The store's history when --from was reached; refuse to go on in another."
+    ),
+]
 Count = Annotated[int | None, typer.Option("--count", "-n", metavar="N", min=1, help="End after so many events.")]
 
 _REMARKS: Final = {
@@ -40,6 +46,7 @@ async def subscribe(
     stream: OptionalStream = None,
     begin: From = "0",
     count: Count = None,
+    history: KnownHistory = None,
     only: Selector | None = None,
 ) -> None:
     """Print events as they come, until Ctrl-C."""
@@ -50,7 +57,9 @@ async def subscribe(
     selector = together(of_stream(stream), only) or by_stream()
     coloured, told = output.in_colour(), sys.stderr.isatty() and not call.json
     async with call.api() as api:
-        items: AsyncGenerator[Event | Notice, None] = api.subscribe(store, selector, None, first, notices=told)
+        items: AsyncGenerator[Event | Notice, None] = api.subscribe(
+            store, selector, None, first, notices=told, history=history
+        )
         async with aclosing(items):
             async for item in items:
                 if isinstance(item, Notice):

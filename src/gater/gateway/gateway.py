@@ -21,7 +21,7 @@ from gater.api import telemetry_operations as tel
 from gater.api.arguments import check_start_version
 from gater.api.operation import Operation, StreamingOperation
 from gater.api.pubsub_operations import CheckedPublish, GetPubSub, Listen, Publish
-from gater.gateway import reads, scans, speaking
+from gater.gateway import histories, reads, scans, speaking
 from gater.gateway.admission import admit_append, admit_import, admit_snapshot
 from gater.gateway.announcements import Announcements
 from gater.gateway.component_watch import ComponentWatch
@@ -315,7 +315,7 @@ class Gateway:
         """A handler that answers at once, or when the replica has reached `after_position`."""
 
         def handle(operation: Any, done: Done) -> None:
-            store = self._stores.get(operation.store)
+            store = histories.same_history(self._stores.get(operation.store), operation)
             if getattr(operation, "after_position", 0) > store.tail.position:
                 self._spawn(self._read_later(read, store, operation), done)
             else:

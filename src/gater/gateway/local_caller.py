@@ -109,13 +109,13 @@ def _deliveries(answer: Any) -> list[Delivered]:
 
 
 _TYPED: Final[dict[type, Callable[[Any], Any]]] = {
-    op.ReadStream: lambda page: op.EventPage(_events(page.events), page.next),
-    op.ReadAll: lambda page: op.EventPage(_events(page.events), page.next),
+    op.ReadStream: lambda page: op.EventPage(_events(page.events), page.next, page.history),
+    op.ReadAll: lambda page: op.EventPage(_events(page.events), page.next, page.history),
     op.ScanStream: _events,
     op.ScanAll: _events,
     op.ReadSnapshot: _snapshot,
     op.ListSnapshots: lambda page: op.SnapshotPage([_snapshot(row) for row in page[0]], page[1]),
-    sub.SubscribeOperation: lambda page: sub.SubscriptionPage(_events(page.events), page.live, page.next),
+    sub.SubscribeOperation: lambda page: sub.SubscriptionPage(_events(page[0]), *page[1:]),
     sub.Consume: _deliveries,
     sub.Pull: _deliveries,
     sub.ListParked: _parked,

@@ -19,7 +19,8 @@ from gater.subscriptions.matching import Matcher, compile_selector
 def read_stream(store: Store, operation: op.ReadStream) -> Any:
     """A page of a stream."""
     start, count = check_start_version(operation.start_version), check_count(operation.count)
-    return store.reader.read_stream(operation.stream_id, start, count, operation.backward)
+    page = store.reader.read_stream(operation.stream_id, start, count, operation.backward)
+    return page._replace(history=store.history.id)
 
 
 def read_all(store: Store, operation: op.ReadAll) -> Any:
@@ -30,7 +31,8 @@ def read_all(store: Store, operation: op.ReadAll) -> Any:
         cursor = head + 1 if operation.after is None else min(check_position(operation.after, "after"), head + 1)
     else:
         cursor = check_position(operation.after, "after")
-    return read_all_page(store, cursor, head, count, operation.backward, matcher)
+    page = read_all_page(store, cursor, head, count, operation.backward, matcher)
+    return page._replace(history=store.history.id)
 
 
 def matcher_of(selector: Selector | None) -> Matcher | None:

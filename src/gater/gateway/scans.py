@@ -13,6 +13,7 @@ import apsw
 from gater.api import operations as op
 from gater.api.arguments import check_count, check_position, check_start_version
 from gater.api.files import to_the_end
+from gater.gateway.histories import check_goes_on
 from gater.gateway.reads import matcher_of, read_all_page
 from gater.gateway.stores import BACKUP_FOLDER
 from gater.model.errors import StoreUnavailableError
@@ -28,6 +29,7 @@ CHUNK_BYTES: Final = 1 << 20
 
 async def scan_stream(store: Store, operation: op.ScanStream) -> AsyncGenerator[list[EventRow], None]:
     """A stream, page after page, none of which it keeps; its caller leaves other tasks their turn between two."""
+    check_goes_on(store, operation)
     await reached(store, operation.after_position)
     backward = operation.backward
     start, left = operation.start_version, operation.count
@@ -63,6 +65,7 @@ def _read_stream(store: Store, stream_id: str, start: int, count: int, backward:
 
 async def scan_all(store: Store, operation: op.ScanAll) -> AsyncGenerator[list[EventRow], None]:
     """A whole store up to where it ends now, page after page; as `scan_stream` does it."""
+    check_goes_on(store, operation)
     await reached(store, operation.after_position)
     head = store.tail.position
     cursor: int | None

@@ -9,6 +9,7 @@ from typing import Any, Final
 from gater.api import subscription_operations as op
 from gater.api.arguments import LIVE, check_count, check_position, check_start_version
 from gater.api.subscription_api import check_wait
+from gater.gateway.histories import check_start
 from gater.gateway.stores import Stores
 from gater.model.errors import SubscriptionNotFoundError
 from gater.model.events import EVENT_WEIGHT
@@ -156,6 +157,7 @@ def _nack(durable: DurableSubscription, nack: op.Nack, failed: list[op.Unsettled
 async def _following(store: Store, operation: op.SubscribeOperation) -> AsyncGenerator[FollowedPage, None]:
     matcher = compile_selector(parse_selector(operation.selector))
     start = None if operation.start_from == LIVE else check_start_version(operation.start_from)
+    check_start(store, operation, matcher.selector.stream_id, start)
     pages = follow(store, matcher, start)
     store.subscribers += 1
     try:

@@ -12,7 +12,8 @@ GaterError
 │   ├── WrongExpectedVersionError    wrong_expected_version
 │   ├── DuplicateEventError          duplicate_event
 │   ├── AlreadyExistsError           already_exists
-│   └── StreamDeletedError           stream_deleted
+│   ├── StreamDeletedError           stream_deleted
+│   └── HistoryChangedError          history_changed
 ├── NotFoundError                    not_found
 │   ├── StoreNotFoundError           store_not_found
 │   └── SubscriptionNotFoundError    subscription_not_found
@@ -170,6 +171,17 @@ class StreamDeletedError(ConflictError):
 
     code = "stream_deleted"
     fields: ClassVar[tuple[str, ...]] = ("stream_id",)
+
+
+class HistoryChangedError(ConflictError):
+    """The store is not the one that the call goes on from: make what was made of its events anew.
+
+    `history` is its present history; up to position `shared` it has the same events as the history that was named (0:
+    that is not known).
+    """
+
+    code = "history_changed"
+    fields: ClassVar[tuple[str, ...]] = ("store", "reason", "history", "shared")
 
 
 class NotFoundError(GaterError):

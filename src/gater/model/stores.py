@@ -66,6 +66,8 @@ class StoreStatus(msgspec.Struct, frozen=True):
     subscribers: int
     reason: str = ""
     """Why it is not running, or what is wrong although it is."""
+    history: str = ""
+    """What tells its history from that of a store which was restored or made anew; empty when it is not open."""
 
 
 class VerifyReport(msgspec.Struct, frozen=True):

@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import secrets
 import threading
 from pathlib import Path
-from typing import Final
 
 import apsw
 
 from gater.model.errors import StoreCorruptError, StoreUnavailableError
-from gater.store import migrations, queries
+from gater.store import queries
 from gater.store.connection import CHECKSUM_BYTES, SCAN_CACHE_KIB, open_file, translated
-
-SKIPPED_NUMBERS: Final = 1 << 44
-"""Numbers of runs and receipts that a copy passes over at the least; a store gives fewer until the copy is restored."""
+from gater.store.history import skip_numbers
 
 
 def copy_file(source: Path, target: Path, store: str, given_up: threading.Event) -> None:
@@ -70,7 +66,7 @@ async def copy_open(reading: apsw.Connection, target: Path, store: str) -> None:
 def _begin_new_runs(connection: apsw.Connection) -> None:
     """Keep receipts that the store gives after the copy was made from settling anything in the copy."""
     with connection:
-        migrations.begin_new_runs(connection, SKIPPED_NUMBERS + secrets.randbelow(SKIPPED_NUMBERS))
+        skip_numbers(connection)
 
 
 def copy_memory(connection: apsw.Connection, target: Path, store: str) -> None:

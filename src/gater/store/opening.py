@@ -26,6 +26,7 @@ from gater.model.stores import StoreConfig
 from gater.store import migrations, queries
 from gater.store.connection import CHECKSUM_BYTES, WRITER_CACHE_KIB, open_file, translated
 from gater.store.file_guard import HEADER_BYTES
+from gater.store.history import begin_history, new_history, note_history
 from gater.store.store_files import APPLICATION_ID, MADE, PAGE_BYTES, StoreFiles, application_of
 from gater.store.watermark import NO_IDENTITY, Watermark
 from gater.store.write_ahead_log import damage_at_rest
@@ -62,7 +63,7 @@ def create_store(files: StoreFiles, config: StoreConfig) -> apsw.Connection:
         files.database.unlink(missing_ok=True)
         connection = open_file(files.database, create=True, cache_kib=WRITER_CACHE_KIB)
         connection.pragma("auto_vacuum", "incremental")
-        create_content(connection, config, numbers=random_number())
+        create_content(connection, config, numbers=random_number(), history=new_history())
         files.guard.claim()
         _prepare_log(connection, files)
     _sync_folder(files.database.parent)
@@ -76,9 +77,15 @@ def random_number() -> int:
     return secrets.randbelow(FIRST_NUMBERS)
 
 
-def create_content(connection: apsw.Connection, config: StoreConfig, *, numbers: int) -> None:
+def create_content(connection: apsw.Connection, config: StoreConfig, *, numbers: int, history: str) -> None:
     """Make the tables of an empty store, and note how it was made; runs and receipts have numbers after `numbers`."""
-    made = {"config": msgspec.json.encode(config).decode(), "changes": 0, "compacted": 0, "numbers": numbers}
+    made = {
+        "config": msgspec.json.encode(config).decode(),
+        "changes": 0,
+        "compacted": 0,
+        "numbers": numbers,
+        "history": history,
+    }
     with connection:
         connection.execute(queries.SCHEMA)
         for name, value in made.items():
@@ -201,11 +208,15 @@ def check_watermark(extent: int, watermark: Watermark, files: StoreFiles) -> Non
         )
 
 
-def settle_identity(connection: apsw.Connection, extent: int, watermark: Watermark, files: StoreFiles) -> None:
+def settle_identity(
+    connection: apsw.Connection, extent: int, watermark: Watermark, files: StoreFiles, *, copied_at: int | None
+) -> bool:
     """See to it that the file and its watermark belong together, and that both say so.
 
     A file without a watermark (a new one, a restored backup) gets an identity of its own, so that it cannot be taken
-    for the one that it was copied from. StoreCorruptError when the watermark belongs to another file.
+    for the one that it was copied from. If one that was found so holds events, up to position `copied_at` (None: it
+    was not found, but made or open before), another history begins; returns whether it does. StoreCorruptError when
+    the watermark belongs to another file.
     """
     mark = watermark.read_mark()
     own = queries.one(connection, queries.GET_META, ("identity",))
@@ -215,12 +226,18 @@ def settle_identity(connection: apsw.Connection, extent: int, watermark: Waterma
             f"{files.database.name} is not the file that was here, but a copy of another store or of another time; "
             f"put the right one in its place, or delete {files.watermark.name} to go on with this one",
         )
+    begins = mark is None and copied_at is not None
     if own is None or mark is None:
         own = uuid.uuid4().bytes
         with connection:
             connection.execute(queries.PUT_META, ("identity", own))
+            if begins and copied_at is not None:
+                begin_history(connection, copied_at)
+    if copied_at is not None:
+        note_history(connection)
     watermark.belong_to(own, extent)
     files.note(MADE)
+    return begins
 
 
 def read_config(connection: apsw.Connection) -> StoreConfig:

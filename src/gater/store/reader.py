@@ -35,6 +35,8 @@ class Page(NamedTuple):
 
     events: list[EventRow]
     next: int | None
+    history: str = ""
+    """The store's history, when the page leaves the store."""
 
 
 class _Filling:
@@ -147,6 +149,11 @@ class Reader:
                 break
         reached = filling.events[-1][2]
         return Page(filling.events, reached if reached > 1 else None)
+
+    def event_id(self, position: int) -> bytes | None:
+        """The id of the event at a position, hidden or not; None when there is none."""
+        found: bytes | None = queries.one(self._connection, queries.EVENT_ID, (position,))
+        return found
 
     def at_positions(self, positions: Sequence[int]) -> tuple[list[EventRow], int]:
         """The visible events at the first of these ascending positions, and how many positions that were.

@@ -24,6 +24,7 @@ from gater.store.checkpointing import Checkpointer
 from gater.store.connection import READER_CACHE_KIB, open_file, open_memory, translate, translated
 from gater.store.counts import Counts
 from gater.store.hidden import Hidden
+from gater.store.history import History, new_history
 from gater.store.local_log import LocalLog
 from gater.store.log import CommitLog, Done, settle
 from gater.store.log_stats import LogStats
@@ -61,6 +62,7 @@ class Store:
         self._log = log
         self.reader = Reader(connection, feed.recent)
         self.subscriptions = SubscriptionReader(connection, counts)
+        self.history = History(config.store_id, connection)
         self.subscribers = 0
         self._counts = counts
         self._damage: GaterError | None = None
@@ -148,6 +150,7 @@ class Store:
             self._log.waiting,
             self.subscribers,
             reason or self.concern,
+            self.history.id,
         )
 
     async def verify(self) -> VerifyReport:
@@ -241,7 +244,7 @@ def new_config(
 def open_memory_store(config: StoreConfig, limits: Limits) -> Store:
     """A new store that lives in memory."""
     connection = open_memory()
-    opening.create_content(connection, config, numbers=opening.random_number())
+    opening.create_content(connection, config, numbers=opening.random_number(), history=new_history())
     feed = Feed(connection, 0)
     machine = Machine(connection, MemoryLog.durability)
     log = MemoryLog(config.store_id, machine, limits, feed.committed)
@@ -278,7 +281,7 @@ async def open_file_store(folder: Path, store: str, limits: Limits, create: Stor
     checkpointer.watch(machine.connection)
 
     def reopen() -> Machine:
-        machine = _open_machine(files, watermark, None, counts)
+        machine = _open_machine(files, watermark, None, counts, again=True)
         checkpointer.watch(machine.connection)
         return machine
 
@@ -300,13 +303,18 @@ def _finish_removal(files: StoreFiles, *, make: bool) -> None:
         files.acquire()
 
 
-def _open_machine(files: StoreFiles, watermark: Watermark, create: StoreConfig | None, counts: Counts) -> Machine:
+def _open_machine(
+    files: StoreFiles, watermark: Watermark, create: StoreConfig | None, counts: Counts, *, again: bool = False
+) -> Machine:
+    """The machine on a store's file, which is made or opened, or opened `again` by who had it open."""
     connection = opening.open_store(files) if create is None else opening.create_store(files, create)
     try:
         with translated(files.store):
             machine = Machine(connection, LocalLog.durability, counts)
             opening.check_watermark(machine.extent, watermark, files)
-            opening.settle_identity(connection, machine.extent, watermark, files)
+            copied_at = machine.position if create is None and not again else None
+            if opening.settle_identity(connection, machine.extent, watermark, files, copied_at=copied_at):
+                machine = Machine(connection, LocalLog.durability, counts)
             files.guard.hold()
     except BaseException:
         connection.close()

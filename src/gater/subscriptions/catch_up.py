@@ -25,11 +25,14 @@ QUIET_PAGES: Final = 400
 
 
 class FollowedPage(NamedTuple):
-    """Some matching events, whether the follower has caught up with the writers, and where it would go on."""
+    """Some matching events, whether the follower has caught up with the writers, and where, in which history of the
+    store, it would go on.
+    """
 
     events: list[EventRow]
     live: bool
     next: int
+    history: str = ""
 
 
 async def follow(store: Store, matcher: Matcher, start: int | None) -> AsyncGenerator[FollowedPage, None]:
@@ -44,21 +47,31 @@ async def follow(store: Store, matcher: Matcher, start: int | None) -> AsyncGene
         while (events := cursor.page(PAGE_EVENTS)) is not None:
             quiet = 0 if events else quiet + 1
             if events or quiet % QUIET_PAGES == 0:
-                page = [FollowedPage(events, False, cursor.next)]
+                page = [FollowedPage(events, False, cursor.next, store.history.id)]
                 del events
                 yield page.pop()
             else:
                 await asyncio.sleep(0)
         with closing(watch(store, matcher)) as place:
-            yield FollowedPage([], True, cursor.next)
+            yield _caught_up(store, cursor)
             while not has_fallen_behind(store, place, cursor):
                 events = newest(store, place, cursor)
                 if events:
-                    page = [FollowedPage(events, True, cursor.next)]
+                    page = [FollowedPage(events, True, cursor.next, store.history.id)]
                     del events
                     yield page.pop()
                 else:
                     await happened(store, place)
+
+
+def _caught_up(store: Store, cursor: Cursor) -> FollowedPage:
+    """The page after all that is stored.
+
+    A follower that began beyond the end has not caught up, and names no history when it comes again: nothing it was
+    given is of one.
+    """
+    is_ahead = cursor.is_ahead()
+    return FollowedPage([], not is_ahead, cursor.next, "" if is_ahead else store.history.id)
 
 
 def watch(store: Store, matcher: Matcher) -> Watch:

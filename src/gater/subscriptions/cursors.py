@@ -36,6 +36,10 @@ class Cursor(Protocol):
         """Everything that is committed has been looked at."""
         ...
 
+    def is_ahead(self) -> bool:
+        """Whether events are yet to come that it will pass over: it began beyond the end."""
+        ...
+
 
 class StreamCursor:
     """A place in one stream: `next` is a version."""
@@ -61,6 +65,10 @@ class StreamCursor:
 
     def pass_all(self) -> None:
         """Nothing: the next version is the next, whatever happens in other streams."""
+
+    def is_ahead(self) -> bool:
+        """Whether it began beyond the stream's next version."""
+        return self.next > _read(self._store, lambda: self._store.reader.version(self._stream_id)) + 1
 
 
 class StoreCursor:
@@ -106,6 +114,10 @@ class StoreCursor:
     def pass_all(self) -> None:
         """The cursor moves behind the newest event, unless it begins still later."""
         self.next = max(self.next, self._store.tail.position + 1)
+
+    def is_ahead(self) -> bool:
+        """Whether it began beyond the store's next position."""
+        return self.next > self._store.tail.position + 1
 
 
 def cursor_of(store: Store, matcher: Matcher, start: int | None) -> Cursor:

@@ -18,6 +18,7 @@ HTTP_STATUS: Final[dict[type[errors.GaterError], int]] = {
     errors.DuplicateEventError: 409,
     errors.AlreadyExistsError: 409,
     errors.StreamDeletedError: 410,
+    errors.HistoryChangedError: 409,
     errors.NotFoundError: 404,
     errors.StoreNotFoundError: 404,
     errors.SubscriptionNotFoundError: 404,

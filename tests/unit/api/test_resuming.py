@@ -12,7 +12,7 @@ import pytest
 from gater import LIVE, Event, GaterApi, StoreNotFoundError, StoreUnavailableError
 from gater.api import operations as op
 from gater.api import resuming
-from gater.api.operation import Operation, StreamingOperation
+from gater.api.operation import Operation, Seen, StreamingOperation
 from gater.api.resuming import LONGEST_DELAY, backoff
 from gater.api.subscription_operations import SubscribeOperation, SubscriptionPage
 from gater.model.events import JSON
@@ -130,6 +130,20 @@ async def test_what_is_counted_is_not_read_again() -> None:
     caller = Flaky(10, [1, 1])
     assert await everything(GaterApi(caller).stream_forward("s", "a", 2, 4)) == [2, 3, 4, 5]
     assert [(o.start_version, o.count) for o in caller.opened if isinstance(o, op.ScanStream)] == [(2, 4), (4, 2)]
+
+
+async def test_what_goes_on_says_what_it_has_seen() -> None:
+    """So that the rest of another store is not taken for the rest of this one."""
+    for read in (
+        lambda api: api.stream_all("s"),
+        lambda api: api.stream_forward("s", "a"),
+        lambda api: api.subscribe("s"),
+        lambda api: api.subscribe("s", "by_stream", "a"),
+    ):
+        caller = Flaky(6, [1, 0, 2])
+        assert await everything(read(GaterApi(caller))) == list(range(6))
+        seen: list[Any] = [operation.seen for operation in caller.opened]  # type: ignore[attr-defined]
+        assert seen == [None, Seen(2, bytes(16)), Seen(2, bytes(16)), Seen(6, bytes(16))]
 
 
 async def test_a_subscription_is_more_patient_than_a_read() -> None:

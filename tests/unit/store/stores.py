@@ -24,7 +24,7 @@ from gater.store.store import Store, new_config, open_memory_store
 def new_machine(connection: apsw.Connection | None = None) -> Machine:
     """A machine on an empty store in memory."""
     connection = connection or open_memory()
-    create_content(connection, new_config("s", Path("unused"), memory=True), numbers=0)
+    create_content(connection, new_config("s", Path("unused"), memory=True), numbers=0, history="0123456789abcdef")
     return Machine(connection, "memory")
 
 

@@ -87,7 +87,7 @@ HEADERS: Final = {
     "Gater-Expected-Version": (VERSION_TEXT, VERSION_TEXT_SCHEMA),
     "Last-Event-ID": (
         "Go on behind this message: the `id` of the last one received; takes the place of `start_from`.",
-        {"type": "string", "pattern": "^(-1|[0-9]{1,18})$"},
+        {"type": "string", "pattern": "^(-1|[0-9]{1,18})(@[0-9a-f]*)?$"},
     ),
 }
 """What each request header is: a line for people, and its shape."""

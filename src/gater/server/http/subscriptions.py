@@ -13,6 +13,7 @@ from litestar.handlers import HTTPRouteHandler
 from gater.api import subscription_operations as op
 from gater.api.arguments import LIVE, check_start_version
 from gater.api.notices import CAUGHT_UP, FELL_BEHIND, Notice
+from gater.api.operation import Seen
 from gater.model.errors import GaterError, InvalidArgumentError
 from gater.model.events import Event
 from gater.model.identifiers import check_store_id
@@ -28,6 +29,7 @@ from gater.wire.errors import error_body
 
 EVENT_STREAM: Final = "text/event-stream"
 HEARTBEAT: Final = b": heartbeat\n\n"
+WAITING: Final = b": waiting\n\n"
 NOTHING_SEEN: Final = "-1"
 """The id of a notice that nothing came before."""
 
@@ -52,6 +54,13 @@ class SubscribeQuery(msgspec.Struct, frozen=True, kw_only=True):
         ),
     ] = None
     where: Where = None
+    history: Annotated[
+        str,
+        about(
+            "The history of the store that `start_from` was reached in; refused with history_changed when the store "
+            "was restored or made anew since."
+        ),
+    ] = ""
     start_from: Annotated[
         int,
         about(
@@ -70,20 +79,23 @@ async def subscribe(request: AnyRequest) -> Answer:
     """Every matching event from a point on, then the new ones as they are committed: no gap, no repeat.
 
     What matches is said by `type` and `selector`, or by `where`. Each message has the event as JSON in `data`, and as
-    `id` its position (its version, when one stream is followed), so that a browser's EventSource resumes by itself.
-    Messages of the types `caught_up` (nothing stored is left to read) and `fell_behind` (it must read from the file
-    again) have `{"next": N}` as `data`: where it goes on. A comment comes every 15 seconds. A failure is told as a
-    last message of the type `error`.
+    `id` its position (its version, when one stream is followed) and the history of the store, as `7@0123456789abcdef`,
+    so that a browser's EventSource resumes by itself, and is refused (`history_changed`) when the store was restored
+    or made anew meanwhile. Messages of the types `caught_up` (nothing stored is left to read) and `fell_behind` (it
+    must read from the file again) have `{"next": N, "history": "0123456789abcdef"}` as `data`: where it goes on. A
+    comment comes every 15 seconds. A failure is told as a last message of the type `error`.
     """
     caller, service, wanted = access_of(request).caller, service_of(request), query(request, SubscribeQuery)
     selector = parse_query(wanted.type, wanted.selector, wanted.where)
     store = check_store_id(path_text(request, "store"))
     start = wanted.start_from if wanted.start_from == LIVE else check_start_version(wanted.start_from)
-    last_seen = headers_of(request).get("last-event-id")
-    if last_seen:
-        start = _last_number(last_seen) + 1
+    history, seen = wanted.history, None
+    if last_seen := headers_of(request).get("last-event-id"):
+        start, history = _following(last_seen)
+        if selector.stream_id is None:
+            seen = Seen(start - 1, b"")
     outlet = outlet_of(request.scope)
-    pages = await opened(outlet, caller.stream(op.SubscribeOperation(store, selector, start)))
+    pages = await opened(outlet, caller.stream(op.SubscribeOperation(store, selector, start, history, seen)))
     return StreamingAnswer(
         _messages(pages, selector.stream_id is not None, outlet),
         media_type=EVENT_STREAM,
@@ -93,10 +105,12 @@ async def subscribe(request: AnyRequest) -> Answer:
     )
 
 
-def _last_number(text: str) -> int:
-    if text != NOTHING_SEEN and not (text.isascii() and text.isdigit() and len(text) < 19):
-        raise InvalidArgumentError("Last-Event-ID", f"the id of a message that was received here, not {text!r}")
-    return int(text)
+def _following(identity: str) -> tuple[int, str]:
+    """Where to go on behind the message of that id, and in which history; those of earlier Gaters name none."""
+    number, _, history = identity.partition("@")
+    if number != NOTHING_SEEN and not (number.isascii() and number.isdigit() and len(number) < 19):
+        raise InvalidArgumentError("Last-Event-ID", f"the id of a message that was received here, not {identity!r}")
+    return int(number) + 1, history
 
 
 async def _messages(
@@ -111,7 +125,7 @@ async def _messages(
             if last is not None:  # there is room for the first
                 await outlet.room(sum([len(event.raw_data) for event in page.events]))
             chunk = [_page(page, last, one_stream)]
-            last = op.SubscriptionPage([], page.live, page.next)
+            last = op.SubscriptionPage([], page.live, page.next, page.history)
             del page
             yield chunk.pop()
     except GaterError as error:
@@ -124,25 +138,31 @@ async def _messages(
 def _page(page: op.SubscriptionPage, last: op.SubscriptionPage | None, one_stream: bool) -> bytes:
     """The messages of a page that came behind the last one.
 
-    One without anything to tell has an id only: a reader that comes again need not have the same looked through.
+    One without anything to tell has an id only: a reader that comes again need not have the same looked through. While
+    it waits for the store to come to where it began, it has none: it begins there again.
     """
-    events = b"".join([_message(event, one_stream) for event in page.events])
+    events = b"".join([_message(event, one_stream, page.history) for event in page.events])
     was_live = last is not None and last.live
     if page.live and not was_live:
-        return events + _notice(CAUGHT_UP, page.next)
+        return events + _notice(CAUGHT_UP, page.next, page.history)
     if last is not None and was_live and not page.live:
-        return _notice(FELL_BEHIND, last.next) + events
-    return events or b"id: %d\n\n" % (page.next - 1)
+        return _notice(FELL_BEHIND, last.next, last.history) + events
+    return events or (b"id: %b\n\n" % _identity(page.next - 1, page.history) if page.history else WAITING)
 
 
-def _message(event: Event, one_stream: bool) -> bytes:
+def _message(event: Event, one_stream: bool, history: str) -> bytes:
     number = event.version if one_stream else event.position
-    return b"id: %d\ndata: %b\n\n" % (number, event_line(event))
+    return b"id: %b\ndata: %b\n\n" % (_identity(number, history), event_line(event))
 
 
-def _notice(notice: Notice, following: int) -> bytes:
-    facts = (notice.value.encode(), following - 1, following)
-    return b'event: %b\nid: %d\ndata: {"next": %d}\n\n' % facts
+def _notice(notice: Notice, following: int, history: str) -> bytes:
+    facts = (notice.value.encode(), _identity(following - 1, history), encode({"next": following, "history": history}))
+    return b"event: %b\nid: %b\ndata: %b\n\n" % facts
+
+
+def _identity(number: int, history: str) -> bytes:
+    """The id of a message: what `Last-Event-ID` brings back."""
+    return b"%d@%b" % (number, history.encode()) if history else b"%d" % number
 
 
 ROUTES: Final[tuple[HTTPRouteHandler, ...]] = (subscribe,)
