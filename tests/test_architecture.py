@@ -7,11 +7,10 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
-
 ROOT = Path(__file__).parents[1]
 SOURCE = ROOT / "src" / "gater"
 MODULES = sorted(SOURCE.rglob("*.py"))
+TREES = {module: ast.parse(module.read_text()) for module in MODULES}
 BESIDE = sorted(module for folder in ("bench", "scripts", "tests") for module in (ROOT / folder).rglob("*.py"))
 LONGEST = 400
 """Lines that a module may have."""
@@ -32,43 +31,58 @@ def test_imports_point_downwards() -> None:
     assert "0 broken" in checked.stdout
 
 
-@pytest.mark.parametrize("module", MODULES, ids=name_of)
-def test_a_module_opens_with_one_sentence_about_it(module: Path) -> None:
-    described = ast.get_docstring(ast.parse(module.read_text()))
-    assert described, "no docstring"
-    first = described.split("\n\n")[0].replace("\n", " ")
-    assert first[0].isupper() or first[0] == "`"
-    assert first.endswith((".", "?")), first
+def test_a_module_opens_with_one_sentence_about_it() -> None:
+    for module, tree in TREES.items():
+        described = ast.get_docstring(tree)
+        assert described, f"{name_of(module)} has no docstring"
+        first = described.split("\n\n")[0].replace("\n", " ")
+        assert first[0].isupper() or first[0] == "`", (name_of(module), first)
+        assert first.endswith((".", "?")), (name_of(module), first)
 
 
-@pytest.mark.parametrize("module", MODULES + BESIDE, ids=name_of)
-def test_a_module_is_of_a_size_to_read(module: Path) -> None:
-    assert len(module.read_text().splitlines()) <= LONGEST
+def test_a_module_is_of_a_size_to_read() -> None:
+    lines = {name_of(module): len(module.read_text().splitlines()) for module in MODULES + BESIDE}
+    assert {name: count for name, count in lines.items() if count > LONGEST} == {}
 
 
-@pytest.mark.parametrize("package", sorted(SOURCE.rglob("__init__.py")), ids=name_of)
-def test_a_package_holds_no_code(package: Path) -> None:
-    for statement in ast.parse(package.read_text()).body:
-        is_docstring = isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant)
-        is_name = isinstance(statement, ast.Assign) and all(
-            isinstance(target, ast.Name) and target.id in ("__all__", "__version__") for target in statement.targets
-        )
-        assert is_docstring or is_name or isinstance(statement, ast.Import | ast.ImportFrom), ast.unparse(statement)
+def test_a_package_holds_no_code() -> None:
+    code = [
+        f"{name_of(module)}: {ast.unparse(statement)}"
+        for module, tree in TREES.items()
+        if module.name == "__init__.py"
+        for statement in tree.body
+        if not _belongs_in_a_package(statement)
+    ]
+    assert code == []
 
 
-@pytest.mark.parametrize("module", MODULES, ids=name_of)
-def test_only_the_settings_read_the_environment(module: Path) -> None:
-    if module.relative_to(SOURCE).parts[0] == "config":
-        return
-    for node in ast.walk(ast.parse(module.read_text())):
-        is_environment = isinstance(node, ast.Attribute) and node.attr in ("environ", "getenv")
-        assert not is_environment, f"line {getattr(node, 'lineno', 0)}"
+def _belongs_in_a_package(statement: ast.stmt) -> bool:
+    is_docstring = isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant)
+    is_name = isinstance(statement, ast.Assign) and all(
+        isinstance(target, ast.Name) and target.id in ("__all__", "__version__") for target in statement.targets
+    )
+    return is_docstring or is_name or isinstance(statement, ast.Import | ast.ImportFrom)
 
 
-@pytest.mark.parametrize("module", MODULES, ids=name_of)
-def test_nothing_is_left_for_later(module: Path) -> None:
-    for number, line in enumerate(module.read_text().splitlines(), 1):
-        assert not any(mark in line for mark in ("TODO", "FIXME", "XXX", "HACK")), f"line {number}"
+def test_only_the_settings_read_the_environment() -> None:
+    reads = [
+        f"{name_of(module)}:{node.lineno}"
+        for module, tree in TREES.items()
+        if module.relative_to(SOURCE).parts[0] != "config"
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Attribute) and node.attr in ("environ", "getenv")
+    ]
+    assert reads == []
+
+
+def test_nothing_is_left_for_later() -> None:
+    left = [
+        f"{name_of(module)}:{number}"
+        for module in MODULES
+        for number, line in enumerate(module.read_text().splitlines(), 1)
+        if any(mark in line for mark in ("TODO", "FIXME", "XXX", "HACK"))
+    ]
+    assert left == []
 
 
 def test_a_folder_earns_its_place() -> None:
