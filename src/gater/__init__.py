@@ -51,6 +51,7 @@ from gater.model.errors import (
     UnknownInstanceError,
     UnsecuredMessageError,
     ValidationError,
+    WrongContextError,
     WrongExpectedVersionError,
 )
 from gater.model.events import Event, NewEvent
@@ -146,6 +147,7 @@ __all__ = [
     "ValidationError",
     "VerifyReport",
     "WriteResult",
+    "WrongContextError",
     "WrongExpectedVersionError",
     "all_of",
     "any_of",

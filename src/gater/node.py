@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import logging
+import os
 import signal
 import socket
 import sys
@@ -49,6 +50,7 @@ class Node:
         self.settings = settings
         self.url = ""
         """Where it is reached, the real port included; empty until it is started."""
+        self._pid = os.getpid()
         self._stop = asyncio.Event()
         self._running = AsyncExitStack()
         self._listener: Listener | None = None
@@ -63,6 +65,8 @@ class Node:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        if os.getpid() != self._pid:
+            return  # a child of the process has no part in it
         await self._running.aclose()
         log.info("node stopped", extra={"url": self.url})
 

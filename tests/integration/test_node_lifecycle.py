@@ -216,3 +216,12 @@ async def test_read_that_waits_for_a_position_does_not_hold_up_the_end(tmp_path:
             await running.serve_until_stopped()
             with pytest.raises(httpx.TransportError):
                 await waiting
+
+
+async def test_a_child_of_its_process_does_not_end_a_node(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with node(tmp_path) as running:
+        with monkeypatch.context() as forked:
+            forked.setattr(os, "getpid", lambda: 1)
+            await running.__aexit__(None, None, None)
+        async with gater.connect(running.url) as api:
+            assert await api.list_stores()

@@ -18,6 +18,8 @@ class Caller(Protocol):
     - A stream yields items in order, without gap or repeat. When it breaks it raises a TransientError, and nothing
       more comes of it: the API object, which knows what it has yielded, opens a new one.
     - Closing twice is closing once; calls after it raise StoreUnavailableError.
+    - It belongs to the event loop of its first call: in another one, and in a child of the process, a call raises
+      WrongContextError at once. Closing it in a child does nothing, for what is open is the parent's.
     """
 
     @property
@@ -28,6 +30,10 @@ class Caller(Protocol):
     @property
     def patience(self) -> float:
         """Seconds for which a read that gets nothing is tried again."""
+        ...
+
+    async def open(self) -> None:
+        """Open what must be open before a call; calls do so, too. Nothing happens when it is."""
         ...
 
     async def call(self, operation: Operation[Answer], timeout: float | None = None) -> Answer:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from contextlib import aclosing
 from os import PathLike
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Never, Self
 
 from gater.api import operations as op
 from gater.api.arguments import (
@@ -27,6 +27,7 @@ from gater.api.subscription_api import SubscriptionApi
 from gater.api.telemetry_api import TelemetryApi
 from gater.api.timed_caller import TimedCaller
 from gater.model.commands import StreamGuard, StreamWrite, WriteResult
+from gater.model.errors import WrongContextError
 from gater.model.events import EventLike, encode_events
 from gater.model.expected_version import ANY, parse_expected_version
 from gater.model.identifiers import check_name, check_store_id, check_stream_id
@@ -38,19 +39,26 @@ class GaterApi(ReadingApi, SubscriptionApi, PubSubApi, TelemetryApi):
     """Event streams, snapshots, subscriptions and stores.
 
     Every failure is a GaterError. Versions count from 0 in each stream, positions from 1 in each store.
-    Use it as an async context manager, or call `close`.
+    Use it as an async context manager, or call `close`. It belongs to the event loop in which it is first used.
     """
 
     def __init__(self, caller: Caller) -> None:
         self._caller = caller
 
+    def __await__(self) -> Generator[Any, None, Self]:
+        return self.__aenter__().__await__()
+
     async def __aenter__(self) -> Self:
+        await self._caller.open()
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self.close()
+
+    def __reduce__(self) -> Never:
+        raise WrongContextError("it cannot be sent to another process: make one there")
 
     async def close(self) -> None:
         """Let go of connections, or in process of the stores, after what is under way is done."""

@@ -23,6 +23,10 @@ class TimedCaller:
         """Whether a broken stream is worth opening again."""
         return self._caller.resumes
 
+    async def open(self) -> None:
+        """Open the caller that was given this time."""
+        await self._caller.open()
+
     async def call(self, operation: Operation[Answer], timeout: float | None = None) -> Answer:
         """The answer of one operation."""
         return await self._caller.call(operation, self.patience if timeout is None else timeout)

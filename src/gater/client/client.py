@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncGenerator
 from typing import Any, Final, TypeVar
 
+from gater.api.loop_affinity import LoopAffinity
 from gater.api.operation import Operation, StreamingOperation
 from gater.client.link import Link
 from gater.client.retry import may_send_again
@@ -16,6 +17,12 @@ Answer = TypeVar("Answer")
 
 WINDOW_PAGES: Final = 8
 """Items of a stream that are asked for ahead of the reader."""
+
+
+ELSEWHERE: Final = "make a client for each event loop, or use gater.connect_sync, whose API any thread may call"
+"""What a caller in another event loop is to do."""
+FORKED: Final = "make a client after the fork, or use gater.connect_sync, which connects anew there"
+"""What a caller in a child of the process is to do."""
 
 
 class RemoteCaller:
@@ -30,12 +37,17 @@ class RemoteCaller:
         self.patience = timeout
         self._link = link
         self._timeout = timeout
+        self._affinity = LoopAffinity(elsewhere=ELSEWHERE, forked=FORKED)
         self._closed = False
 
     @property
     def resumes(self) -> bool:
         """Whether a broken stream is worth opening again: not when there has never been a connection."""
         return self._link.was_connected and not self._closed
+
+    async def open(self) -> None:
+        """Belong to the running event loop; the connection is made when it is first needed."""
+        self._affinity.check()
 
     async def call(self, operation: Operation[Answer], timeout: float | None = None) -> Answer:
         """The answer of one operation.
@@ -44,7 +56,8 @@ class RemoteCaller:
         reached in time or the connection broke and the call may not be repeated.
         """
         seconds = timeout if timeout is not None else self._seconds(operation)
-        deadline = None if seconds is None else asyncio.get_running_loop().time() + seconds
+        now = self._affinity.check().time()
+        deadline = None if seconds is None else now + seconds
         while True:
             connection = self._link.current or await self._link.connection(self._connect_by(deadline))
             try:
@@ -61,19 +74,29 @@ class RemoteCaller:
 
         So it does when the first connection of this client cannot be made within its timeout.
         """
+        self._affinity.check()
         once = self._link.was_connected  # whoever reads on tries again; a first connection is waited for here
         connection = self._link.current or await self._link.connection(self._connect_by(None), once=once)
         items: AsyncGenerator[Any, None] = connection.stream(operation, WINDOW_PAGES)
         try:
             async for item in items:
                 yield item
+                self._affinity.check()
         except ConnectionLostError as lost:
             raise _unavailable(operation, lost) from None
         finally:
-            await items.aclose()
+            await self._affinity.aclose(items)
 
     async def close(self) -> None:
-        """Let go of the connection when the calls under way are answered; streams end with an error."""
+        """Let go of the connection when the calls under way are answered; streams end with an error.
+
+        In a child of the process the connection is left to the parent; when its event loop has ended, it has, too.
+        """
+        loop = self._affinity.loop
+        if self._affinity.is_inherited or (loop is not None and loop.is_closed()):
+            self._closed = True
+            return
+        self._affinity.check()
         self._closed = True
         await self._link.close(self._timeout)
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import ssl
+from functools import partial
 from typing import Any
 
 from gater.api.arguments import check_timeout
 from gater.api.blocking import BlockingGaterApi
 from gater.api.gater_api import GaterApi
+from gater.api.thread_api import ThreadApi
 from gater.client.address import parse_address
 from gater.client.client import RemoteCaller
 from gater.client.handshake import websocket_opener
@@ -38,8 +40,13 @@ def connect(
 def connect_blocking(
     url: str, *, token: str | None = None, timeout: float = 5.0, ssl_context: ssl.SSLContext | None = None
 ) -> BlockingGaterApi:
-    """The same, blocking: for `with`, or to be closed by hand."""
-    return BlockingGaterApi(connect(url, token=token, timeout=timeout, ssl_context=ssl_context))
+    """The same, blocking: for `with`, or to be closed by hand.
+
+    A child of the process may use it, too: it connects anew there.
+    """
+    make = partial(connect, url, token=token, timeout=timeout, ssl_context=ssl_context)
+    make()  # raises what is wrong with the arguments
+    return BlockingGaterApi(ThreadApi(make, in_children=True))
 
 
 def _check_token(token: Any) -> str | None:

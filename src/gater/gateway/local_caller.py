@@ -12,6 +12,7 @@ import msgspec
 
 from gater.api import operations as op
 from gater.api import subscription_operations as sub
+from gater.api.loop_affinity import LoopAffinity
 from gater.api.operation import Operation, StreamingOperation
 from gater.gateway.gateway import Gateway
 from gater.gateway.witness import ADMINISTRATIVE
@@ -30,9 +31,14 @@ MOST_AT_ONCE: Final = 8
 IN_PROCESS: Final = "in-process"
 """Who calls when nobody else can."""
 
+ELSEWHERE: Final = "call it there, or use gater.open_sync, whose API any thread may call"
+"""What a caller in another event loop is to do."""
+FORKED: Final = "fork before the stores are opened, or have a node serve them and use gater.connect"
+"""What a caller in a child of the process is to do."""
+
 
 class LocalCaller:
-    """A Caller (see there) on this process's own gateway."""
+    """A Caller (see there) on this process's own gateway, which is open."""
 
     resumes = False
     patience = 0.0
@@ -40,14 +46,19 @@ class LocalCaller:
     def __init__(self, gateway: Gateway, *, owns_gateway: bool = True) -> None:
         self._gateway = gateway
         self._owns_gateway = owns_gateway
+        self._affinity = LoopAffinity(elsewhere=ELSEWHERE, forked=FORKED)
         self._at_once = 0
+
+    async def open(self) -> None:
+        """Belong to the running event loop."""
+        self._affinity.check()
 
     async def call(self, operation: Operation[Answer], timeout: float | None = None) -> Any:
         """The answer of one operation.
 
         Only waiting for a position is bounded by the operation's own timeout: nothing else can be lost on the way.
         """
-        future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        future: asyncio.Future[Any] = self._affinity.check().create_future()
         done: Done = partial(settle, future)
         if self._owns_gateway and operation.name in ADMINISTRATIVE:
             done = self._gateway.witness.watching(IN_PROCESS, operation, None, done)
@@ -70,6 +81,7 @@ class LocalCaller:
 
     async def stream(self, operation: StreamingOperation[Answer]) -> AsyncGenerator[Answer, None]:
         """The items of a streaming operation."""
+        self._affinity.check()
         gateway = self._gateway
         if self._owns_gateway:
             items = gateway.witness.following(IN_PROCESS, operation, None, gateway.stream)
@@ -82,13 +94,15 @@ class LocalCaller:
                 except StopAsyncIteration:
                     return
                 if self._owns_gateway:  # over the network, who sends the items says when others have their turn
+                    self._affinity.check()
                     await asyncio.sleep(0)
         finally:
-            await items.aclose()
+            await self._affinity.aclose(items)
 
     async def close(self) -> None:
         """Close the gateway, when it is this caller's own."""
-        if self._owns_gateway:
+        if self._owns_gateway and not self._affinity.is_inherited:
+            self._affinity.check()
             await self._gateway.close()
 
 

@@ -2,42 +2,117 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Sequence
-from contextlib import asynccontextmanager
+import asyncio
+from collections.abc import AsyncGenerator, Coroutine, Sequence
 from os import PathLike
 from pathlib import Path
-from typing import Final
+from typing import Any, Final, TypeVar
 
 from gater.api.blocking import BlockingGaterApi
 from gater.api.gater_api import GaterApi
+from gater.api.loop_affinity import LoopAffinity
+from gater.api.operation import Operation, StreamingOperation
+from gater.api.thread_api import ThreadApi
 from gater.gateway.gateway import Gateway
-from gater.gateway.local_caller import LocalCaller
+from gater.gateway.local_caller import ELSEWHERE, FORKED, LocalCaller
+from gater.model.errors import StoreUnavailableError
 from gater.model.limits import Limits
+
+Answer = TypeVar("Answer")
 
 MEMORY: Final = ":memory:"
 """In place of a folder: keep everything in memory."""
 
 
-@asynccontextmanager
-async def open_api(
-    path: str | PathLike[str], *, stores: Sequence[str] = (), limits: Limits | None = None
-) -> AsyncGenerator[GaterApi, None]:
-    """The API on the stores in the folder `path` (made if missing), until the context ends.
+class OpeningCaller:
+    """A Caller (see there) on the stores of a folder, which it opens when they are first needed, and closes."""
 
-    `stores` are made if missing. The path `":memory:"` keeps everything in memory. Raises StoreUnavailableError when no
-    store of the folder can be opened, as when another process has them open; while some can, calls for the others do.
+    resumes = LocalCaller.resumes
+    patience = LocalCaller.patience
+
+    def __init__(self, path: str | PathLike[str], stores: Sequence[str], limits: Limits | None) -> None:
+        self._path = path
+        self._stores = tuple(stores)
+        self._limits = limits
+        self._local: LocalCaller | None = None
+        self._opening = asyncio.Lock()
+        self._affinity = LoopAffinity(elsewhere=ELSEWHERE, forked=FORKED)
+        self._closed = False
+
+    async def open(self) -> None:
+        """Open the stores, unless they are open; raises StoreUnavailableError after `close`."""
+        await self._opened()
+
+    async def _opened(self) -> LocalCaller:
+        self._affinity.check()
+        async with self._opening:
+            if self._closed:
+                raise StoreUnavailableError(reason="the API was closed")
+            if self._local is None:
+                self._local = await self._open()
+            return self._local
+
+    async def _open(self) -> LocalCaller:
+        gateway = Gateway(Path(self._path), limits=self._limits, memory=str(self._path) == MEMORY)
+        try:
+            await gateway.start()
+            await gateway.ensure_stores(self._stores)
+            local = LocalCaller(gateway)
+            await local.open()
+        except BaseException:
+            await gateway.close()
+            raise
+        return local
+
+    def call(self, operation: Operation[Answer], timeout: float | None = None) -> Coroutine[Any, Any, Answer]:
+        """The answer of one operation (see LocalCaller)."""
+        return self._first_call(operation, timeout) if self._local is None else self._local.call(operation, timeout)
+
+    async def _first_call(self, operation: Operation[Answer], timeout: float | None) -> Answer:
+        answer: Answer = await (await self._opened()).call(operation, timeout)
+        return answer
+
+    def stream(self, operation: StreamingOperation[Answer]) -> AsyncGenerator[Answer, None]:
+        """The items of a streaming operation."""
+        return self._first_stream(operation) if self._local is None else self._local.stream(operation)
+
+    async def _first_stream(self, operation: StreamingOperation[Answer]) -> AsyncGenerator[Answer, None]:
+        items = (await self._opened()).stream(operation)
+        try:
+            async for item in items:
+                yield item
+        finally:
+            await items.aclose()
+
+    async def close(self) -> None:
+        """Close the stores, after what is under way is done; in a child of the process they are left as they are."""
+        if self._affinity.is_inherited:
+            return
+        self._affinity.check()
+        async with self._opening:
+            self._closed = True
+            if self._local is not None:
+                await self._local.close()
+
+
+def open_api(path: str | PathLike[str], *, stores: Sequence[str] = (), limits: Limits | None = None) -> GaterApi:
+    """The API on the stores in the folder `path` (made if missing), opened when it is entered, awaited or first used.
+
+        async with gater.open("data/", stores=["orders"]) as api:
+            ...
+        api = await gater.open("data/")  # to be closed by `await api.close()`
+
+    `stores` are made if missing. The path `":memory:"` keeps everything in memory. Opening raises StoreUnavailableError
+    when no store of the folder can be opened, as when another process has them open; while some can, calls for the
+    others do.
     """
-    gateway = Gateway(Path(path), limits=limits, memory=str(path) == MEMORY)
-    try:
-        await gateway.start()
-        await gateway.ensure_stores(stores)
-        yield GaterApi(LocalCaller(gateway))
-    finally:
-        await gateway.close()
+    return GaterApi(OpeningCaller(path, stores, limits))
 
 
 def open_blocking(
     path: str | PathLike[str], *, stores: Sequence[str] = (), limits: Limits | None = None
 ) -> BlockingGaterApi:
-    """The same, blocking: for `with`, or to be closed by hand."""
-    return BlockingGaterApi(open_api(path, stores=stores, limits=limits))
+    """The same, blocking, opened at once: for `with`, or to be closed by hand."""
+    thread_api = ThreadApi(lambda: open_api(path, stores=stores, limits=limits), in_children=False)
+    thread_api.running()
+    return BlockingGaterApi(thread_api)

@@ -7,7 +7,8 @@ GaterError
 │   ├── InvalidCountError            invalid_count
 │   ├── ValidationError              validation_error
 │   ├── EventTooLargeError           event_too_large
-│   └── RequestTooLargeError         request_too_large
+│   ├── RequestTooLargeError         request_too_large
+│   └── WrongContextError            wrong_context
 ├── ConflictError                the call contradicts what is stored
 │   ├── WrongExpectedVersionError    wrong_expected_version
 │   ├── DuplicateEventError          duplicate_event
@@ -136,6 +137,13 @@ class RequestTooLargeError(InvalidRequestError):
 
     code = "request_too_large"
     fields: ClassVar[tuple[str, ...]] = ("size", "limit")
+
+
+class WrongContextError(InvalidRequestError):
+    """What is used belongs to another event loop or process."""
+
+    code = "wrong_context"
+    fields: ClassVar[tuple[str, ...]] = ("reason",)
 
 
 class ConflictError(GaterError):

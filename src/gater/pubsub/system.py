@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -94,6 +95,8 @@ class SharedPubSub:
 _OF_LOOPS: Final[WeakKeyDictionary[asyncio.AbstractEventLoop, SharedPubSub]] = WeakKeyDictionary()
 _WITHOUT_LOOP: Final = SharedPubSub()
 _GUARD: Final = threading.Lock()
+if hasattr(os, "register_at_fork"):  # so that no other thread has it in a child
+    os.register_at_fork(before=_GUARD.acquire, after_in_parent=_GUARD.release, after_in_child=_GUARD.release)
 
 
 def _shared() -> SharedPubSub:

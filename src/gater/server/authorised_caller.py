@@ -31,6 +31,9 @@ class AuthorisedCaller:
         self.resumes = caller.resumes
         self.patience = caller.patience
 
+    async def open(self) -> None:
+        """Nothing: the caller behind it is open."""
+
     async def call(self, operation: Operation[Answer], timeout: float | None = None) -> Answer:
         """The answer of one operation."""
         self.allow(operation)

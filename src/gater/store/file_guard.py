@@ -22,6 +22,7 @@ from typing import Final
 import apsw
 
 from gater.model.errors import StoreUnavailableError
+from gater.store.held_files import HELD
 
 HEADER_BYTES: Final = 100
 """The part of a database that says what it is."""
@@ -35,6 +36,7 @@ _OWNER: Final = (0x40000300, 1)
 """A byte that SQLite does not use, write-locked by the process that serves the store, whatever the file is called."""
 _INDEX_USED: Final = (128, 1)
 """In the index of the log: read-locked by its users; whoever finds no lock here makes the index anew."""
+_EVERYWHERE: Final = (0, 0)
 
 _FLOCK: Final = struct.Struct("hhqqi4x")
 """`struct flock` of Linux on 64 bits."""
@@ -75,6 +77,7 @@ class FileGuard:
         with self._refusals():
             if not self._claimed:
                 _lock(self._descriptor(self._database), fcntl.F_WRLCK, _OWNER)
+                HELD.add(self._descriptor(self._database), self._forget)
         self._claimed = True
 
     def hold(self) -> None:
@@ -93,7 +96,7 @@ class FileGuard:
             yield
         except OSError as error:
             taken = error.errno == errno.EAGAIN
-            reason = "another process has it open" if taken else f"{self._database}: {error.strerror}"
+            reason = HELD.refusal(self._held[self._database]) if taken else f"{self._database}: {error.strerror}"
             raise StoreUnavailableError(self._store, reason, path=str(self._database)) from error
 
     def _descriptor(self, path: Path) -> int:
@@ -193,10 +196,16 @@ class FileGuard:
             log.error("the log cannot be saved", extra={"store": self._store, "reason": str(error)})
 
     def close(self) -> None:
-        """Close the descriptors, after SQLite has closed its own."""
+        """Unlock and close the files, after SQLite has closed its own descriptors of them."""
         if self._claimed:
-            _lock(self._held[self._database], fcntl.F_UNLCK, _OWNER)
+            HELD.discard(self._held[self._database])
         self._claimed = self._locked = False
+        for descriptor in self._held.values():
+            _lock(descriptor, fcntl.F_UNLCK, _EVERYWHERE)  # a child of this process may have it open, too
+        self._forget()
+
+    def _forget(self) -> None:
+        """Close the descriptors; what a child of the process closes stays locked by the parent."""
         while self._held:
             _, descriptor = self._held.popitem()
             os.close(descriptor)

@@ -13,6 +13,7 @@ from typing import Final
 from gater.model.errors import InvalidArgumentError, StoreCorruptError, StoreUnavailableError
 from gater.model.identifiers import check_store_id
 from gater.store.file_guard import HEADER_BYTES, FileGuard
+from gater.store.held_files import HELD
 from gater.store.watermark import read_mark
 
 MADE: Final = b"gater store\n"
@@ -45,22 +46,38 @@ class StoreFiles:
         self._lock_file: int | None = None
 
     def acquire(self) -> None:
-        """Be the only process that has this store open; StoreUnavailableError when another is."""
+        """Be the only user of this store; StoreUnavailableError when it is open already, here or in another process."""
         try:
             self.lock.parent.mkdir(parents=True, exist_ok=True)
             handle = os.open(self.lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
         except OSError as error:
             raise StoreUnavailableError(self.store, f"{self.lock}: {error.strerror}") from error
         try:
+            self._lock(handle)
+        except BaseException:
+            os.close(handle)
+            raise
+        self._lock_file = handle
+        HELD.add(handle, self._forget)
+
+    def _lock(self, handle: int) -> None:
+        try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
-            os.close(handle)
-            raise StoreUnavailableError(self.store, "another process has it open", path=str(self.database)) from error
-        self._lock_file = handle
+            raise StoreUnavailableError(self.store, HELD.refusal(handle), path=str(self.database)) from error
+        HELD.refuse_inherited(handle)
 
     def release(self) -> None:
         """Let others open the store."""
         self.guard.close()
+        if self._lock_file is not None:
+            HELD.discard(self._lock_file)
+            fcntl.flock(self._lock_file, fcntl.LOCK_UN)  # a child of this process may have the file open, too
+            os.close(self._lock_file)
+            self._lock_file = None
+
+    def _forget(self) -> None:
+        """Close the lock file in a child of the process, which leaves it locked by the parent."""
         if self._lock_file is not None:
             os.close(self._lock_file)
             self._lock_file = None

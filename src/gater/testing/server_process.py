@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import shutil
 import signal
 import subprocess
@@ -36,6 +37,7 @@ class ServerProcess:
         self.data_dir = data_dir or Path(tempfile.mkdtemp(prefix=prefix))
         self._is_temporary = data_dir is None
         self._process: subprocess.Popen[Any] | None = None
+        self._user = os.getpid()
 
     def start(self) -> None:
         """Start it, and return when it is ready; raises ServerError with what it printed when it does not start."""
@@ -52,8 +54,9 @@ class ServerProcess:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.stop()
-        self._clean_up()
+        if os.getpid() == self._user:  # not in a child of the process, whose parent goes on with it
+            self.stop()
+            self._clean_up()
 
     async def __aenter__(self) -> Self:
         return await asyncio.to_thread(self.__enter__)

@@ -16,8 +16,9 @@ from typing import Any
 import pytest
 
 import gater
-from gater import BlockingGaterApi, GaterApi, NewEvent, StoreNotFoundError, StoreUnavailableError
-from gater.api.blocking import MOST_AHEAD, MOST_AHEAD_BYTES, BlockingIterator, LoopThread
+from gater import BlockingGaterApi, GaterApi, NewEvent, StoreNotFoundError, StoreUnavailableError, WrongContextError
+from gater.api.blocking_items import MOST_AHEAD, MOST_AHEAD_BYTES, BlockingIterator
+from gater.api.loop_thread import LoopThread
 from gater.api.pubsub_operations import PubSubMessage
 from gater.model.events import JSON, Event
 from gater.model.subscriptions import Delivered
@@ -238,7 +239,7 @@ def test_it_cannot_be_used_on_its_own_loop(thread: LoopThread) -> None:
 
         thread.run(work())
 
-    with pytest.raises(RuntimeError, match="own event loop"):
+    with pytest.raises(WrongContextError, match="own event loop"):
         thread.run(inside())
 
 

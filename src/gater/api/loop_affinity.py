@@ -1,0 +1,75 @@
+"""The event loop and the process that an API object belongs to: elsewhere it refuses at once, instead of hanging."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import AsyncGenerator
+from typing import Any, Final
+
+from gater.model.errors import WrongContextError
+
+
+class ForkCount:
+    """How many forks lie between this process and the one that imported the module; cheaper to read than its id."""
+
+    def __init__(self) -> None:
+        self.value = 0
+        if hasattr(os, "register_at_fork"):
+            os.register_at_fork(after_in_child=self._add)
+
+    def _add(self) -> None:
+        self.value += 1
+
+
+FORKS: Final = ForkCount()
+
+
+class LoopAffinity:
+    """Belongs to the event loop, and the process, in which it is first checked."""
+
+    def __init__(self, *, elsewhere: str, forked: str) -> None:
+        """What to do instead: in another event loop, in a child of the process."""
+        self.loop: asyncio.AbstractEventLoop | None = None
+        """The event loop; None until the first check."""
+        self._elsewhere = elsewhere
+        self._forked = forked
+        self._forks = FORKS.value
+
+    @property
+    def is_inherited(self) -> bool:
+        """Whether it belongs to the process that this one was forked from."""
+        return self._forks != FORKS.value and self.loop is not None
+
+    @property
+    def is_here(self) -> bool:
+        """Whether this is its event loop, in its process."""
+        try:
+            return asyncio.get_running_loop() is self.loop and self._forks == FORKS.value
+        except RuntimeError:
+            return False
+
+    async def aclose(self, items: AsyncGenerator[Any, None]) -> None:
+        """Close a generator of its event loop; elsewhere that loop does so, once the generator is forgotten."""
+        if self.is_here:
+            await items.aclose()
+
+    def check(self) -> asyncio.AbstractEventLoop:
+        """The running event loop, if it is the one of the first check; else WrongContextError."""
+        try:
+            loop = asyncio.get_running_loop()
+        except RuntimeError:
+            raise self._refusal() from None
+        if loop is not self.loop or self._forks != FORKS.value:
+            if self.loop is not None:
+                raise self._refusal()
+            self.loop, self._forks = loop, FORKS.value
+        return loop
+
+    def _refusal(self) -> WrongContextError:
+        if self.is_inherited:
+            return WrongContextError(f"it was opened before this process was forked: {self._forked}")
+        if self.loop is None:
+            return WrongContextError("no event loop of asyncio is running here")
+        ended = ", which has ended" if self.loop.is_closed() else ""
+        return WrongContextError(f"it belongs to another event loop{ended}: {self._elsewhere}")
