@@ -70,6 +70,7 @@ _REFUSED: Final[list[tuple[ModuleType, str, type[GaterError]]]] = [
     (limits, "MOST_POSITIONS", RequestTooLargeError),
     (limits, "MOST_LISTED_BYTES", RequestTooLargeError),
     (limits, "MOST_VALUES", RequestTooLargeError),
+    (limits, "MOST_MESSAGE_VALUES", RequestTooLargeError),
     (limits, "MOST_SMALL_BYTES", RequestTooLargeError),
     (message_body, "MOST_BODY_BYTES", RequestTooLargeError),
     (limits, "MOST_DESCRIPTION_BYTES", InvalidArgumentError),

@@ -23,7 +23,13 @@ from gater.model.expected_version import parse_expected_version
 from gater.model.identifiers import check_event_type, check_name, check_stream_id
 from gater.model.json_rules import check_json
 from gater.model.limits import MOST_EVENTS, MOST_GUARDS, MOST_STREAMS, Limits, check_number
-from gater.model.snapshots import Snapshot, check_snapshot_numbers, check_snapshot_version, snapshot_bytes
+from gater.model.snapshots import (
+    EncodedSnapshot,
+    Snapshot,
+    check_snapshot_numbers,
+    check_snapshot_version,
+    snapshot_bytes,
+)
 
 _check_content_type: Final = lru_cache(256)(check_name)
 
@@ -67,9 +73,15 @@ def admit_snapshot(snapshot: Snapshot, limits: Limits) -> int:
     check_snapshot_version(snapshot.version)
     check_snapshot_numbers(snapshot.source_version, snapshot.created_epoch)
     check_name(snapshot.content_type, "content_type")
-    _check_json(snapshot.content_type, snapshot.raw_data, snapshot.raw_metadata)
+    if type(snapshot) is not EncodedSnapshot:
+        check_snapshot(snapshot)
     size = snapshot_bytes(msgspec.structs.astuple(snapshot))
     return _within(size - EVENT_WEIGHT, limits) + EVENT_WEIGHT
+
+
+def check_snapshot(snapshot: Snapshot) -> None:
+    """Raise what is wrong with what a snapshot holds, whatever its size."""
+    _check_json(snapshot.content_type, snapshot.raw_data, snapshot.raw_metadata)
 
 
 def _admit_events(events: Iterable[RawEvent], limits: Limits) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 from collections.abc import Callable, Iterator
 from typing import Any, Final
 
@@ -26,9 +27,12 @@ _SHORTEST_LONG: Final = b"0" * 19
 """As many digits as the largest whole number of 64 bits has."""
 
 _decode: Final[Callable[[bytes], Any]] = msgspec.json.Decoder().decode
+_utf8: Final = codecs.getincrementaldecoder("utf-8")
 _scan: Final = msgspec.json.Decoder(msgspec.Raw).decode
 _NUMBERS: Final = bytes([ord("0") if chr(c) in "0123456789" else ord("e") if chr(c) in "eE" else c for c in range(256)])
 """Every digit as 0, every e as a small one."""
+_SEPARATED: Final = bytes([c if chr(c) in "0123456789.eE+-" else ord(",") for c in range(256)])
+"""Every byte as it is if it may be part of a number, else as a comma."""
 _NO_BRACKETS: Final = bytes(c for c in range(256) if chr(c) not in "[]{}")
 _NO_MARKS: Final = bytes(c for c in range(256) if chr(c) not in '[]{}"')
 _NO_STARTS: Final = bytes(c for c in range(256) if chr(c) not in '[{,:"')
@@ -43,9 +47,8 @@ def check_json(raw: bytes, field: str) -> None:
             return
         _scan(raw)
         if not raw.isascii():
-            raw.decode()  # the scanner does not look at it
-        if _may_be_out_of_range(raw):
-            _decode(raw)
+            _check_text(raw)  # the scanner does not look at it
+        _check_numbers(raw)
     except UNREADABLE as error:
         raise ValidationError(field, f"not JSON: {error}") from None
     check_nesting(raw, field)
@@ -53,7 +56,7 @@ def check_json(raw: bytes, field: str) -> None:
 
 def check_nesting(raw: bytes, field: str) -> None:
     """Raise ValidationError naming the field for JSON with more levels than readers can be expected to decode."""
-    if len(raw) > 2 * MOST_NESTING and len(raw.translate(None, _NO_BRACKETS)) > 2 * MOST_NESTING and _is_too_deep(raw):
+    if len(raw) > 2 * MOST_NESTING and _has_many_brackets(raw) and _is_too_deep(raw):
         raise ValidationError(field, f"JSON of at most {MOST_NESTING} levels")
 
 
@@ -97,10 +100,51 @@ def unescaped(raw: bytes) -> Iterator[bytes]:
         start += len(part)
 
 
+def _check_text(raw: bytes) -> None:
+    """UnicodeDecodeError for bytes that are not UTF-8; part by part."""
+    decode = _utf8().decode
+    for start in range(0, len(raw), _PART):
+        decode(raw[start : start + _PART])
+    decode(b"", True)
+
+
+def _check_numbers(raw: bytes) -> None:
+    """DecodeError for a number of sound JSON that decoders refuse: only those that may be so large are decoded."""
+    if not any(map(_may_be_out_of_range, _overlapping(raw))):
+        return  # text may look like such a number, too
+    before = b""
+    for part in _outside_of_text(raw, b""):
+        numbers = (before + part).translate(_SEPARATED).split(b",")
+        before = numbers.pop()  # it may go on in the next part
+        _decode_large(numbers)
+    _decode_large([before])
+
+
+def _decode_large(numbers: list[bytes]) -> None:
+    large = [number for number in numbers if len(number) > 4 and _may_be_out_of_range(number)]
+    if large:
+        _decode(b"[%b]" % b",".join(large))
+
+
+def _overlapping(raw: bytes) -> Iterator[bytes]:
+    """Parts of the bytes, each of which begins with the end of the one before."""
+    for start in range(0, len(raw), _PART):
+        yield raw[max(start - len(_LONGEST_RUN), 0) : start + _PART]
+
+
 def _may_be_out_of_range(raw: bytes) -> bool:
-    """Whether there may be a number so large that decoders refuse it; text may look like one."""
+    """Whether there may be a number so large that decoders refuse it."""
     shape = raw.translate(_NUMBERS)
     return b"0e000" in shape or b"0e+000" in shape or _LONGEST_RUN in shape
+
+
+def _has_many_brackets(raw: bytes) -> bool:
+    brackets = 0
+    for start in range(0, len(raw), _PART):
+        brackets += len(raw[start : start + _PART].translate(None, _NO_BRACKETS))
+        if brackets > 2 * MOST_NESTING:
+            return True
+    return False
 
 
 def _is_too_deep(raw: bytes) -> bool:

@@ -22,7 +22,9 @@ MOST_POSITIONS: Final = 10_000
 MOST_SMALL_BYTES: Final = 1 << 20
 """Bytes of a request that carries no events, snapshots, settlements or messages."""
 MOST_VALUES: Final = 2_000_000
-"""Values of one RPC request, each item of a list counted, payloads as one value; and of a large HTTP message."""
+"""Values of one RPC request, each item of a list counted, payloads as one value."""
+MOST_MESSAGE_VALUES: Final = 100_000
+"""Values of one message that is published, each item of a list and each name counted."""
 MOST_DESCRIPTION_BYTES: Final = 16 << 10
 """Bytes of a store's description and tags."""
 

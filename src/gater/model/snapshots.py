@@ -69,6 +69,10 @@ class Snapshot(msgspec.Struct, frozen=True, array_like=True, gc=False):
         }
 
 
+class EncodedSnapshot(Snapshot, frozen=True, array_like=True, gc=False):
+    """A snapshot whose data and metadata were made or checked in this process, as an EncodedEvent's are."""
+
+
 def snapshot_bytes(row: Sequence[Any]) -> int:
     """Weight of a snapshot, whose fields come in the order of Snapshot, wherever bytes are bounded."""
     source, stream, _, content_type, data, metadata, source_type, _, _ = row
@@ -115,7 +119,7 @@ def new_snapshot(
     created_epoch = _created_epoch(record, now_epoch_ms)
     check_snapshot_version(version)
     check_snapshot_numbers(source_version, created_epoch)
-    return Snapshot(
+    return EncodedSnapshot(
         check_name(source_uuid, "source_uuid"),
         check_name(stream_uuid, "stream_uuid"),
         version,

@@ -11,9 +11,9 @@ import msgspec
 
 from gater.api.operation import Operation
 from gater.api.operations import AppendStreams, ImportPage, RecordSnapshotOperation
-from gater.api.pubsub_operations import Publish
+from gater.api.pubsub_operations import CheckedPublish, Publish
 from gater.api.subscription_operations import Settle
-from gater.gateway.admission import check_event, check_size
+from gater.gateway.admission import check_event, check_size, check_snapshot
 from gater.model.commands import StreamGuard, StreamWrite
 from gater.model.errors import GaterError, RequestTooLargeError, ValidationError
 from gater.model.events import EncodedEvent, ImportedEvent
@@ -21,6 +21,7 @@ from gater.model.expected_version import ANY
 from gater.model.limits import (
     MOST_EVENTS,
     MOST_GUARDS,
+    MOST_MESSAGE_VALUES,
     MOST_SETTLED,
     MOST_SMALL_BYTES,
     MOST_STREAMS,
@@ -29,6 +30,8 @@ from gater.model.limits import (
     check_number,
     too_many,
 )
+from gater.model.message_body import check_body
+from gater.model.snapshots import EncodedSnapshot
 from gater.server.large_requests import LARGE_BYTES
 from gater.server.rpc_requests import decode_operation
 from gater.wire.codec import DECODE_ERRORS, decode_client_frame
@@ -69,8 +72,12 @@ _decode_guards: Final = msgspec.msgpack.Decoder(tuple[StreamGuard, ...]).decode
 _decode_event: Final = msgspec.msgpack.Decoder(EncodedEvent).decode
 _decode_imported: Final = msgspec.msgpack.Decoder(_Imported).decode
 
+_PUBLISH_VALUES: Final = 8
+"""Values of a request to publish besides those of the message."""
 _LIST_OF_FOUR: Final = b"\x94"
 _NIL: Final = b"\xc0"
+_decode_snapshot: Final = msgspec.msgpack.Decoder(RecordSnapshotOperation).decode
+_decode_publish: Final = msgspec.msgpack.Decoder(Publish).decode
 _LARGE: Final = frozenset(
     {AppendStreams.name, ImportPage.name, RecordSnapshotOperation.name, Publish.name, Settle.name}
 )
@@ -89,13 +96,15 @@ def read_large_message(message: bytes, limits: Limits) -> LargeMessage:
         else:
             frame = decode_client_frame(message[start:end])
             if type(frame) is Request and end - start > LARGE_BYTES:
-                outcomes[frame.id] = _outcome(frame, limits)
+                outcomes[frame.id] = _outcome(frame, values, limits)
         frames.append(frame)
     return LargeMessage(frames, outcomes)
 
 
-def _outcome(request: Request, limits: Limits) -> Outcome:
+def _outcome(request: Request, values: int, limits: Limits) -> Outcome:
     try:
+        if request.operation == Publish.name:
+            check_number("values", values - _PUBLISH_VALUES, MOST_MESSAGE_VALUES)
         return _operation(request, limits)
     except GaterError as error:
         return error
@@ -114,7 +123,18 @@ def _operation(request: Request, limits: Limits) -> Operation[Any]:
     if request.operation == Settle.name:
         for part in _decode_parts(request.arguments):
             check_number("settlements", list_length(bytes(part)[:5]) or 0, MOST_SETTLED)
+    if request.operation == Publish.name:
+        asked = _decode_publish(request.arguments)
+        return CheckedPublish(asked.instance, asked.topic, check_body(asked.body))
+    if request.operation == RecordSnapshotOperation.name:
+        return _snapshot(_decode_snapshot(request.arguments))
     return decode_operation(request)
+
+
+def _snapshot(operation: RecordSnapshotOperation) -> RecordSnapshotOperation:
+    check_snapshot(operation.snapshot)
+    snapshot = EncodedSnapshot(*msgspec.structs.astuple(operation.snapshot))
+    return RecordSnapshotOperation(operation.store, snapshot)
 
 
 def _append(parts: list[msgspec.Raw], limits: Limits) -> AppendStreams:

@@ -12,7 +12,7 @@ from typing import Any, Final
 from gater.model.errors import GaterError
 from gater.model.events import DATA, METADATA, POSITION, Event, EventRow, payload_bytes, payload_bytes_of
 from gater.model.json_rules import may_hold_long_numbers
-from gater.model.limits import MOST_EVENTS, PAGE_EVENTS, TURN_SECONDS
+from gater.model.limits import MOST_EVENTS, MOST_MESSAGE_VALUES, PAGE_EVENTS, TURN_SECONDS
 from gater.model.message_body import check_body
 from gater.model.selectors import Selector
 from gater.store.hidden import Hidden, is_visible
@@ -46,11 +46,11 @@ def broadcast_event(bus: Bus, topic: str, event: EventRow) -> bool:
     """Broadcast one event; whether that was possible.
 
     The payload of one in an old file may be beyond decoding, and that of any may hold integers beyond 64 bits, which
-    no message can carry to all listeners.
+    no message can carry to all listeners, or more values than a message may.
     """
     try:
         message = events_message(event)
-        if may_hold_long_numbers(event[DATA]) or may_hold_long_numbers(event[METADATA] or b""):
+        if any(map(_may_be_refused, (event[DATA], event[METADATA] or b""))):
             check_body(message)
         bus.broadcast(topic, message)
     except (GaterError, RecursionError) as error:
@@ -58,6 +58,11 @@ def broadcast_event(bus: Bus, topic: str, event: EventRow) -> bool:
         log.warning("an event cannot be broadcast", extra=facts)
         return False
     return True
+
+
+def _may_be_refused(payload: bytes) -> bool:
+    """Whether a payload may be what no message can carry; most are not looked at closer."""
+    return len(payload) > MOST_MESSAGE_VALUES or may_hold_long_numbers(payload)
 
 
 class Emitter:

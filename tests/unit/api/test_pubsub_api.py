@@ -133,6 +133,17 @@ async def test_a_message_that_is_too_large_is_refused_before_it_travels() -> Non
     assert caller.asked == []
 
 
+@pytest.mark.parametrize("body", [[0] * 99_999, {str(key): 0 for key in range(49_999)}, [[0] * 99_998]])
+def test_a_message_of_too_many_values_is_refused(body: Any) -> None:
+    """It would be encoded for each listener in one step."""
+    assert check_body(body) is body
+    more = [*body, 0] if isinstance(body, list) else {**body, "more": 0}
+    for nested in (more, [more], {"a": more}):
+        with pytest.raises(RequestTooLargeError) as caught:
+            check_body(nested)
+        assert caught.value.details["what"] == "values"
+
+
 @pytest.mark.parametrize("name", ["health", "ex_esdb_health", Instance.HEALTH])
 async def test_an_instance_has_two_names_and_travels_under_one(name: str) -> None:
     caller = Scripted([[]])

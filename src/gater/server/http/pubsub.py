@@ -15,7 +15,7 @@ from gater.messages.showing import shown_as_json
 from gater.model.errors import GaterError
 from gater.model.identifiers import MAX_TOPIC_BYTES
 from gater.model.json_rules import count_values
-from gater.model.limits import MOST_VALUES, check_number
+from gater.model.limits import MOST_MESSAGE_VALUES, check_number
 from gater.model.message_body import check_body
 from gater.pubsub.instances import Instance, parse_instance
 from gater.pubsub.topics import WILDCARD, check_pattern, check_topic
@@ -126,7 +126,7 @@ async def publish(request: AnyRequest) -> Answer:
     access, instance = access_of(request), parse_instance(path_text(request, "instance"))
 
     def read(raw: bytes, _: object = None) -> CheckedPublish:
-        check_number("values", count_values(raw) if len(raw) > LARGE_BYTES else 0, MOST_VALUES)
+        check_number("values", count_values(raw) if len(raw) > LARGE_BYTES else 0, MOST_MESSAGE_VALUES)
         body = decoded(raw, decode_publish)
         return CheckedPublish(instance.value, check_topic(body.topic), check_body(body.message))
 
