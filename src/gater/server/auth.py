@@ -18,6 +18,11 @@ from gater.model.errors import PermissionDeniedError, UnauthenticatedError
 from gater.model.selectors import Selector, reach
 from gater.server.permissions import PERMISSIONS, Permission
 
+OWN_SITES: Final = ("same-origin", "none")
+"""What browsers say in `Sec-Fetch-Site` of a page of the node itself, and of an address that their user has typed."""
+MOST_SHOWN: Final = 200
+"""Characters of a page's address that an error shows."""
+
 SelectorOf = Callable[[str, str], Selector]
 
 
@@ -47,7 +52,8 @@ class Authenticator:
         """Who sent these headers (names in lower case, or looked up without regard to case).
 
         Raises UnauthenticatedError for a missing or unknown token. An anonymous request that a browser makes for a
-        page of another site is refused with PermissionDeniedError: it would borrow the reach of its user.
+        page of another site or another port, of whatever method, is refused with PermissionDeniedError: it would borrow
+        the reach of its user.
         """
         given = headers.get("authorization")
         if given is not None:
@@ -72,9 +78,8 @@ class Authenticator:
 
     def _refuse_foreign_pages(self, headers: Mapping[str, str]) -> None:
         host = headers.get("host", "")
-        origin = headers.get("origin")
-        if origin is not None and origin.partition("://")[2] != host:
-            raise PermissionDeniedError(message=f"A page of {origin} may not call this node without a token")
+        if (page := _foreign_page(headers, host)) is not None:
+            raise PermissionDeniedError(message=f"A page of {page} may not call this node without a token")
         if self._local_names_only and host and not _is_local_name(host):
             raise PermissionDeniedError(
                 message=f"Anonymous calls must address this node as localhost or by its IP address, not as {host}"
@@ -138,6 +143,24 @@ def _principal(token: Token, number: int) -> Principal:
     return Principal(
         token.name or f"token {number}", frozenset(token.scopes), frozenset(token.stores), token.stream_prefix
     )
+
+
+def _foreign_page(headers: Mapping[str, str], host: str) -> str | None:
+    """Which page of another origin a browser makes this request for; None when it does not say so.
+
+    Browsers send `Origin` with what changes something. With a GET they tell by `Sec-Fetch-Site`, where the node is
+    reached over TLS or on this machine, otherwise by `Referer` at the most.
+    """
+    origin = headers.get("origin")
+    if origin is not None:
+        return None if origin.partition("://")[2] == host else origin
+    site = headers.get("sec-fetch-site")
+    if site is not None:
+        return None if site in OWN_SITES else f"another site ({site})"
+    referer = headers.get("referer")
+    if referer is None or referer.partition("://")[2].partition("/")[0] == host:
+        return None
+    return referer[:MOST_SHOWN]
 
 
 @lru_cache(maxsize=64)

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Mapping
 from functools import partial
+from types import MappingProxyType
 from typing import Any, Final, cast
 
 import msgspec
@@ -21,6 +23,7 @@ from gater.gateway.witness import Witness, source
 from gater.model.errors import GaterError, InternalError, NotFoundError, OverloadedError
 from gater.model.limits import Limits
 from gater.model.memory_budget import MemoryBudget, Share
+from gater.server.handshake import VERSION, UnsupportedVersion, check_upgrade, plain_headers
 from gater.server.intake import Intakes
 from gater.server.large_requests import LargeRequests
 from gater.server.outgoing import Outgoing
@@ -89,6 +92,9 @@ class RpcEndpoint:
         """The answer to a handshake: a connection, or a refusal with an HTTP status and the error as its body."""
         try:
             connection = self._admitted(server_state, request)
+        except UnsupportedVersion as unsupported:
+            more = {"Upgrade": "websocket", "Sec-WebSocket-Version": VERSION}
+            return WSUpgradeResponseWithListener(_refusal(unsupported.error, 426, more), None)
         except GaterError as error:
             if self._witness is not None:
                 self._witness.turned_away(error, source.get())
@@ -103,7 +109,9 @@ class RpcEndpoint:
         path = request.path.partition(b"?")[0].decode(errors="replace")
         if path != RPC_PATH:
             raise NotFoundError("path", path)
-        principal = None if self._authenticate is None else self._authenticate(request.headers)
+        headers = plain_headers(request.headers)
+        principal = None if self._authenticate is None else self._authenticate(headers)
+        check_upgrade(headers, request)
         most = self._max_connections
         if most is not None and len(server_state.connections) >= most:
             raise OverloadedError("connections", most)
@@ -140,7 +148,7 @@ class RpcProtocol(WSProtocol):  # type: ignore[misc]
             IDLE_SECONDS,
             REPLY_SECONDS,
             WSAutoPingStrategy.PING_WHEN_IDLE,
-            True,  # enable_auto_pong
+            False,  # enable_auto_pong: a ping is looked at first
             endpoint.max_message_bytes,
             None,  # extra headers: of a client only
             READ_BUFFER_BYTES,
@@ -191,9 +199,9 @@ class RpcProtocol(WSProtocol):  # type: ignore[misc]
             self.listener.drain()
 
 
-def _refusal(error: GaterError) -> WSUpgradeResponse:
-    status = http_status(error)
-    headers = {"Content-Type": "application/json"}
+def _refusal(error: GaterError, status: int = 0, more: Mapping[str, str] = MappingProxyType({})) -> WSUpgradeResponse:
+    status = status or http_status(error)
+    headers = {"Content-Type": "application/json", **more}
     if status == 401:
         headers["WWW-Authenticate"] = "Bearer"
     if status == 503:

@@ -33,14 +33,18 @@ class MessageListener(WSListener):
         self._fragments.let_go()
 
     def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
-        """A WebSocket frame arrived (pings and pongs are picows' business)."""
+        """A WebSocket frame arrived; one that uses reserved bits is a violation, for no extension was agreed on."""
         kind = frame.msg_type
-        if kind is WSMsgType.BINARY and frame.fin and not self._fragments.unfinished:
+        if frame.rsv1 or frame.rsv2 or frame.rsv3:
+            self.on_violation("reserved bits of a frame are set")
+        elif kind is WSMsgType.BINARY and frame.fin and not self._fragments.unfinished:
             self._whole(frame.get_payload_as_bytes())
         elif kind is WSMsgType.BINARY or kind is WSMsgType.CONTINUATION:
             self._add(frame.get_payload_as_bytes(), first=kind is WSMsgType.BINARY, last=bool(frame.fin))
         elif kind is WSMsgType.CLOSE:
             self.on_close(int(frame.get_close_code().value))
+        elif kind is WSMsgType.PING:
+            transport.send_pong(frame.get_payload_as_bytes())
         elif kind is WSMsgType.TEXT:
             self.on_violation("messages are binary")
 

@@ -78,6 +78,36 @@ def test_page_of_another_site_may_not_call_without_a_token(origin: str) -> None:
     assert known.authenticate({**bearer("reader-token"), "origin": origin}).name == "reader"
 
 
+@pytest.mark.parametrize(
+    "sent",
+    [
+        {"sec-fetch-site": "cross-site"},
+        {"sec-fetch-site": "same-site"},
+        {"sec-fetch-site": "\xff"},
+        {"referer": "http://evil.example/page"},
+        {"referer": "http://127.0.0.1:4002/"},
+        {"referer": "http://evil.example/127.0.0.1:4001/"},
+    ],
+)
+def test_page_of_another_site_may_not_even_get_without_a_token(sent: dict[str, str]) -> None:
+    with pytest.raises(PermissionDeniedError):
+        Authenticator([], anonymous=True).authenticate({**LOCAL, **sent})
+    assert Authenticator([READER], anonymous=True).authenticate({**bearer("reader-token"), **sent}).name == "reader"
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        {"sec-fetch-site": "same-origin"},
+        {"sec-fetch-site": "none"},
+        {"referer": "http://127.0.0.1:4001/docs"},
+        {"origin": "http://127.0.0.1:4001", "sec-fetch-site": "same-origin"},
+    ],
+)
+def test_page_of_the_node_itself_may_get(sent: dict[str, str]) -> None:
+    assert Authenticator([], anonymous=True).authenticate({**LOCAL, **sent}) is ANONYMOUS
+
+
 def test_page_of_the_node_itself_may_call() -> None:
     known = Authenticator([], anonymous=True, local_names_only=True)
     assert known.authenticate({**LOCAL, "origin": "http://127.0.0.1:4001"}) is ANONYMOUS
