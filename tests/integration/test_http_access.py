@@ -47,7 +47,7 @@ async def test_token_does_what_its_scopes_say(tmp_path: Path) -> None:
         async with client.stream("GET", f"{ORDERS}/subscribe", headers=bearer("follower")) as answer:
             assert answer.status_code == 200
         details = failure(await client.get(path, headers=bearer("writer")), 403, "permission_denied")
-        assert details == {"operation": "get_version", "scope": "read"}
+        assert details == {"operation": "read_stream", "scope": "read"}
         for denied in (
             client.post(path, json=EVENT, headers=bearer("reader")),
             client.delete(ORDERS, headers=bearer("reader")),
