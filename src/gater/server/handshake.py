@@ -24,9 +24,7 @@ class UnsupportedVersion(Exception):  # noqa: N818 - it carries an error
 
 def plain_headers(headers: Mapping[str, str]) -> dict[str, str]:
     """The headers by their names in lower case, with values as HTTP requests have them: each byte a character."""
-    return {
-        name.lower(): value.encode("ascii", "surrogateescape").decode("latin-1") for name, value in headers.items()
-    }
+    return {name.lower(): value.encode("ascii", "surrogateescape").decode("latin-1") for name, value in headers.items()}
 
 
 def check_upgrade(headers: Mapping[str, str], request: Any) -> None:

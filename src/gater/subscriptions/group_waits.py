@@ -12,6 +12,12 @@ STALE_WAITS: Final = 64
 """Waits that were given up and are still listed; with more, and more than there are others, all are sorted out."""
 
 
+MOST_OVERDUE: Final = 500
+"""Events that are taken back, as not acknowledged in time, before there is a pause."""
+PAUSE_SECONDS: Final = 0.2
+"""So however short the time is, a group costs its node only so much."""
+
+
 class Waits:
     """Who holds events since when, and which events come back at what time."""
 
@@ -24,6 +30,9 @@ class Waits:
         self._heap: list[tuple[float, int, Entry]] = []
         """When an event comes back and the number of the wait; only an event's last wait counts."""
         self._tickets = 0
+        self._overdue = 0
+        """Events that were taken back since the last pause."""
+        self._pause_ends = 0.0
 
     def deliver(self, entry: Entry, seat: Seat, receipt: int, now: float) -> None:
         """An event goes to a consumer."""
@@ -61,9 +70,15 @@ class Waits:
             heapify(self._heap)
 
     def overdue(self, now: float, ack_timeout: float) -> Entry | None:
-        """The event that has been in flight longest, if that is too long."""
+        """The event that has been in flight longest, if that is too long; none during a pause."""
         oldest = self._oldest()
-        return oldest if oldest is not None and oldest.taken_at + ack_timeout <= now else None
+        if oldest is None or oldest.taken_at + ack_timeout > now or now < self._pause_ends:
+            return None
+        self._overdue += 1
+        if self._overdue == MOST_OVERDUE:
+            self._overdue = 0
+            self._pause_ends = now + PAUSE_SECONDS
+        return oldest
 
     def due(self, now: float) -> Entry | None:
         """An event whose wait has ended; it no longer waits."""
@@ -79,7 +94,7 @@ class Waits:
         oldest, first = self._oldest(), self._first()
         if oldest is None:
             return None if first is None else first[0]
-        overdue = oldest.taken_at + ack_timeout
+        overdue = max(oldest.taken_at + ack_timeout, self._pause_ends)
         return overdue if first is None else min(overdue, first[0])
 
     def _oldest(self) -> Entry | None:

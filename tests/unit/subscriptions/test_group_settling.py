@@ -9,6 +9,7 @@ import pytest
 
 from gater.model.subscriptions import MOST_REASON_BYTES, Ahead, GroupSettings
 from gater.subscriptions.group import Outcome
+from gater.subscriptions.group_waits import MOST_OVERDUE, PAUSE_SECONDS
 from tests.unit.subscriptions.groups import ack_all, fail, group_of, new_group, row, rows, take, to_park
 
 # --- acknowledging ---
@@ -98,6 +99,25 @@ def test_without_a_receipt_an_ack_counts_for_whoever_holds_the_event() -> None:
     take(group, "y")
     assert group.ack(1, None, 0.0) is Outcome.SETTLED
     assert group.in_flight_of("y") == 0
+
+
+# --- out of time ---
+
+
+def test_a_short_time_costs_no_more_than_its_share() -> None:
+    group = group_of("a" * 2_000, ack_timeout=0.01, backoff=(0.0,), max_retries=1_000, ordering="none")
+    for tick in range(200):
+        take(group, now=tick / 100, limit=2_000)
+        group.tick(tick / 100)
+        assert group.next_due is not None
+    assert group.redelivered <= 2_000 + MOST_OVERDUE * 2.0 / PAUSE_SECONDS
+    take(group, now=0.0, limit=2_000)
+    before = group.in_flight
+    due = group.next_due
+    assert due is not None
+    group.tick(due)
+    assert before - group.in_flight <= MOST_OVERDUE
+    assert group.next_due >= due + PAUSE_SECONDS
 
 
 # --- failing ---
