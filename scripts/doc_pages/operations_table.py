@@ -33,7 +33,8 @@ def _row(operation: type[Operation[Any]]) -> str:
 def _argument(field: msgspec.structs.FieldInfo) -> str:
     if field.required:
         return f"`{field.name}`"
-    return f"`{field.name}={field.default!r}`"
+    default = field.default if field.default_factory is msgspec.NODEFAULT else field.default_factory()
+    return f"`{field.name}={default!r}`"
 
 
 def _type_name(kind: Any) -> str:

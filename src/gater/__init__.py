@@ -70,6 +70,7 @@ from gater.model.selectors import (
 from gater.model.snapshots import Snapshot
 from gater.model.stores import StoreConfig, StoreInfo, StoreStatus, VerifyReport
 from gater.model.subscriptions import (
+    GivenSettings,
     GroupSettings,
     ParkedEvent,
     SubscriptionConfig,
@@ -96,6 +97,7 @@ __all__ = [
     "EventTooLargeError",
     "GaterApi",
     "GaterError",
+    "GivenSettings",
     "GroupSettings",
     "HistoryChangedError",
     "IntegrityError",

@@ -15,7 +15,7 @@ from urllib.parse import quote
 import msgspec
 import pytest
 
-from gater import Event, GaterError, NotFoundError
+from gater import Event, GaterError, InvalidArgumentError, NotFoundError
 from gater.api.notices import Notice
 from gater.model.selectors import Selector, parse_selector
 from gater.model.subscriptions import GroupSettings, ParkedEvent, SubscriptionConfig, SubscriptionInfo
@@ -59,31 +59,38 @@ class HttpSubscriptions(HttpRequests):
     async def save_subscription(
         self,
         store: str,
-        type: Any = "by_stream",
+        type: Any = None,
         selector: Any = None,
-        name: Any = "transient",
-        start_from: Any = 0,
+        name: Any = "",
+        start_from: Any = None,
         **settings: Any,
     ) -> SubscriptionConfig:
-        if name == "transient":
-            pytest.skip("over HTTP there is no connection that a transient subscription could end with")
-        if isinstance(start_from, bool) or not isinstance(start_from, int):
+        if name == "":
+            raise InvalidArgumentError("name", "over HTTP it is part of the path")
+        if start_from is not None and (isinstance(start_from, bool) or not isinstance(start_from, int)):
             pytest.skip("over HTTP a field of another type is a validation_error")
-        body = {"selector": _where(type, selector), "start_from": start_from, "settings": settings}
+        body = {"start_from": start_from, "settings": settings}
+        if type is not None:
+            body["selector"] = _where(type, selector)
         return _config(await self._call("PUT", _subscription(store, name), raw=_json_text(body).encode()))
 
-    async def remove_subscription(
-        self, store: str, type: Any = "by_stream", selector: Any = None, name: Any = "transient"
-    ) -> None:
+    async def remove_subscription(self, store: str, type: Any = None, selector: Any = None, name: Any = "") -> None:
         """Over HTTP a subscription is removed by its name alone, so one of another selector is left alone here."""
-        where = _where(type, selector)
+        if name == "":
+            raise InvalidArgumentError("name", "over HTTP it is part of the path")
         found = await self._call("GET", store_path(store) + "/subscriptions")
-        if any(
-            one["name"] == name and parse_selector(one["selector"]) != parse_selector(where)
+        if type is not None and any(
+            one["name"] == name and parse_selector(one["selector"]) != parse_selector(_where(type, selector))
             for one in found["subscriptions"]
         ):
             return
         assert await self._call("DELETE", _subscription(store, name), parameters={"confirm": name}) is None
+
+    async def add_transient_subscription(self, *_: Any) -> SubscriptionConfig:
+        pytest.skip("over HTTP there is no connection that a transient subscription could end with")
+
+    async def remove_transient_subscription(self, *_: Any) -> None:
+        pytest.skip("over HTTP there is no connection that a transient subscription could end with")
 
     async def get_subscriptions(self, store: str) -> list[SubscriptionInfo]:
         found = await self._call("GET", store_path(store) + "/subscriptions")

@@ -85,9 +85,9 @@ async def test_a_saved_subscription_without_a_consumer_has_a_topic(
 async def test_a_transient_subscription_has_a_topic(
     api: GaterApi, store: str, selector: Selector, sub_topic: str, events: list[str]
 ) -> None:
-    await api.save_subscription(store, selector)
+    await api.add_transient_subscription(store, selector)
     await _check_topic(api, store, sub_topic, events)
-    await api.remove_subscription(store, selector)
+    await api.remove_transient_subscription(store, selector)
 
 
 async def _check_topic(api: GaterApi, store: str, sub_topic: str, events: list[str]) -> None:
@@ -141,8 +141,8 @@ async def test_a_transient_subscription_ends_with_its_connection(server: GaterSe
         await staying.create_store(store)
         async with staying.pubsub("events").subscribe(f"{store}:*") as messages:
             async with gater.connect(server.url) as leaving, gater.connect(server.url) as other:
-                await leaving.save_subscription(store, selector)
-                await other.save_subscription(store, selector)
+                await leaving.add_transient_subscription(store, selector)
+                await other.add_transient_subscription(store, selector)
                 await staying.append_events(store, "s", numbered(1, event_type="A"))
                 assert sorted(await told(messages, 2)) == [(f"{store}:$all", "s0"), (topic, "s0")]
                 await leaving.close()

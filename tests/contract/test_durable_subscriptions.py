@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 from typing import Any
+from unittest.mock import ANY as ANYTHING
 
 import pytest
+from msgspec.structs import replace
 
 import gater
 from gater import (
@@ -13,6 +16,7 @@ from gater import (
     AlreadyExistsError,
     GaterApi,
     GaterError,
+    GivenSettings,
     GroupSettings,
     InvalidArgumentError,
     InvalidStartVersionError,
@@ -46,13 +50,15 @@ async def test_the_settings_have_defaults(api: GaterApi, store: str) -> None:
     assert (saved.selector, saved.start_from) == (by_stream("$all"), 0)
 
 
-async def test_saving_again_changes_the_settings_and_nothing_else(api: GaterApi, store: str) -> None:
+async def test_saving_again_changes_what_is_said_and_nothing_else(api: GaterApi, store: str) -> None:
     await api.append_events(store, "s", numbered(5))
     first = await api.save_subscription(store, "by_stream", "$all", NAME, **QUICK)
     async with Worker(api, store):
         await settled_up_to(api, store, 5)
     again = await api.save_subscription(store, "by_stream", "$all", NAME, max_retries=3, ordering="none")
-    assert again.settings == GroupSettings(max_retries=3, ordering="none")
+    assert again.settings == GroupSettings(
+        max_retries=3, ordering="none", checkpoint_interval=QUICK["checkpoint_interval"], backoff=(0.01,)
+    )
     assert again.created_epoch == first.created_epoch
     assert again.updated_epoch >= first.updated_epoch
     info = await info_of(api, store)
@@ -255,12 +261,56 @@ async def test_a_start_that_is_none_is_refused(api: GaterApi, store: str, start:
     assert await api.get_subscriptions(store) == []
 
 
+async def test_what_is_not_said_of_a_subscription_stays(api: GaterApi, store: str) -> None:
+    await api.append_events(store, "s", numbered(5))
+    settings: GivenSettings = {"ack_timeout": 7.5, "backoff": [0.5, 2.0], "after_park": "block"}
+    first = await api.save_subscription(store, "by_event_type", "Counted", NAME, 3, **settings)
+    assert await api.save_subscription(store, name=NAME) == replace(first, updated_epoch=ANYTHING)
+    changed = await api.save_subscription(store, name=NAME, max_in_flight=9)
+    assert changed.settings == replace(first.settings, max_in_flight=9)
+    moved = await api.save_subscription(store, "by_event_type", "Counted", NAME, 4)
+    assert (moved.start_from, moved.settings) == (4, changed.settings)
+    live = await api.save_subscription(store, name=NAME, start_from=LIVE)
+    assert await api.save_subscription(store, name=NAME, ordering="none") == replace(
+        live, settings=replace(changed.settings, ordering="none"), updated_epoch=ANYTHING
+    )
+    assert (await info_of(api, store)).checkpoint == 5
+
+
+async def test_changes_of_one_subscription_at_once_are_all_kept(api: GaterApi, store: str) -> None:
+    await api.save_subscription(store, name=NAME)
+    changes: list[GivenSettings] = [
+        {"max_retries": 3},
+        {"ack_timeout": 5.0},
+        {"max_consumers": 2},
+        {"ordering": "none"},
+    ]
+    await asyncio.gather(*[api.save_subscription(store, name=NAME, **change) for change in changes])
+    settings = (await info_of(api, store)).settings
+    assert settings == GroupSettings(max_retries=3, ack_timeout=5.0, max_consumers=2, ordering="none")
+
+
+async def test_a_durable_subscription_needs_a_name_of_its_own(api: GaterApi, store: str) -> None:
+    for named in ({}, {"name": "transient"}):
+        with refused(InvalidArgumentError, argument="name"):
+            await api.save_subscription(store, "by_event_type", "T", **named)
+        with refused(InvalidArgumentError, argument="name"):
+            await api.remove_subscription(store, "by_event_type", "T", **named)
+    assert await api.get_subscriptions(store) == []
+
+
+async def test_a_subscription_is_removed_by_its_name(api: GaterApi, store: str) -> None:
+    await api.save_subscription(store, "by_event_type", "T", NAME)
+    await api.remove_subscription(store, name=NAME)
+    assert await api.get_subscriptions(store) == []
+
+
 async def test_a_transient_subscription_is_not_kept(api: GaterApi, store: str) -> None:
-    saved = await api.save_subscription(store, "by_event_type", "T")
+    saved = await api.add_transient_subscription(store, "by_event_type", "T")
     assert (saved.name, saved.selector) == ("transient", by_event_type("T"))
     assert await api.get_subscriptions(store) == []
-    await api.remove_subscription(store, "by_event_type", "T")
-    await api.remove_subscription(store, "by_event_type", "T")
+    await api.remove_transient_subscription(store, "by_event_type", "T")
+    await api.remove_transient_subscription(store, "by_event_type", "T")
 
 
 async def test_all_of_it_is_there_after_a_restart(tmp_path: Path) -> None:

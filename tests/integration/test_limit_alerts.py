@@ -76,9 +76,9 @@ async def too_many_bytes(running: Node) -> None:
 async def too_many_transients(running: Node) -> None:
     async with gater.connect(running.url) as api:
         for number in range(MOST_TRANSIENT):
-            await api.save_subscription("orders", by_event_type(f"T{number}"))
+            await api.add_transient_subscription("orders", by_event_type(f"T{number}"))
         with pytest.raises(OverloadedError):
-            await api.save_subscription("orders", by_event_type("one more"))
+            await api.add_transient_subscription("orders", by_event_type("one more"))
 
 
 @pytest.mark.parametrize(

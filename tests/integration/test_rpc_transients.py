@@ -33,9 +33,9 @@ async def test_a_transient_subscription_ends_with_its_connection(tmp_path: Path)
         assert not await _is_broadcast(api, messages)
         async with gater.connect(running.url) as maker, gater.connect(running.url) as other:
             for each in (maker, other):
-                await each.save_subscription("orders", "by_event_type", "Placed")
+                await each.add_transient_subscription("orders", "by_event_type", "Placed")
             assert await _is_broadcast(api, messages)
-            await other.remove_subscription("orders", "by_event_type", "Placed")
+            await other.remove_transient_subscription("orders", "by_event_type", "Placed")
             assert await _is_broadcast(api, messages)
         while await _is_broadcast(api, messages):
             pass

@@ -47,6 +47,11 @@ def check_start_version(value: Any) -> int:
     return value
 
 
+def check_begin(value: Any) -> int:
+    """Where a subscription begins: a whole number, 0 or more, or LIVE."""
+    return LIVE if type(value) is int and value == LIVE else check_start_version(value)
+
+
 def read_start(value: int | None, backward: bool) -> int:
     """The version a read starts at; None: the first, or backward the last, whichever these are."""
     if value is None:

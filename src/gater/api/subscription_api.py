@@ -5,29 +5,30 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Iterable, Mapping
 from contextlib import aclosing
 from datetime import datetime
-from typing import Any, Final, TypeVar
+from typing import Any, Final, TypeVar, Unpack
 
 import msgspec
 
 from gater.api import subscription_operations as op
-from gater.api.arguments import LIVE, check_count, check_history, check_position, check_start_version
+from gater.api.arguments import check_begin, check_count, check_history, check_position
 from gater.api.caller import Caller
 from gater.api.consuming import Delivery, DirectSettling, consumed, settle
 from gater.api.notices import CAUGHT_UP, FELL_BEHIND
 from gater.api.resuming import followed
-from gater.model.errors import InvalidArgumentError
+from gater.model.errors import InvalidArgumentError, SubscriptionNotFoundError
 from gater.model.events import Event, epoch_of
 from gater.model.identifiers import check_name, check_store_id
 from gater.model.limits import MOST_POSITIONS, check_number
 from gater.model.selectors import Selector, parse_selector
 from gater.model.subscriptions import (
     TRANSIENT,
+    GivenSettings,
     ParkedEvent,
     SubscriptionConfig,
     SubscriptionHealth,
     SubscriptionInfo,
     check_nack,
-    new_settings,
+    given_settings,
 )
 
 PAGE: Final = 500
@@ -73,8 +74,9 @@ class SubscriptionApi:
         when that happens while it is followed. What was made of the events must be made anew then.
         """
         wanted = parse_kind(type, selector)
-        begin = LIVE if _is_live(start_from) else check_start_version(start_from)
-        operation = op.SubscribeOperation(check_store_id(store), wanted, begin, check_history(history))
+        operation = op.SubscribeOperation(
+            check_store_id(store), wanted, check_begin(start_from), check_history(history)
+        )
         live = False
         async with aclosing(followed(self._caller, operation)) as pages:
             async for page in pages:
@@ -89,38 +91,72 @@ class SubscriptionApi:
     async def save_subscription(
         self,
         store: str,
-        type: Kind = "by_stream",
+        type: Kind | None = None,
         selector: Any = None,
-        name: str = TRANSIENT,
-        start_from: int = 0,
-        **settings: Any,
+        name: str = "",
+        start_from: int | None = None,
+        **settings: Unpack[GivenSettings],
     ) -> SubscriptionConfig:
-        """Make a durable subscription under a name of its own, or change it.
+        """Make a durable subscription under a name of its own, or change it; what is not said of one stays as it is.
 
-        Saving it again changes its settings; another `start_from` than before also moves its checkpoint there. The
-        name with another selector raises AlreadyExistsError. While nobody consumes it, its new events are broadcast
-        on its delivery topic. The name `transient` makes one that only broadcasts, as long as this connection lasts.
-        Settings are those of GroupSettings: `ack_timeout`, `max_retries`, `backoff`, `max_in_flight`,
-        `checkpoint_every`, `checkpoint_interval`, `ordering`, `max_consumers`, `after_park`.
+        A new one has the whole store, its beginning and the defaults of GroupSettings where nothing else is said:
+        `ack_timeout`, `max_retries`, `backoff`, `max_in_flight`, `checkpoint_every`, `checkpoint_interval`,
+        `ordering`, `max_consumers`, `after_park`. Another `start_from` than before also moves the checkpoint there.
+        The name with another selector raises AlreadyExistsError. While nobody consumes it, its new events are
+        broadcast on its delivery topic. Raises InvalidArgumentError without a name: see
+        `add_transient_subscription` for what is not kept.
         """
-        wanted = parse_kind(type, selector)
-        begin = LIVE if _is_live(start_from) else check_start_version(start_from)
-        saved = await self._caller.call(
-            op.SaveSubscriptionOperation(
-                check_store_id(store), wanted, check_name(name, "name"), begin, new_settings(**settings)
-            )
-        )
-        return _with_whole_selector(saved)
+        name, begin = _durable_name(name), None if start_from is None else check_begin(start_from)
+        given = given_settings(settings)
+        there = await self._selector_of(store, name) if type is None and selector is None else None
+        wanted = there or parse_kind("by_stream" if type is None else type, selector)
+        return await self._save(store, wanted, name, begin, given)
 
     async def remove_subscription(
-        self, store: str, type: Kind = "by_stream", selector: Any = None, name: str = TRANSIENT
+        self, store: str, type: Kind | None = None, selector: Any = None, name: str = ""
     ) -> None:
-        """Forget a subscription with its checkpoint and what is parked; its consumers end with an error.
+        """Forget a durable subscription with its checkpoint and what is parked; its consumers end with an error.
 
-        Nothing happens when there is none of that name and selector.
+        With a selector it is only forgotten if it has that one. Nothing happens when there is none. Raises
+        InvalidArgumentError without a name.
         """
-        wanted = parse_kind(type, selector)
-        await self._caller.call(op.RemoveSubscriptionOperation(check_store_id(store), wanted, check_name(name, "name")))
+        name = _durable_name(name)
+        wanted: Selector | None
+        if type is None and selector is None:
+            wanted = await self._selector_of(store, name)
+        else:
+            wanted = parse_kind("by_stream" if type is None else type, selector)
+        if wanted is not None:
+            await self._caller.call(op.RemoveSubscriptionOperation(check_store_id(store), wanted, name))
+
+    async def _selector_of(self, store: str, name: str) -> Selector | None:
+        """What a durable subscription selects; None when there is none of that name."""
+        try:
+            return (await self.get_subscription(store, name)).selector
+        except SubscriptionNotFoundError:
+            return None
+
+    async def _save(
+        self, store: str, selector: Selector, name: str, begin: int | None, settings: dict[str, Any]
+    ) -> SubscriptionConfig:
+        store = check_store_id(store)
+        saved = await self._caller.call(op.SaveSubscriptionOperation(store, selector, name, begin, settings))
+        return _with_whole_selector(saved)
+
+    async def add_transient_subscription(
+        self, store: str, type: Kind = "by_stream", selector: Any = None
+    ) -> SubscriptionConfig:
+        """Broadcast matching new events on their delivery topic for as long as this connection lasts.
+
+        Nothing is kept of it, and it has no consumers: listeners of the events instance get its events (see
+        `pubsub`). Adding the same again needs as many removals.
+        """
+        return await self._save(store, parse_kind(type, selector), TRANSIENT, None, {})
+
+    async def remove_transient_subscription(self, store: str, type: Kind = "by_stream", selector: Any = None) -> None:
+        """Broadcast no longer what `add_transient_subscription` began; nothing happens when there is nothing to end."""
+        operation = op.RemoveSubscriptionOperation(check_store_id(store), parse_kind(type, selector), TRANSIENT)
+        await self._caller.call(operation)
 
     async def get_subscriptions(self, store: str) -> list[SubscriptionInfo]:
         """Every durable subscription, ordered by name, and how each is doing."""
@@ -238,6 +274,14 @@ class SubscriptionApi:
         )
 
 
+def _durable_name(value: Any) -> str:
+    if value == "":
+        raise InvalidArgumentError("name", "a name: a durable subscription is kept under one of its own")
+    if value == TRANSIENT:
+        raise InvalidArgumentError("name", f"not {TRANSIENT}, which names what is not kept")
+    return check_name(value, "name")
+
+
 def parse_kind(type: Any, selector: Any) -> Selector:
     """The selector that the two arguments `type` and `selector` name; `by_stream` alone is the whole store."""
     if selector is None:
@@ -255,10 +299,6 @@ def check_wait(value: Any) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= op.LONGEST_WAIT:
         raise InvalidArgumentError("wait", f"0 to {op.LONGEST_WAIT:g} seconds, not {value!r}")
     return float(value)
-
-
-def _is_live(start_from: Any) -> bool:
-    return type(start_from) is int and start_from == LIVE
 
 
 def _named(event: Any) -> tuple[int, int]:

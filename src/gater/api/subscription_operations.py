@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
@@ -12,7 +12,6 @@ from gater.model.selectors import Selector
 from gater.model.subscriptions import (
     TRANSIENT,
     Delivered,
-    GroupSettings,
     NackAction,
     ParkedEvent,
     SubscriptionConfig,
@@ -62,15 +61,20 @@ class SubscribeOperation(StreamingOperation[SubscriptionPage], frozen=True, arra
 
 
 class SaveSubscriptionOperation(Operation[SubscriptionConfig], frozen=True, array_like=True):
-    """Make a subscription, or change the one of that name and selector."""
+    """Make a subscription, or change the one of that name and selector; what is not said of it stays.
+
+    The name `transient` makes one that only broadcasts, as long as the connection lasts.
+    """
 
     name = "save_subscription"
     answer = SubscriptionConfig
     store: str
     selector: Selector
     subscription: str = TRANSIENT
-    start_from: int = 0
-    settings: GroupSettings = GroupSettings()
+    start_from: int | None = None
+    """None: where it is, or the beginning."""
+    settings: dict[str, Any] = msgspec.field(default_factory=dict)
+    """Some of GroupSettings, by their names."""
 
 
 class RemoveSubscriptionOperation(Operation[None], frozen=True, array_like=True):

@@ -14,9 +14,8 @@ from gater.cli.command import Call, command
 from gater.cli.group_options import with_settings
 from gater.cli.parked import discard, parked, replay
 from gater.cli.selecting import of_stream, selecting, short_text, together
-from gater.model.errors import InvalidArgumentError, SubscriptionNotFoundError
-from gater.model.selectors import Selector, by_stream
-from gater.model.subscriptions import TRANSIENT
+from gater.model.errors import SubscriptionNotFoundError
+from gater.model.selectors import Selector
 
 if TYPE_CHECKING:
     from gater.model.subscriptions import SubscriptionConfig, SubscriptionInfo
@@ -90,24 +89,18 @@ async def create(
     It has every event, or those that the options choose. Of one that is there, the settings are changed that are
     said, and with another --from than before it is moved; what it selects cannot be changed.
     """
-    if name == TRANSIENT:
-        raise InvalidArgumentError("name", f"not {TRANSIENT}, which is the name of what is not kept")
+    given: Any = settings or {}
     first, wanted = None if begin is None else start_from(begin), together(of_stream(stream), only)
     async with call.api() as api:
         try:
-            there = await api.get_subscription(store, name)
+            is_new = not await api.get_subscription(store, name)
         except SubscriptionNotFoundError:
-            there = None
-        if there is None:
-            saved = await api.save_subscription(store, wanted or by_stream(), None, name, first or 0, **settings or {})
-        else:
-            merged = {**msgspec.structs.asdict(there.settings), **(settings or {})}
-            selector, place = wanted or there.selector, there.start_from if first is None else first
-            saved = await api.save_subscription(store, selector, None, name, place, **merged)
+            is_new = True
+        saved = await api.save_subscription(store, wanted, None, name, first, **given)
     if call.json:
         output.print_document(_plain(saved))
     else:
-        print(f"{'Created' if there is None else 'Changed'} the subscription {name}: {short_text(saved.selector)}.")
+        print(f"{'Created' if is_new else 'Changed'} the subscription {name}: {short_text(saved.selector)}.")
 
 
 @command(group, "remove")

@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator
 from typing import Any, Final
 
 from gater.api import subscription_operations as op
-from gater.api.arguments import LIVE, check_count, check_position, check_start_version
+from gater.api.arguments import LIVE, check_begin, check_count, check_position
 from gater.api.subscription_api import check_wait
 from gater.gateway.histories import check_start
 from gater.gateway.stores import Stores
@@ -16,7 +16,7 @@ from gater.model.events import EVENT_WEIGHT
 from gater.model.identifiers import check_name
 from gater.model.limits import MOST_SETTLED, PAGE_BYTES, check_number
 from gater.model.selectors import parse_selector
-from gater.model.subscriptions import check_nack, check_settings
+from gater.model.subscriptions import check_nack, given_settings
 from gater.store.log import Done
 from gater.store.store import Store
 from gater.store.subscription_reader import selector_json
@@ -113,9 +113,9 @@ class Subscribing:
     async def save(self, operation: op.SaveSubscriptionOperation) -> Any:
         """Make or change one."""
         selector = parse_selector(operation.selector)
-        begin = operation.start_from if operation.start_from == LIVE else check_start_version(operation.start_from)
-        name = check_name(operation.subscription, "name")
-        return await self._durables(operation.store).save(selector, name, begin, check_settings(operation.settings))
+        begin = None if operation.start_from is None else check_begin(operation.start_from)
+        name, settings = check_name(operation.subscription, "name"), given_settings(operation.settings)
+        return await self._durables(operation.store).save(selector, name, begin, settings)
 
     async def remove(self, operation: op.RemoveSubscriptionOperation) -> None:
         """Forget one."""
@@ -156,7 +156,8 @@ def _nack(durable: DurableSubscription, nack: op.Nack, failed: list[op.Unsettled
 
 async def _following(store: Store, operation: op.SubscribeOperation) -> AsyncGenerator[FollowedPage, None]:
     matcher = compile_selector(parse_selector(operation.selector))
-    start = None if operation.start_from == LIVE else check_start_version(operation.start_from)
+    begin = check_begin(operation.start_from)
+    start = None if begin == LIVE else begin
     check_start(store, operation, matcher.selector.stream_id, start)
     pages = follow(store, matcher, start)
     store.subscribers += 1

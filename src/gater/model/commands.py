@@ -82,8 +82,8 @@ class Compact(Command, frozen=True, array_like=True, tag="compact", gc=False):
 class SaveSubscription(Command, frozen=True, array_like=True, tag="save_subscription", gc=False):
     """Make a durable subscription, or change one of the same selector; answers whether it was made.
 
-    Changing `start_from` moves the checkpoint there and begins a new run; the same `start_from` again leaves both
-    alone.
+    Changing `start_from` moves the checkpoint there and begins a new run; the same `start_from` again, or none, leaves
+    both alone.
     """
 
     name: str
@@ -91,9 +91,10 @@ class SaveSubscription(Command, frozen=True, array_like=True, tag="save_subscrip
     """JSON, in its canonical form."""
     one_stream: bool
     """Whether it follows one stream, so that `start_from` is a version."""
-    start_from: int
+    start_from: int | None
+    """None: the beginning, or where it is."""
     settings: bytes
-    """JSON."""
+    """JSON: the settings that were said; the others stay, or have their defaults."""
     epoch: int
 
 

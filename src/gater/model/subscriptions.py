@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from typing import Any, Final, Literal, get_args
+from collections.abc import Mapping, Sequence
+from typing import Any, Final, Literal, TypedDict, get_args
 
 import msgspec
 
@@ -57,6 +58,20 @@ class GroupSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     """With `key`: whether the stream of a parked event goes on, or its later events are parked behind it."""
 
 
+class GivenSettings(TypedDict, total=False):
+    """Some of GroupSettings, by their names."""
+
+    ack_timeout: float
+    max_retries: int
+    backoff: Sequence[float]
+    max_in_flight: int
+    checkpoint_every: int
+    checkpoint_interval: float
+    ordering: Literal["key", "none"]
+    max_consumers: int
+    after_park: Literal["continue", "block"]
+
+
 def check_settings(settings: GroupSettings) -> GroupSettings:
     """The settings, if each is within its bounds; else ValidationError naming the field."""
     for name, (least, most) in _COUNTS.items():
@@ -74,6 +89,12 @@ def check_settings(settings: GroupSettings) -> GroupSettings:
     if settings.after_park not in ("continue", "block"):
         raise ValidationError("after_park", f"continue or block, not {settings.after_park!r}")
     return settings
+
+
+def given_settings(given: Mapping[str, Any]) -> dict[str, Any]:
+    """These settings and no others, if each is within its bounds; ValidationError names what is wrong."""
+    settings = new_settings(**given)
+    return {name: getattr(settings, name) for name in given}
 
 
 def new_settings(**given: Any) -> GroupSettings:

@@ -80,7 +80,10 @@ DELETE_SNAPSHOT: Final = "DELETE FROM snapshots WHERE source = ? AND stream = ? 
 
 SUBSCRIPTION_STATES: Final = "SELECT name, selector, start_from, made, run, checkpoint FROM subscriptions"
 PUT_SUBSCRIPTION: Final = "INSERT INTO subscriptions VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, x'')"
-UPDATE_SUBSCRIPTION: Final = "UPDATE subscriptions SET settings = ?, updated = ? WHERE name = ?"
+# Settings that are not among those given stay.
+UPDATE_SUBSCRIPTION: Final = """
+UPDATE subscriptions SET settings = CAST(json_patch(CAST(settings AS TEXT), CAST(? AS TEXT)) AS BLOB), updated = ?
+WHERE name = ?"""
 # Begin elsewhere: what was known of later events counts no more.
 MOVE_SUBSCRIPTION: Final = """
 UPDATE subscriptions SET start_from = ?2, first_version = ?3, run = ?4, checkpoint = ?5, ahead = x''

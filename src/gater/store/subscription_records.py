@@ -16,6 +16,7 @@ import msgspec
 
 from gater.model import commands as c
 from gater.model.errors import AlreadyExistsError, OverloadedError, SubscriptionNotFoundError
+from gater.model.subscriptions import GroupSettings
 from gater.store import queries
 
 NUMBERS: Final = "numbers"
@@ -112,15 +113,16 @@ class SubscriptionRecords:
             if len(self._records) >= MOST_SUBSCRIPTIONS:
                 raise OverloadedError("subscriptions of a store", MOST_SUBSCRIPTIONS)
             run, numbered = self._number()
-            self._records[command.name] = Record(command.selector, command.start_from, run, run, checkpoint)
-            beginning = (command.start_from, first_version)
+            start_from = command.start_from or 0
+            self._records[command.name] = Record(command.selector, start_from, run, run, checkpoint)
+            settings = msgspec.json.encode(msgspec.json.decode(command.settings, type=GroupSettings))
             times = (command.epoch, command.epoch)
-            row = (command.name, command.selector, *beginning, command.settings, *times, run, run, checkpoint)
+            row = (command.name, command.selector, start_from, first_version, settings, *times, run, run, checkpoint)
             return Change([numbered, (queries.PUT_SUBSCRIPTION, row)], True)
         if record.selector != command.selector:
             raise AlreadyExistsError("subscription", command.name)
         updated = (queries.UPDATE_SUBSCRIPTION, (command.settings, command.epoch, command.name))
-        if record.start_from == command.start_from:
+        if command.start_from is None or record.start_from == command.start_from:
             return Change([updated], False)
         record.start_from = command.start_from
         return Change([updated, *self._move(command.name, record, first_version, checkpoint)], False)
@@ -182,8 +184,9 @@ class SubscriptionRecords:
 
 def _beginning(command: c.SaveSubscription, head: int) -> tuple[int, int]:
     """The first version, for one stream, and the checkpoint of a subscription that begins now."""
-    if command.start_from == FROM_NOW_ON:
+    start_from = command.start_from or 0
+    if start_from == FROM_NOW_ON:
         return 0, head
     if command.one_stream:
-        return command.start_from, 0
-    return 0, max(command.start_from - 1, 0)
+        return start_from, 0
+    return 0, max(start_from - 1, 0)

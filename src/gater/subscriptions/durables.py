@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any, Final
 
@@ -125,16 +125,19 @@ class Durables:
 
     # --- changing ---
 
-    async def save(self, selector: Selector, name: str, start_from: int, settings: GroupSettings) -> SubscriptionConfig:
-        """Make a subscription or change it; one that is named `transient` only emits, until it is released."""
+    async def save(
+        self, selector: Selector, name: str, start_from: int | None, settings: Mapping[str, Any]
+    ) -> SubscriptionConfig:
+        """Make a subscription or change what is said of it; one named `transient` only emits, until it is released."""
         now = time.time_ns() // 1_000
+        as_new = SubscriptionConfig(name, selector, start_from or 0, GroupSettings(**settings), now, now)
         if name == TRANSIENT:
             self._share(delivery_topic(self._store.id, selector), selector)
-            return SubscriptionConfig(name, selector, start_from, settings, now, now)
+            return as_new
         await self._write(selector, name, start_from, settings, now)
         saved = self._follow(name)
         if saved is None or saved.config.selector != selector:  # it was removed again a moment ago
-            return SubscriptionConfig(name, selector, start_from, settings, now, now)
+            return as_new
         return saved.config
 
     def _follow(self, name: str) -> SavedSubscription | None:
@@ -156,15 +159,14 @@ class Durables:
             self._emit(saved.config.selector, name)
         return saved
 
-    async def _write(self, selector: Selector, name: str, start_from: int, settings: GroupSettings, now: int) -> None:
+    async def _write(
+        self, selector: Selector, name: str, start_from: int | None, settings: Mapping[str, Any], now: int
+    ) -> None:
         """Have a subscription kept, and tell about it."""
         self._reporter.note(name, "registration_started")
         begun = time.perf_counter()
-        one_stream, wanted, encoded = (
-            selector.stream_id is not None,
-            selector_json(selector),
-            msgspec.json.encode(settings),
-        )
+        one_stream, wanted = selector.stream_id is not None, selector_json(selector)
+        encoded = msgspec.json.encode(settings)
         try:
             await self._store.run(
                 c.SaveSubscription(name, wanted, one_stream, start_from, encoded, now), len(wanted) + len(encoded)

@@ -14,7 +14,6 @@ from gater.gateway.gateway import Gateway
 from gater.model import commands as c
 from gater.model.selectors import parse_selector
 from gater.model.snapshots import Snapshot
-from gater.model.subscriptions import GroupSettings
 from gater.subscriptions.durable import DurableSubscription
 from gater.subscriptions.reporting import SOME
 from gater.telemetry.prometheus import MetricsPage
@@ -37,7 +36,7 @@ async def opened() -> AsyncGenerator[Gateway, None]:
 
 async def subscribe(gateway: Gateway, name: str) -> None:
     """Save a subscription, and have it at work."""
-    await answer(gateway, sub.SaveSubscriptionOperation("s", EVERYTHING, name, 0, GroupSettings()))
+    await answer(gateway, sub.SaveSubscriptionOperation("s", EVERYTHING, name, 0, {}))
     await answer(gateway, sub.GetSubscription("s", name))
 
 

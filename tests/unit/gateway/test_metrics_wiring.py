@@ -20,7 +20,6 @@ from gater.model.commands import StreamWrite
 from gater.model.errors import GaterError, InternalError, StoreNotFoundError, StoreUnavailableError
 from gater.model.events import JSON, RawEvent
 from gater.model.selectors import parse_selector
-from gater.model.subscriptions import GroupSettings
 from gater.pubsub.instances import Instance
 from gater.telemetry.calls import OperationCalls
 from tests.unit.gateway.calls import answer, in_memory
@@ -190,7 +189,7 @@ async def test_a_stream_that_ends_in_a_defect_is_counted_as_a_failure(
 
 async def test_metrics_look_at_stores_logs_instances_subscriptions_and_workers(gateway: Gateway) -> None:
     await answer(gateway, append())
-    await answer(gateway, sub.SaveSubscriptionOperation("s", EVERYTHING, "mail", 0, GroupSettings()))
+    await answer(gateway, sub.SaveSubscriptionOperation("s", EVERYTHING, "mail", 0, {}))
     await answer(gateway, sub.GetSubscription("s", "mail"))
     sources = gateway.metrics.sources
     assert [(status.store, status.position) for status in sources.stores()] == [("s", 1)]

@@ -10,7 +10,6 @@ from typing import Any
 from gater.model.commands import AnyCommand
 from gater.model.errors import StoreUnavailableError
 from gater.model.selectors import Selector, by_stream
-from gater.model.subscriptions import new_settings
 from gater.store.log import Done
 from gater.store.store import Store
 from gater.subscriptions.channels import NOWHERE, Channels
@@ -78,7 +77,7 @@ async def made(
 ) -> DurableSubscription:
     """A subscription, by default to the whole store."""
     wanted = by_stream() if selector is None else selector
-    await durables.save(wanted, name, start_from, new_settings(**{**QUICK, **settings}))
+    await durables.save(wanted, name, start_from, {**QUICK, **settings})
     return durables.get(name)
 
 

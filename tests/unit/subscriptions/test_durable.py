@@ -18,7 +18,6 @@ from gater.model.errors import (
 )
 from gater.model.events import EVENT_WEIGHT
 from gater.model.selectors import by_stream, stream_prefix
-from gater.model.subscriptions import new_settings
 from gater.subscriptions import group_window
 from gater.subscriptions.group import Outcome
 from tests.unit.store.stores import event_of, write
@@ -176,7 +175,7 @@ async def test_the_settings_are_changed_while_it_works() -> None:
         consumer = attached(durable)
         (first,) = await taken(durable, consumer, 1)
         assert durable.take(consumer, 9) == []
-        await durables.save(by_stream(), NAME, 0, new_settings(**QUICK, ordering="none"))
+        await durables.save(by_stream(), NAME, 0, {**QUICK, "ordering": "none"})
         assert durable.config.settings.ordering == "none"
         assert positions(await taken(durable, consumer, 2)) == [2, 3]
         settle(durable, first)

@@ -11,7 +11,7 @@ import pytest
 
 from gater.model.errors import AlreadyExistsError, NotFoundError
 from gater.model.selectors import parse_selector
-from gater.model.subscriptions import TRANSIENT, GroupSettings
+from gater.model.subscriptions import TRANSIENT
 from gater.store.store import Store
 from gater.subscriptions.channels import Channels
 from gater.subscriptions.consumer import Consumer
@@ -20,7 +20,7 @@ from tests.unit.store.stores import event_of, memory_store, write
 
 EVERYTHING = parse_selector("by_stream", "$all")
 STREAM = parse_selector("by_stream", "a")
-SETTINGS = GroupSettings()
+SETTINGS: dict[str, object] = {}
 TOPIC = "s:$mail"
 DEFAULT_TOPIC = "s:$all"
 

@@ -12,7 +12,7 @@ import pytest
 from gater.model.commands import DeleteStream
 from gater.model.events import Event
 from gater.model.selectors import Selector, by_event_payload, by_event_type, by_stream
-from gater.model.subscriptions import TRANSIENT, new_settings
+from gater.model.subscriptions import TRANSIENT
 from gater.store import watches
 from gater.store.store import Store
 from gater.subscriptions import emitters as emitters_module
@@ -312,7 +312,7 @@ async def test_transient_subscriptions_are_broadcast_once_however_many_want_them
     selector = by_event_payload({"k": "x"})
     async with at_work(channels(ear)) as (store, durables):
         for _ in range(2):
-            await durables.save(selector, TRANSIENT, 0, new_settings())
+            await durables.save(selector, TRANSIENT, 0, {})
         await write(store, "a", event_of("T", b'{"k":"x"}'), event_of("T", b'{"k":"y"}'))
         (topic,) = durables._shared
         await until(lambda: ear.on(topic) == [1])
@@ -321,8 +321,8 @@ async def test_transient_subscriptions_are_broadcast_once_however_many_want_them
 async def test_a_saved_and_a_transient_subscription_of_one_topic_are_both_broadcast() -> None:
     ear = Ear()
     async with at_work(channels(ear)) as (store, durables):
-        await durables.save(by_stream("other"), "user-1", 0, new_settings())
-        await durables.save(by_stream("user-1"), TRANSIENT, 0, new_settings())
+        await durables.save(by_stream("other"), "user-1", 0, {})
+        await durables.save(by_stream("user-1"), TRANSIENT, 0, {})
         await fill(store, "user-1", "other")
         await until(lambda: sorted(ear.on("s:$user-1")) == [1, 2])
         durables.release(by_stream("user-1"))

@@ -12,7 +12,7 @@ from litestar.handlers import HTTPRouteHandler
 from gater.api import subscription_operations as op
 from gater.model.errors import InvalidArgumentError, SubscriptionNotFoundError
 from gater.model.identifiers import check_store_id
-from gater.model.selectors import ALL_STREAMS, parse_selector
+from gater.model.selectors import ALL_STREAMS, parse_selector, parse_whole
 from gater.model.subscriptions import TRANSIENT, GroupSettings, SubscriptionConfig, SubscriptionInfo
 from gater.server.http.answers import Answer, json_answer
 from gater.server.http.bodies import WholeNumber
@@ -29,14 +29,15 @@ Settings = Annotated[dict[str, Any], msgspec.Meta(extra_json_schema=_SETTINGS_SC
 
 
 class SubscriptionBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A durable subscription to keep.
+    """A durable subscription to keep; what is not said of one that is there stays as it is.
 
-    `start_from` is a version when the selector is confined to one stream, otherwise a position; -1: what is committed
-    after it was made. Durations are in seconds.
+    Without a `selector` a new one has the whole store, without a `start_from` it begins at the beginning. `start_from`
+    is a version when the selector is confined to one stream, otherwise a position; -1: what is committed after it was
+    made. Durations are in seconds.
     """
 
-    selector: SelectorMap
-    start_from: Annotated[int, msgspec.Meta(extra_json_schema={**NUMBER_SCHEMA, "minimum": -1})] = 0
+    selector: SelectorMap | None = None
+    start_from: Annotated[int, msgspec.Meta(extra_json_schema={**NUMBER_SCHEMA, "minimum": -1})] | None = None
     settings: Settings = {}
 
 
@@ -121,20 +122,18 @@ async def get_subscription(request: AnyRequest) -> Answer:
 
 @put(SUBSCRIPTION, tags=["subscriptions"], opt=documented(body=SubscriptionBody, answer=ShownConfig))
 async def save_subscription(request: AnyRequest) -> Answer:
-    """Make a durable subscription, or change the settings of the one of that name and selector.
+    """Make a durable subscription, or change what is said of the one of that name.
 
     Another `start_from` than before also moves its checkpoint there. The name with another selector is refused.
     """
     access, (store, name) = access_of(request), named(request)
-    if name == TRANSIENT:
-        reason = f"not {TRANSIENT}: what is not kept ends with the connection that made it, and a request has none"
-        raise InvalidArgumentError("name", reason)
+    _check_durable(name)
     asked = op.SaveSubscriptionOperation(check_store_id(store), EVERYTHING, name)
     body = await json_body(request, access, asked, decode_subscription, reach_known=False)
-    selector = parse_selector(body.selector)
-    return json_answer(
-        _shown(await access.api.save_subscription(store, selector, None, name, body.start_from, **body.settings))
-    )
+    selector = None if body.selector is None else parse_whole(body.selector, "selector")
+    settings: Any = body.settings
+    saved = await access.api.save_subscription(store, selector, None, name, body.start_from, **settings)
+    return json_answer(_shown(saved))
 
 
 class RemoveQuery(msgspec.Struct, frozen=True, kw_only=True):
@@ -151,6 +150,7 @@ async def remove_subscription(request: AnyRequest) -> None:
     well as `admin`.
     """
     access, (store, name) = access_of(request), named(request)
+    _check_durable(name)
     access.caller.allow(op.RemoveSubscriptionOperation(store, EVERYTHING, name), reach_known=False)
     try:
         selector = (await access.api.get_subscription(store, name)).selector
@@ -169,6 +169,12 @@ async def rewind_subscription(request: AnyRequest) -> Answer:
     access = access_of(request)
     body = await json_body(request, access, op.RewindSubscriptionOperation(*named(request)), decode_rewind)
     return json_answer(Rewound(await access.api.rewind_subscription(*named(request), body.position, time=body.time)))
+
+
+def _check_durable(name: str) -> None:
+    if name == TRANSIENT:
+        reason = f"not {TRANSIENT}: what is not kept ends with the connection that made it, and a request has none"
+        raise InvalidArgumentError("name", reason)
 
 
 def _shown(subscription: SubscriptionConfig | SubscriptionInfo) -> dict[str, Any]:
