@@ -60,7 +60,7 @@ class Tail:
             self._clear()
         while len(self._events) > MOST_EVENTS or (self._bytes > MOST_BYTES and len(self._batches) > 1):
             self._forget_oldest()
-        self.watches.feed(events, is_hiding)
+        self.watches.feed(events, hides)
         if is_hiding:
             for told in tuple(self.on_hidden):
                 self._tell(told, hides)
@@ -84,6 +84,12 @@ class Tail:
         self._bytes -= size
         for _ in range(count):
             self._events.popleft()
+
+    @property
+    def given(self) -> int:
+        """Position up to which all who are given their events have them."""
+        due = self.watches.next_given
+        return self.position if due is None else due - 1
 
     def holds(self, position: int) -> bool:
         """Whether every event behind `position` is here."""

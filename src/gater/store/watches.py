@@ -1,50 +1,47 @@
-"""Who waits for events: found by stream, by type or by a value in the payload, so that an append costs what it matches.
+"""Followers of a store that have caught up, and reads that wait for a position; an append costs what it matches.
 
-A watch that can be found so is given its events as they are committed, up to a bound. All others are only woken, and
-look into the tail, which has the events for everyone.
+A watch on some of the events is given those that it waits for as they are committed, up to a bound. A watch on
+everything is only woken, and looks into the tail, which has the events for all.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections import Counter
-from collections.abc import Callable, Collection, Sequence
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from time import perf_counter
 from typing import Final
 
-import msgspec
-
-from gater.model.events import CONTENT_TYPE, DATA, JSON, STREAM, TYPE, EventRow, payload_bytes
-from gater.model.json_rules import UNREADABLE
+from gater.model.events import POSITION, EventRow, payload_bytes, payload_bytes_of
+from gater.model.limits import TURN_SECONDS
+from gater.store.hidden import NOTHING_HIDDEN, Hidden, is_visible
+from gater.store.interest_index import InterestIndex
+from gater.store.interests import EVERYTHING, Interest
+from gater.store.position_waits import PositionWaits
+from gater.store.turns import is_time_due
 
 MOST_WAITING: Final = 1_000
 """Events that wait for one follower; with more it has fallen behind, and reads on from the file."""
 MOST_WAITING_BYTES: Final = 4 << 20
-MOST_GIVEN: Final = 10_000
-"""Events of a batch that are given one by one; of a larger one, followers that may find too much read the file."""
-MOST_DECODED_BYTES: Final = 4 << 20
-"""Payload bytes of a batch that are decoded to find who waits for a value in them."""
-
-_decode: Final = msgspec.json.Decoder().decode
+MOST_DUE_BYTES: Final = 64 << 20
+"""Bytes of committed events that wait to be given; with more, all followers read on from the file."""
 
 log = logging.getLogger(__name__)
 
-Waiting = dict["Watch", None]
-"""Watches in the order they came: a set that keeps its order, so that nobody is always first."""
-Places = list[tuple[dict[str, "Waiting"], str]]
-"""Where a watch is found: in an index, under a key."""
-
 
 class Watch:
-    """One follower's place among those who wait; it belongs to the event loop."""
+    """The place of one follower among those that wait; it belongs to the event loop."""
 
-    def __init__(self, *, indexed: bool, leave: Callable[[Watch], None]) -> None:
+    def __init__(self, *, indexed: bool, holders: dict[Watch, None], leave: Callable[[Watch], object]) -> None:
+        """`holders` are the watches that keep events."""
         self.indexed = indexed
         """Whether it is given its events, and not only woken."""
         self.behind = False
         """Whether events have been let go that it should have been given."""
         self.notify: Callable[[], None] | None = None
-        """Called when something happens first after `take`; must not change who waits."""
+        """Called when something happens first after `take`; must not change which watches there are."""
+        self._holders = holders
         self._leave = leave
         self._events: list[EventRow] = []
         self._bytes = 0
@@ -54,6 +51,8 @@ class Watch:
     def put(self, event: EventRow) -> None:
         """Keep an event for the follower, and wake it."""
         if not self.behind:
+            if not self._events:
+                self._holders[self] = None
             self._events.append(event)
             self._bytes += payload_bytes(event)
             if len(self._events) > MOST_WAITING or self._bytes > MOST_WAITING_BYTES:
@@ -63,8 +62,19 @@ class Watch:
     def lose(self) -> None:
         """Let go of what waits: the follower is behind."""
         self.behind = True
-        self._events = []
+        self._let_go()
+
+    def _let_go(self) -> list[EventRow]:
+        events, self._events = self._events, []
         self._bytes = 0
+        self._holders.pop(self, None)
+        return events
+
+    def drop_hidden(self, hidden: Mapping[str, int]) -> None:
+        """Let go of the events that are hidden now."""
+        visible = [event for event in self._let_go() if is_visible(event, hidden)]
+        if visible:
+            self.give_back(visible)
 
     def wake(self) -> None:
         """Say that something has happened."""
@@ -86,10 +96,8 @@ class Watch:
 
     def take(self) -> list[EventRow]:
         """What was kept since the last call, in commit order."""
-        events, self._events = self._events, []
-        self._bytes = 0
         self._woken = False
-        return events
+        return self._let_go() if self._events else []
 
     @property
     def is_woken(self) -> bool:
@@ -100,7 +108,8 @@ class Watch:
         """Keep the rest of what was taken, for the next look, which is due at once."""
         if not self.behind:
             self._events[:0] = events
-            self._bytes += sum(map(payload_bytes, events))
+            self._bytes += payload_bytes_of(events)
+            self._holders[self] = None
         self.wake()
 
     async def wait(self) -> None:
@@ -114,148 +123,132 @@ class Watch:
 
     def close(self) -> None:
         """Wait no longer; closing twice is closing once."""
+        self._holders.pop(self, None)
         self._leave(self)
 
 
 class Watches:
-    """All who wait for the events of one store."""
+    """All watches on the events of one store."""
 
     def __init__(self) -> None:
         self.closed = False
         """Whether nothing more will come."""
-        self._of_any: Waiting = {}
-        self._of_stream: dict[str, Waiting] = {}
-        self._of_type: dict[str, Waiting] = {}
-        self._of_value: dict[str, dict[str, Waiting]] = {}
-        """By key and text of the payload."""
+        self._of_everything: dict[Watch, None] = {}
+        self._index = InterestIndex()
+        self._positions = PositionWaits()
+        self._holders: dict[Watch, None] = {}
+        self._due: deque[EventRow] = deque()
+        """Committed events that are not given yet: to look at a large batch at once would keep the loop for long."""
+        self._due_bytes = 0
+        self._is_going_on = False
+        """Whether the next turn is asked for."""
 
-    def watch(
-        self,
-        *,
-        streams: Collection[str] | None = None,
-        types: Collection[str] | None = None,
-        payload: tuple[str, str] | None = None,
-    ) -> Watch:
-        """A watch, until it is closed, for events that fulfil these conditions (each None: no condition).
-
-        Of several conditions one is looked at: the follower checks the rest.
-        """
-        places: Places
-        if streams is not None:
-            places = [(self._of_stream, stream) for stream in streams]
-        elif payload is not None:
-            places = [(self._of_value.setdefault(payload[0], {}), payload[1])]
-        elif types is not None:
-            places = [(self._of_type, event_type) for event_type in types]
+    def watch(self, interest: Interest = EVERYTHING) -> Watch:
+        """A watch on some events, or on all, until it is closed."""
+        if interest.everything:
+            watch = self._new(False, lambda watch: self._of_everything.pop(watch, None))
+            self._of_everything[watch] = None
         else:
-            watch = Watch(indexed=False, leave=lambda watch: self._of_any.pop(watch, None))
-            self._of_any[watch] = None
-            return self._begun(watch)
-        watch = Watch(indexed=True, leave=lambda watch: self._forget(watch, places, payload))
-        for index, key in places:
-            index.setdefault(key, {})[watch] = None
-        return self._begun(watch)
+            watch = self._new(True, lambda watch: self._index.discard(interest, watch))
+            self._index.add(interest, watch)
+        return watch
 
-    def _begun(self, watch: Watch) -> Watch:
+    def watch_position(self, position: int) -> Watch:
+        """A watch that is woken once a position is committed that was not yet."""
+        watch = self._new(False, lambda watch: self._positions.discard(position, watch))
+        self._positions.add(position, watch)
+        return watch
+
+    def _new(self, indexed: bool, leave: Callable[[Watch], object]) -> Watch:
+        watch = Watch(indexed=indexed, holders=self._holders, leave=leave)
         if self.closed:
             watch.wake()
         return watch
 
-    def _forget(
-        self, watch: Watch, places: list[tuple[dict[str, Waiting], str]], value: tuple[str, str] | None
-    ) -> None:
-        for index, key in places:
-            waiting = index.get(key, {})
-            waiting.pop(watch, None)
-            if not waiting:
-                index.pop(key, None)
-        if value is not None and not self._of_value.get(value[0], True):
-            del self._of_value[value[0]]
+    @property
+    def next_given(self) -> int | None:
+        """Position of the first committed event that is not given yet; None when all are."""
+        return self._due[0][POSITION] if self._due else None
 
-    def feed(self, events: Sequence[EventRow], hides: bool) -> None:
-        """Give each event to those who wait for it; when earlier events are hidden now, all look anew."""
-        self._wake(hides)
-        if self._of_stream or self._of_type or self._of_value:
+    def feed(self, events: Sequence[EventRow], hidden: Hidden = NOTHING_HIDDEN) -> None:
+        """Give each event of a batch to the followers that wait for it, and let go of what the batch has hidden.
+
+        The events of a large batch are given in several turns of the event loop.
+        """
+        if hidden is None:
+            self._lose_all(wakes=False)  # what waits for them has woken them before
+        elif hidden:
+            self._drop_hidden(hidden)
+        if not events:
+            return
+        for watch in self._of_everything:
+            watch.wake()
+        if self._positions:
+            for watch in self._positions.reached(events[-1][POSITION]):
+                watch.wake()
+        if hidden:
+            events = [event for event in events if is_visible(event, hidden)]
+        if self._index:
             try:
-                self._give_all(events)
+                self._give_in_turn(events)
             except Exception:
                 log.exception("events cannot be given to followers, which read them from the file")
-                for watch in self._all():
-                    watch.lose()
-                    watch.wake()
+                self._lose_all(wakes=True)
 
-    def _wake(self, hides: bool) -> None:
-        """Wake those who look themselves, and all when what they were given may be hidden now."""
-        if hides:
-            for watch in self._all():
-                watch.lose()
-        for watch in self._of_any:
-            watch.wake()
-
-    def _give_all(self, events: Sequence[EventRow]) -> None:
-        if len(events) > MOST_GIVEN:
-            self._give_few(self._of_stream, STREAM, events)
-            self._give_few(self._of_type, TYPE, events)
-            self._pass_over_values()
+    def _give_in_turn(self, events: Sequence[EventRow]) -> None:
+        """Give events now, unless earlier ones wait; those for which a turn is not long enough wait."""
+        rest = events if self._due else events[self._give(events) :]
+        if not rest:
             return
-        by_value = bool(self._of_value)
-        if by_value and sum([len(event[DATA]) for event in events]) > MOST_DECODED_BYTES:
-            self._pass_over_values()
-            by_value = False
-        for event in events:
-            self._give(event, by_value)
-
-    def _pass_over_values(self) -> None:
-        """Have those who wait for a value in the payload read the file: to find it would take long."""
-        for waiting_by_text in self._of_value.values():
-            for waiting in waiting_by_text.values():
-                for watch in waiting:
-                    watch.lose()
-                    watch.wake()
-
-    def _give_few(self, index: dict[str, Waiting], column: int, events: Sequence[EventRow]) -> None:
-        """Give the events whose column is in the index, unless they are more than a watch keeps."""
-        if not index:
+        if self._due_bytes > MOST_DUE_BYTES:
+            self._lose_all(wakes=True)
             return
-        numbers = Counter([event[column] for event in events])
-        few = set()
-        for key in index.keys() & numbers.keys():
-            if numbers[key] <= MOST_WAITING:
-                few.add(key)
-                continue
-            for watch in index[key]:
-                watch.lose()
-                watch.wake()
-        if few:
-            for event in events:
-                if event[column] in few:
-                    for watch in index[str(event[column])]:
-                        watch.put(event)
+        if not self._is_going_on:
+            self._go_on_soon()
+        self._due.extend(rest)
+        self._due_bytes += payload_bytes_of(rest)
 
-    def _give(self, event: EventRow, by_value: bool) -> None:
-        waiting = self._of_stream.get(event[STREAM])
-        if waiting is not None:
-            for watch in waiting:
+    def _give(self, events: Sequence[EventRow]) -> int:
+        """Give events in order until the time of a turn is over; how many were given."""
+        find, end = self._index.find, perf_counter() + TURN_SECONDS
+        for number, event in enumerate(events, 1):
+            for watch in find(event):
                 watch.put(event)
-        waiting = self._of_type.get(event[TYPE])
-        if waiting is not None:
-            for watch in waiting:
-                watch.put(event)
-        if by_value and event[CONTENT_TYPE] == JSON:
-            self._give_by_value(event)
+            if is_time_due(number, event) and perf_counter() > end:
+                return number
+        return len(events)
 
-    def _give_by_value(self, event: EventRow) -> None:
+    def _go_on(self) -> None:
+        """Give what waits, for one more turn."""
+        self._is_going_on = False
         try:
-            data = _decode(event[DATA])
-        except UNREADABLE:
-            return  # nobody can look into it
-        if not isinstance(data, dict):
-            return
-        for key, waiting_by_text in self._of_value.items():
-            text = data.get(key)
-            if type(text) is str and (waiting := waiting_by_text.get(text)) is not None:
-                for watch in waiting:
-                    watch.put(event)
+            for _ in range(self._give(self._due)):
+                self._due_bytes -= payload_bytes(self._due.popleft())
+        except Exception:
+            log.exception("events cannot be given to followers, which read them from the file")
+            self._lose_all(wakes=True)
+        if self._due:
+            self._go_on_soon()
+
+    def _go_on_soon(self) -> None:
+        self._is_going_on = True
+        asyncio.get_running_loop().call_soon(self._go_on)
+
+    def _drop_hidden(self, hidden: Mapping[str, int]) -> None:
+        for watch in tuple(self._holders):
+            watch.drop_hidden(hidden)
+        if self._due:
+            self._due = deque([event for event in self._due if is_visible(event, hidden)])
+            self._due_bytes = payload_bytes_of(self._due)
+
+    def _lose_all(self, *, wakes: bool) -> None:
+        """Have all followers of some of the events read on from the file, at once or with the next event."""
+        self._due.clear()
+        self._due_bytes = 0
+        for watch in self._index.watches():
+            watch.lose()
+            if wakes:
+                watch.wake()
 
     def close(self) -> None:
         """Wake all, for the last time."""
@@ -264,8 +257,4 @@ class Watches:
             watch.wake()
 
     def _all(self) -> list[Watch]:
-        found = dict(self._of_any)
-        for index in (self._of_stream, self._of_type, *self._of_value.values()):
-            for waiting in index.values():
-                found.update(waiting)
-        return list(found)
+        return [*self._of_everything, *self._index.watches(), *self._positions.watches()]

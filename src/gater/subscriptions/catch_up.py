@@ -18,6 +18,7 @@ from gater.model.limits import PAGE_EVENTS, TURN_SECONDS
 from gater.store.store import Store
 from gater.store.watches import Watch
 from gater.subscriptions.cursors import Cursor, cursor_of
+from gater.subscriptions.interests import interest_of
 from gater.subscriptions.matching import Matcher
 
 QUIET_PAGES: Final = 400
@@ -41,7 +42,7 @@ async def follow(store: Store, matcher: Matcher, start: int | None) -> AsyncGene
     Who asks for them leaves others their turn. A page without events says that the follower has caught up, or how far
     it has come. Raises StoreUnavailableError when the store is closed.
     """
-    cursor = cursor_of(store, matcher, start)
+    cursor, interest = cursor_of(store, matcher, start), interest_of(matcher)
     while True:
         quiet = 0
         while (events := cursor.page(PAGE_EVENTS)) is not None:
@@ -52,7 +53,7 @@ async def follow(store: Store, matcher: Matcher, start: int | None) -> AsyncGene
                 yield page.pop()
             else:
                 await asyncio.sleep(0)
-        with closing(watch(store, matcher)) as place:
+        with closing(store.tail.watches.watch(interest)) as place:
             yield _caught_up(store, cursor)
             while not has_fallen_behind(store, place, cursor):
                 events = newest(store, place, cursor)
@@ -74,11 +75,6 @@ def _caught_up(store: Store, cursor: Cursor) -> FollowedPage:
     return FollowedPage([], not is_ahead, cursor.next, "" if is_ahead else store.history.id)
 
 
-def watch(store: Store, matcher: Matcher) -> Watch:
-    """A place among those who wait for what matches."""
-    return store.tail.watches.watch(streams=matcher.streams, types=matcher.types, payload=matcher.payload)
-
-
 def has_fallen_behind(store: Store, place: Watch, cursor: Cursor) -> bool:
     """Whether a follower that had caught up must read from the file again."""
     return place.behind or not (place.indexed or store.tail.holds(cursor.next - 1))
@@ -95,7 +91,7 @@ def newest(store: Store, place: Watch, cursor: Cursor) -> list[EventRow]:
         if looked.rest:
             place.give_back(list(looked.rest))
         else:
-            cursor.pass_all()
+            cursor.pass_all(store.tail.given)
         return looked.matching
     end = perf_counter() + TURN_SECONDS
     while (page := cursor.page(PAGE_EVENTS)) is not None:
@@ -118,7 +114,9 @@ async def happened(store: Store, place: Watch) -> None:
 
 async def reached(store: Store, position: int) -> None:
     """Return once this replica has the position; cancelled by who no longer waits."""
-    with closing(store.tail.watches.watch()) as place:
+    if store.tail.position >= position:
+        return
+    with closing(store.tail.watches.watch_position(position)) as place:
         while store.tail.position < position:
             place.take()
             await happened(store, place)

@@ -32,8 +32,8 @@ class Cursor(Protocol):
         """Look at events which were committed since `page` gave None; the cursor moves behind those looked at."""
         ...
 
-    def pass_all(self) -> None:
-        """Everything that is committed has been looked at."""
+    def pass_all(self, position: int) -> None:
+        """Everything that is committed up to a position has been looked at."""
         ...
 
     def is_ahead(self) -> bool:
@@ -63,7 +63,7 @@ class StreamCursor:
             self.next = looked.last[1] + 1
         return looked
 
-    def pass_all(self) -> None:
+    def pass_all(self, position: int) -> None:
         """Nothing: the next version is the next, whatever happens in other streams."""
 
     def is_ahead(self) -> bool:
@@ -111,9 +111,9 @@ class StoreCursor:
             self.next = looked.last[2] + 1
         return looked
 
-    def pass_all(self) -> None:
-        """The cursor moves behind the newest event, unless it begins still later."""
-        self.next = max(self.next, self._store.tail.position + 1)
+    def pass_all(self, position: int) -> None:
+        """The cursor moves behind the position, unless it begins still later."""
+        self.next = max(self.next, position + 1)
 
     def is_ahead(self) -> bool:
         """Whether it began beyond the store's next position."""

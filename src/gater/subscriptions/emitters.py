@@ -17,11 +17,12 @@ from gater.model.message_body import check_body
 from gater.model.selectors import Selector
 from gater.store.hidden import Hidden, is_visible
 from gater.store.store import Store
+from gater.store.turns import is_time_due
 from gater.store.watches import Watch
-from gater.subscriptions.catch_up import has_fallen_behind, newest, watch
+from gater.subscriptions.catch_up import has_fallen_behind, newest
 from gater.subscriptions.channels import Bus
 from gater.subscriptions.cursors import Cursor, cursor_of
-from gater.subscriptions.looking import is_time_due
+from gater.subscriptions.interests import interest_of
 from gater.subscriptions.matching import compile_selector
 from gater.subscriptions.topics import event_stream_topic
 
@@ -79,6 +80,7 @@ class Emitter:
         self._bus = bus
         self._loop = asyncio.get_running_loop()
         self._matcher = compile_selector(selector)
+        self._interest = interest_of(self._matcher)
         self._place: Watch | None = None
         self._cursor: Cursor | None = None
         self._looked_at = 0
@@ -94,7 +96,7 @@ class Emitter:
 
     def _wait_anew(self) -> Watch:
         self._stop_waiting()
-        self._place = watch(self._store, self._matcher)
+        self._place = self._store.tail.watches.watch(self._interest)
         self._place.notify = self._emit_soon
         return self._place
 
@@ -131,7 +133,7 @@ class Emitter:
             self._begin()
         elif self.paused:
             self._cursor.pass_by(self._place.take())
-            self._cursor.pass_all()
+            self._cursor.pass_all(self._store.tail.given)
             self._looked_at = self._store.tail.position
         elif not has_fallen_behind(self._store, self._place, self._cursor):
             self._read(self._emit_newest, self._place, self._cursor)

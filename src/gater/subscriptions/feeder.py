@@ -14,10 +14,11 @@ from gater.store.hidden import Hidden, is_visible
 from gater.store.store import Store
 from gater.store.subscription_reader import SavedSubscription
 from gater.store.watches import Watch
-from gater.subscriptions.catch_up import has_fallen_behind, newest, watch
+from gater.subscriptions.catch_up import has_fallen_behind, newest
 from gater.subscriptions.consumer import Consumer
 from gater.subscriptions.cursors import Cursor, StoreCursor, StreamCursor
 from gater.subscriptions.group import Group
+from gater.subscriptions.interests import interest_of
 from gater.subscriptions.matching import compile_selector
 
 PAGES_A_TURN: Final = 4
@@ -53,6 +54,7 @@ class Feeder:
         self._consumers = consumers
         self._changed = changed
         self._matcher = compile_selector(saved.config.selector)
+        self._interest = interest_of(self._matcher)
         self._stream_id = saved.config.selector.stream_id
         self._cursor = self._cursor_behind(saved)
         self._place: Watch | None = None
@@ -138,13 +140,14 @@ class Feeder:
         if place is not None and not has_fallen_behind(self._store, place, cursor):
             events = newest(self._store, place, cursor)
             more = bool(events) or place.is_woken  # the tail may hold more than one page, or a turn was not enough
-            self._group.feed(events, self._reached(events) if more else self._store.tail.position)
+            looked = self._store.tail.given if place.indexed else self._store.tail.position
+            self._group.feed(events, self._reached(events) if more else looked)
             return more
         self.leave()
         self._skip_settled()
         page = cursor.page(limit)
         if page is None:
-            self._place = watch(self._store, self._matcher)
+            self._place = self._store.tail.watches.watch(self._interest)
             self._place.notify = self._changed
             self._group.feed([], self._store.tail.position)
             return False

@@ -4,16 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from time import perf_counter
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
 from gater.model.events import EventRow
 from gater.model.limits import TURN_SECONDS
+from gater.store.turns import is_time_due
 from gater.subscriptions.matching import Matcher
-
-LARGE_EVENT_BYTES: Final = 4 << 10
-"""Bytes of an event after which the clock is looked at."""
-SMALL_EVENTS: Final = 64
-"""Smaller events between two looks at the clock."""
 
 
 class Looked(NamedTuple):
@@ -38,8 +34,3 @@ def look(matcher: Matcher, events: list[EventRow]) -> Looked:
         if is_time_due(number, event) and perf_counter() > end:
             return Looked(matching, event, events[number:])
     return Looked(matching, events[-1])
-
-
-def is_time_due(number: int, event: EventRow) -> bool:
-    """Whether the clock is to be looked at after an event, the `number`-th of a turn."""
-    return not number % SMALL_EVENTS or len(event[6]) > LARGE_EVENT_BYTES or len(event[7] or b"") > LARGE_EVENT_BYTES

@@ -1,4 +1,4 @@
-"""What a selector accepts, compiled once to a predicate over stored events and to conditions that find them.
+"""What a selector accepts, compiled once to a predicate over stored events.
 
 Most events that are looked at do not match, so the cheap tests come first: a payload is decoded only when the bytes of
 every text of the pattern are in it.
@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from typing import Any, Final
-from uuid import UUID
 
 import msgspec
 
-from gater.model.events import JSON, Event, EventRow
+from gater.model.events import CONTENT_TYPE, DATA, JSON, METADATA, STREAM, TYPE, EventRow
 from gater.model.json_rules import UNREADABLE
 from gater.model.selectors import WILDCARD, Selector, is_literal, is_variable
+from gater.store.event_fields import COLUMNS, DECODED, JSON_FIELDS, READERS
 from gater.subscriptions.payloads import Payloads, SharedPayloads, needles
 
 Accepts = Callable[[EventRow], bool]
@@ -22,25 +22,17 @@ Bound = dict[str, Any]
 """What the variables of a pattern stand for in one event."""
 _Test = Callable[[Any, Bound], bool]
 
-_STREAM: Final = 0
-_TYPE: Final = 4
-_CONTENT_TYPE: Final = 5
-_DATA: Final = 6
-_METADATA: Final = 7
+_COSTLY: Final = frozenset({*DECODED, *JSON_FIELDS})
 _MISSING: Final = object()
 
 
 class Matcher(msgspec.Struct, frozen=True):
-    """A compiled selector; the conditions are necessary ones, None where there is none."""
+    """A compiled selector."""
 
     selector: Selector
     accepts: Accepts
-    streams: frozenset[str] | None = None
-    """The event is in one of these streams."""
     types: frozenset[str] | None = None
-    """The event is of one of these types."""
-    payload: tuple[str, str] | None = None
-    """The event's data is a JSON object that has this text under this key."""
+    """The types of which an accepted event is one; None: it may be of any."""
     everything: bool = False
     """Whether every event is accepted, so that `accepts` need not be asked."""
 
@@ -68,11 +60,11 @@ def _compile(selector: Selector, payloads: Payloads) -> Matcher:
         case "by_stream":
             return _compile_stream(selector)
         case "by_event_type":
-            return Matcher(selector, lambda row: row[_TYPE] == value, types=frozenset((value,)))
+            return Matcher(selector, lambda row: row[TYPE] == value, types=frozenset((value,)))
         case "stream_prefix":
-            return Matcher(selector, lambda row: row[_STREAM].startswith(value))
+            return Matcher(selector, lambda row: row[STREAM].startswith(value))
         case "by_event_payload":
-            return Matcher(selector, _payload_predicate(value, payloads), payload=_told_by_payload(value))
+            return Matcher(selector, _payload_predicate(value, payloads))
         case "by_event_pattern":
             return _compile_pattern(selector, payloads)
         case "all_of":
@@ -85,17 +77,15 @@ def _compile_stream(selector: Selector) -> Matcher:
     stream_id = selector.stream_id
     if stream_id is None:
         return Matcher(selector, _accept_all, everything=True)
-    return Matcher(selector, lambda row: row[_STREAM] == stream_id, streams=frozenset((stream_id,)))
+    return Matcher(selector, lambda row: row[STREAM] == stream_id)
 
 
 def _compile_pattern(selector: Selector, payloads: Payloads) -> Matcher:
-    stream_id, event_type, data = (selector.value.get(field) for field in ("stream_id", "event_type", "data"))
+    event_type = selector.value.get("event_type")
     return Matcher(
         selector,
         _pattern_predicate(selector.value, payloads) if selector.value else _accept_all,
-        streams=frozenset((stream_id,)) if is_literal(stream_id) else None,
         types=frozenset((event_type,)) if is_literal(event_type) else None,
-        payload=_told_by_payload(data) if isinstance(data, dict) else None,
         everything=not selector.value,
     )
 
@@ -113,9 +103,7 @@ def _compile_all_of(selector: Selector, payloads: Payloads) -> Matcher:
     return Matcher(
         selector,
         tests[0] if len(tests) == 1 else accepts,
-        streams=_intersection(part.streams for part in parts),
         types=_intersection(part.types for part in parts),
-        payload=next((part.payload for part in parts if part.payload is not None), None),
         everything=not tests,
     )
 
@@ -124,14 +112,12 @@ def _compile_any_of(selector: Selector, payloads: Payloads) -> Matcher:
     parts = [_compile(part, payloads) for part in sorted(selector.value, key=_cost)]
     if any(part.everything for part in parts):
         return Matcher(selector, _accept_all, everything=True)
-    streams, types, texts = ({getattr(part, name) for part in parts} for name in ("streams", "types", "payload"))
-    return Matcher(
-        selector,
-        _any_predicate(parts),
-        streams=None if None in streams else frozenset().union(*streams),
-        types=None if None in types else frozenset().union(*types),
-        payload=texts.pop() if len(texts) == 1 else None,
-    )
+    types: set[str] = set()
+    for part in parts:
+        if part.types is None:
+            return Matcher(selector, _any_predicate(parts))
+        types |= part.types
+    return Matcher(selector, _any_predicate(parts), types=frozenset(types))
 
 
 def _any_predicate(parts: list[Matcher]) -> Accepts:
@@ -141,7 +127,7 @@ def _any_predicate(parts: list[Matcher]) -> Accepts:
     tests = tuple(part.accepts for part in parts if part.selector.type not in ("by_stream", "by_event_type"))
 
     def accepts(row: EventRow) -> bool:
-        if row[_TYPE] in types or row[_STREAM] in streams:
+        if row[TYPE] in types or row[STREAM] in streams:
             return True
         for test in tests:  # noqa: SIM110 (any() takes several times as long)
             if test(row):
@@ -169,20 +155,14 @@ def _cost(selector: Selector) -> int:
     return 2 if selector.type == "by_event_payload" else 0
 
 
-def _told_by_payload(pattern: dict[str, Any]) -> tuple[str, str] | None:
-    """The text at the top of a pattern that tells the most, with its key."""
-    texts = [(key, text) for key, text in pattern.items() if is_literal(text)]
-    return max(texts, key=lambda pair: len(pair[1]), default=None)
-
-
 def _payload_predicate(pattern: dict[str, Any], payloads: Payloads) -> Accepts:
     texts, test = needles(pattern), _compile_value(pattern)
 
     def accepts(row: EventRow) -> bool:
-        if row[_CONTENT_TYPE] != JSON or not payloads.may_hold(row[_DATA], texts):
+        if row[CONTENT_TYPE] != JSON or not payloads.may_hold(row[DATA], texts):
             return False
         try:
-            return test(payloads.decode(row[_DATA]), {})
+            return test(payloads.decode(row[DATA]), {})
         except UNREADABLE:
             return False
 
@@ -196,11 +176,11 @@ def _pattern_predicate(pattern: dict[str, Any], payloads: Payloads) -> Accepts:
     for field, value in pattern.items():
         if value == WILDCARD:
             continue  # every event has every field
-        if field in _COLUMNS and (is_literal(value) or type(value) is int):
-            columns.append((_COLUMNS[field], value))
+        if field in COLUMNS and (is_literal(value) or type(value) is int):
+            columns.append((COLUMNS[field], value))
             continue
-        if field in _SEARCHED:
-            searches.append((_SEARCHED[field], needles(value)))
+        if field in JSON_FIELDS:
+            searches.append((JSON_FIELDS[field], needles(value)))
         tests.append((_reader(field, payloads), _compile_value(value)))
 
     def accepts(row: EventRow) -> bool:
@@ -221,10 +201,10 @@ def _pattern_predicate(pattern: dict[str, Any], payloads: Payloads) -> Accepts:
 
 def _reader(field: str, payloads: Payloads) -> Callable[[EventRow], Any]:
     if field == "data":
-        return lambda row: payloads.decode(row[_DATA]) if row[_CONTENT_TYPE] == JSON else row[_DATA]
+        return lambda row: payloads.decode(row[DATA]) if row[CONTENT_TYPE] == JSON else row[DATA]
     if field == "metadata":
-        return lambda row: payloads.decode(row[_METADATA] or b"{}")
-    return _READERS[field]
+        return lambda row: payloads.decode(row[METADATA] or b"{}")
+    return READERS[field]
 
 
 def _compile_value(pattern: Any) -> _Test:
@@ -305,31 +285,3 @@ def _is_same_at_any_depth(one: Any, other: Any) -> bool:
 def _written(value: Any) -> bytes:
     """The value as JSON with the type of each number; equal values that are written alike are the same."""
     return msgspec.json.encode(value, order="deterministic").replace(b"-0.0", b"0.0")
-
-
-def _read_column(column: int) -> Callable[[EventRow], Any]:
-    return lambda row: row[column]
-
-
-_DECODED: Final[dict[str, Callable[[EventRow], Any]]] = {
-    "event_id": lambda row: str(UUID(bytes=row[3])),
-    "created": lambda row: msgspec.to_builtins(Event(*row).created),
-}
-"""How fields that are not stored as they are shown are read."""
-_COSTLY: Final = frozenset({*_DECODED, "data", "metadata"})
-_COLUMNS: Final = {
-    "stream_id": _STREAM,
-    "version": 1,
-    "position": 2,
-    "event_type": _TYPE,
-    "content_type": _CONTENT_TYPE,
-    "created_epoch": 8,
-}
-_SEARCHED: Final[dict[str, Callable[[EventRow], bytes]]] = {
-    "data": lambda row: row[_DATA],
-    "metadata": lambda row: row[_METADATA] or b"{}",
-}
-_READERS: Final = {
-    **{field: _read_column(column) for field, column in _COLUMNS.items()},
-    **_DECODED,
-}

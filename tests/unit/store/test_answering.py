@@ -12,8 +12,10 @@ import pytest
 
 from gater.model.commands import WriteResult
 from gater.model.limits import Limits
+from gater.model.selectors import by_event_type, by_stream
 from gater.store.recent import RecentPositions
 from gater.store.store import Store, new_config, open_file_store
+from tests.unit.store.interests import in_events
 from tests.unit.store.stores import append, memory_store
 
 
@@ -40,8 +42,8 @@ def observe(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def be_woken(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    for conditions in ({}, {"streams": {"a"}}, {"types": {"T"}}):
-        store.tail.watches.watch(**conditions).notify = fail
+    for selector in (by_stream(), by_stream("a"), by_event_type("T")):
+        store.tail.watches.watch(in_events(selector)).notify = fail
 
 
 def follow_badly(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -73,9 +75,9 @@ async def test_one_that_raises_keeps_nothing_from_another(opened: Any) -> None:
     async with opened as store:
         seen: list[int] = []
         store.tail.observers += [fail, lambda events: seen.extend(event[2] for event in events)]
-        watch = store.tail.watches.watch(streams={"a"})
-        store.tail.watches.watch(streams={"a"}).notify = fail
-        last = store.tail.watches.watch(streams={"a"})
+        watch = store.tail.watches.watch(in_events(by_stream("a")))
+        store.tail.watches.watch(in_events(by_stream("a"))).notify = fail
+        last = store.tail.watches.watch(in_events(by_stream("a")))
         await store.run(append("a", [1, 2]))
         assert seen == [1, 2]
         assert [event[2] for event in watch.take()] == [event[2] for event in last.take()] == [1, 2]

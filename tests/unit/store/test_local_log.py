@@ -21,9 +21,11 @@ from gater.model.errors import (
     WrongExpectedVersionError,
 )
 from gater.model.limits import Limits
+from gater.model.selectors import by_stream
 from gater.store import local_log
 from gater.store.machine import Machine
 from gater.store.store import Store, new_config, open_file_store, open_memory_store
+from tests.unit.store.interests import in_events
 from tests.unit.store.stores import append, raw_event
 
 
@@ -260,7 +262,7 @@ async def test_a_batch_whose_outcome_was_unknown_is_followed_and_can_be_repeated
     disk.after = apsw.IOError("the sync failed")
     store.submit(append("s", [100, 101]), 10, answers.of(100))
     assert isinstance((await answers.complete(done + 1))[-1], StoreUnavailableError)
-    waiting = store.tail.watches.watch(streams={"s"})
+    waiting = store.tail.watches.watch(in_events(by_stream("s")))
     disk.before = None
     while store.status().state != "running":
         await asyncio.sleep(0.001)

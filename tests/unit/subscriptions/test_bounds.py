@@ -12,12 +12,13 @@ from gater.gateway.admission import admit_append
 from gater.model.commands import StreamWrite
 from gater.model.events import JSON, EventRow, RawEvent, payload_bytes, payload_bytes_of
 from gater.model.limits import Limits
-from gater.model.selectors import by_event_payload
+from gater.model.selectors import by_event_payload, by_stream
 from gater.store import queries
 from gater.store.reader import _Filling
 from gater.store.tail import Tail
 from gater.store.watches import Watches
 from gater.subscriptions import group_window
+from tests.unit.store.interests import in_events
 from tests.unit.store.stores import event_of, memory_store, write
 from tests.unit.subscriptions.durable_store import (
     NAME,
@@ -109,11 +110,11 @@ def test_the_tail_is_bounded(weight: str, monkeypatch: pytest.MonkeyPatch) -> No
 def test_what_waits_for_a_follower_is_bounded(weight: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("gater.store.watches.MOST_WAITING_BYTES", ROOM)
     watches = Watches()
-    watch = watches.watch(streams={row(1, weight)[0]})
+    watch = watches.watch(in_events(by_stream(row(1, weight)[0])))
     most = ROOM // payload_bytes(row(1, weight))
-    watches.feed(rows(weight, most), False)
+    watches.feed(rows(weight, most))
     assert not watch.behind
-    watches.feed([row(most + 1, weight)], False)
+    watches.feed([row(most + 1, weight)])
     assert watch.behind
 
 

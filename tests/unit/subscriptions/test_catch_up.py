@@ -26,7 +26,8 @@ from gater import (
     stream_prefix,
 )
 from gater.model.selectors import Selector
-from gater.subscriptions.catch_up import follow
+from gater.store.watches import Watch
+from gater.subscriptions.catch_up import follow, reached
 from gater.subscriptions.matching import compile_selector
 from tests.unit.store.stores import event_of, memory_store
 from tests.unit.store.stores import write as write_event
@@ -248,13 +249,31 @@ async def test_followers_are_found_by_what_they_wait_for_and_leave_nothing(tmp_p
         followers = [follow(store, compile_selector(selector), None) for selector in SELECTORS.values()]
         for follower in followers:
             assert (await anext(follower)).live
-        assert set(watches._of_stream) == {"a-1", "b-2"}
-        assert set(watches._of_type) == {"T-0", "T-1", "T-2"}
-        assert {key: set(texts) for key, texts in watches._of_value.items()} == {"k": {"x"}}
-        assert len(watches._of_any) == 2  # the prefix, and the join whose parts have nothing in common
+        assert len(watches._index._groups) == len(SELECTORS)
+        assert watches._index._untold == {}
+        assert set(watches._index._indexes) == {"stream_id", "event_type", "stream_prefix", "data"}
         for follower in followers:
             await follower.aclose()
-        assert not any((watches._of_any, watches._of_stream, watches._of_type, watches._of_value))
+        assert not watches._index
+        assert watches._index._indexes == {}
+
+
+async def test_an_append_wakes_no_read_that_waits_for_a_later_position(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with memory_store() as store:
+        woken: list[Watch] = []
+        monkeypatch.setattr(Watch, "wake", lambda watch, wake=Watch.wake: (woken.append(watch), wake(watch)))
+        later = [asyncio.create_task(reached(store, position)) for position in range(10, 60)]
+        soon = asyncio.create_task(reached(store, 2))
+        await asyncio.sleep(0)
+        await write_event(store, "s", event_of())
+        assert not woken
+        await write_event(store, "s", event_of())
+        await soon
+        assert len(woken) == 1
+        for waiting in later:
+            waiting.cancel()
+        await asyncio.gather(*later, return_exceptions=True)
+        assert not store.tail.watches._positions
 
 
 async def test_a_follower_of_what_is_rare_is_told_how_far_it_has_come(monkeypatch: pytest.MonkeyPatch) -> None:

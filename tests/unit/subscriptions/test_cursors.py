@@ -142,7 +142,7 @@ async def test_a_store_cursor_can_be_told_that_all_was_looked_at() -> None:
         of_store = cursor_of(store, compile_selector(by_event_type("Rare")), 0)
         of_stream = cursor_of(store, compile_selector(by_stream("other")), 0)
         for cursor in (of_store, of_stream):
-            cursor.pass_all()
+            cursor.pass_all(5)
         assert (of_store.next, of_stream.next) == (6, 0)
 
 
@@ -187,6 +187,6 @@ async def test_a_cursor_that_begins_beyond_the_end_stays_there(selector: Selecto
     async with memory_store() as store:
         await write(store, "a-1", event_of())
         cursor = cursor_of(store, compile_selector(selector), 5)
-        cursor.pass_all()
+        cursor.pass_all(store.tail.given)
         assert cursor.pass_by(store.tail.after(0, 9) or []).matching == []
         assert (cursor.next, cursor.page(9)) == (5, None)

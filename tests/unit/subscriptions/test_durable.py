@@ -44,18 +44,18 @@ async def test_without_consumers_it_waits_for_nothing_and_reads_nothing() -> Non
     async with at_work() as (store, durables):
         await fill(store, "a")
         durable = await made(durables, stream_prefix("a"))
-        waiting = len(store.tail.watches._of_any)
+        waiting = len(store.tail.watches._index._groups)
         consumer = attached(durable)
         settle(durable, *await taken(durable, consumer, 1))
-        await until(lambda: len(store.tail.watches._of_any) == waiting + 1)
+        await until(lambda: len(store.tail.watches._index._groups) == waiting + 1)
         durable.detach(consumer)
         durable.detach(consumer)
         await turns()
-        assert len(store.tail.watches._of_any) == waiting
+        assert len(store.tail.watches._index._groups) == waiting
         await fill(store, "a", "a")
         info = durable.info()
         assert (info.state, info.lag, info.consumers) == ("stranded", 2, 0)
-        assert len(store.tail.watches._of_any) == waiting
+        assert len(store.tail.watches._index._groups) == waiting
 
 
 async def test_asking_how_it_is_doing_changes_nothing() -> None:

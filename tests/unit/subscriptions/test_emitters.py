@@ -18,6 +18,7 @@ from gater.store.store import Store
 from gater.subscriptions import emitters as emitters_module
 from gater.subscriptions.channels import Channels, Silence
 from gater.subscriptions.emitters import Announcer, Emitter, events_message
+from tests.unit.store.interests import in_events
 from tests.unit.store.stores import event_of, memory_store, write
 from tests.unit.subscriptions.durable_store import NAME, at_work, attached, fill, made, settle, taken, turns, until
 
@@ -367,7 +368,7 @@ async def test_an_event_that_cannot_be_decoded_keeps_nothing_else_back(caplog: p
 
 async def test_who_waits_for_a_value_passes_over_events_that_cannot_be_decoded() -> None:
     async with memory_store() as store:
-        watch = store.tail.watches.watch(payload=("x", "y"))
+        watch = store.tail.watches.watch(in_events(by_event_payload({"x": "y"})))
         wanted = event_of(data=b'{"x":"y"}')
         await write(store, "a", event_of(data=b'{"x":"\xff"}'), event_of(data=b'{"x":1e999}'), wanted)
         assert [event[2] for event in watch.take()] == [3]

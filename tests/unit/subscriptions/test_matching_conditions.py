@@ -15,6 +15,8 @@ from gater.model.selectors import (
     by_stream,
     stream_prefix,
 )
+from gater.store.interests import PRESENT, Term
+from gater.subscriptions.interests import interest_of
 from gater.subscriptions.matching import compile_selector
 from tests.unit.subscriptions.accepting import accepts, row
 
@@ -22,39 +24,61 @@ A, B, T, U = by_stream("a"), by_stream("b"), by_event_type("T"), by_event_type("
 
 
 @pytest.mark.parametrize(
-    ("selector", "streams", "types", "payload"),
+    ("selector", "types"),
     [
-        (by_stream(), None, None, None),
-        (A, {"a"}, None, None),
-        (T, None, {"T"}, None),
-        (stream_prefix("a"), None, None, None),
-        (by_event_payload({"a": "x"}), None, None, ("a", "x")),
-        (by_event_payload({"a": "x", "b": "longer", "c": "_", "d": "$12345678"}), None, None, ("b", "longer")),
-        (by_event_payload({"a": 1, "b": {"c": "x"}, "d": ["x"], "e": "_", "f": "$1"}), None, None, None),
-        (by_event_pattern({"stream_id": "a", "event_type": "T", "data": {"k": "v"}}), {"a"}, {"T"}, ("k", "v")),
-        (by_event_pattern({"stream_id": "_", "event_type": "$1", "data": "x", "metadata": {"k": "v"}}), *[None] * 3),
-        (by_event_pattern({"stream_id": 1, "event_type": None}), None, None, None),
-        (all_of(A, T), {"a"}, {"T"}, None),
-        (all_of(A, B), set(), None, None),
-        (all_of(T | U, U, by_stream()), None, {"U"}, None),
-        (all_of(A | B, B), {"b"}, None, None),
-        (all_of(A, by_event_payload({"a": "x"})), {"a"}, None, ("a", "x")),
-        (A | B, {"a", "b"}, None, None),
-        (T | U, None, {"T", "U"}, None),
-        (A | T, None, None, None),
-        (any_of(all_of(A, T), all_of(B, U)), {"a", "b"}, {"T", "U"}, None),
-        (any_of(T, by_event_payload({"a": "x"})), None, None, None),
-        (any_of(by_event_payload({"a": "x"}), by_event_pattern({"data": {"a": "x"}})), None, None, ("a", "x")),
-        (any_of(by_event_payload({"a": "x"}), by_event_payload({"a": "y"})), None, None, None),
-        (any_of(A, by_stream()), None, None, None),
+        (by_stream(), None),
+        (A, None),
+        (T, {"T"}),
+        (by_event_payload({"a": "x"}), None),
+        (by_event_pattern({"stream_id": "a", "event_type": "T", "data": {"k": "v"}}), {"T"}),
+        (by_event_pattern({"stream_id": "_", "event_type": "$1", "data": "x", "metadata": {"k": "v"}}), None),
+        (by_event_pattern({"stream_id": 1, "event_type": None}), None),
+        (all_of(A, T), {"T"}),
+        (all_of(T | U, U, by_stream()), {"U"}),
+        (T | U, {"T", "U"}),
+        (A | T, None),
+        (any_of(all_of(A, T), all_of(B, U)), {"T", "U"}),
+        (any_of(T, by_event_payload({"a": "x"})), None),
     ],
 )
-def test_conditions_that_an_accepted_event_fulfils(
-    selector: Selector, streams: set[str] | None, types: set[str] | None, payload: tuple[str, str] | None
-) -> None:
+def test_types_of_which_an_accepted_event_is_one(selector: Selector, types: set[str] | None) -> None:
     matcher = compile_selector(selector)
-    assert (matcher.streams, matcher.types, matcher.payload) == (streams, types, payload)
+    assert matcher.types == types
     assert matcher.selector == selector
+
+
+STREAM_A, STREAM_B = Term("stream_id", "a"), Term("stream_id", "b")
+
+
+@pytest.mark.parametrize(
+    ("selector", "clauses"),
+    [
+        (A, [{STREAM_A}]),
+        (T, [{Term("event_type", "T")}]),
+        (stream_prefix("a"), [{Term("stream_prefix", "a")}]),
+        (by_event_payload({}), [{Term("data", PRESENT)}]),
+        (by_event_payload({"a": "_", "b": 1}), [{Term("data", 1, ("b",))}, {Term("data", PRESENT, ("a",))}]),
+        (
+            by_event_payload({"a": {"b": ["_", "x"]}}),
+            [{Term("data", "x", ("a", "b", 1))}, {Term("data", PRESENT, ("a", "b", 0))}],
+        ),
+        (
+            by_event_pattern({"metadata": {"k": "v"}, "version": 3}),
+            [{Term("metadata", "v", ("k",))}, {Term("version", 3)}],
+        ),
+        (by_event_pattern({"stream_id": "_", "event_type": "$1", "data": "$1"}), []),
+        (by_event_pattern({"version": ["_"]}), [set()]),
+        (all_of(A, T, by_stream()), [{STREAM_A}, {Term("event_type", "T")}]),
+        (A | B, [{STREAM_A, STREAM_B}]),
+        (A | T, [{STREAM_A, Term("event_type", "T")}]),
+        (any_of(all_of(T, A), all_of(B, U)), [{STREAM_A, STREAM_B}]),
+        (any_of(A, by_event_pattern({"data": "_"})), []),
+    ],
+)
+def test_terms_of_which_an_accepted_event_fulfils_one_of_each_clause(
+    selector: Selector, clauses: list[set[Term]]
+) -> None:
+    assert list(interest_of(compile_selector(selector)).clauses) == clauses
 
 
 @pytest.mark.parametrize("selector", [by_stream(), by_event_pattern({}), by_stream() & by_stream(), A | by_stream()])
