@@ -92,11 +92,12 @@ class HttpApi(HttpSubscriptions, HttpPubSub, HttpTelemetry):
         direction: Any = "forward",
         *,
         after_position: Any = 0,
+        history: Any = None,
     ) -> list[Event]:
         events: list[Event] = []
         start, left = start_version, count
         while True:
-            parameters = {"direction": as_text(direction), "after_position": as_text(after_position)}
+            parameters = {"direction": as_text(direction), "after_position": as_text(after_position), **_known(history)}
             if start is not None:
                 parameters["start_version"] = as_text(start)
             if left is not None:
@@ -112,18 +113,18 @@ class HttpApi(HttpSubscriptions, HttpPubSub, HttpTelemetry):
                     return events
 
     async def stream_forward(
-        self, store: str, stream_id: str, start_version: Any = 0, count: Any = None
+        self, store: str, stream_id: str, start_version: Any = 0, count: Any = None, *, history: Any = None
     ) -> AsyncGenerator[Event, None]:
-        parameters = {"start_version": as_text(start_version), "direction": "forward"}
+        parameters = {"start_version": as_text(start_version), "direction": "forward", **_known(history)}
         if count is not None:
             parameters["count"] = as_text(count)
         async for event in self._lines(stream_path(store, stream_id) + "/events", parameters):
             yield event
 
     async def stream_backward(
-        self, store: str, stream_id: str, start_version: Any = None, count: Any = None
+        self, store: str, stream_id: str, start_version: Any = None, count: Any = None, *, history: Any = None
     ) -> AsyncGenerator[Event, None]:
-        parameters = {"direction": "backward"}
+        parameters = {"direction": "backward", **_known(history)}
         if start_version is not None:
             parameters["start_version"] = as_text(start_version)
         if count is not None:
@@ -140,11 +141,12 @@ class HttpApi(HttpSubscriptions, HttpPubSub, HttpTelemetry):
         *,
         selector: Any = None,
         after_position: Any = 0,
+        history: Any = None,
     ) -> list[Event]:
         events: list[Event] = []
         begin, left = after, count
         while True:
-            parameters = {"direction": as_text(direction), "after_position": as_text(after_position)}
+            parameters = {"direction": as_text(direction), "after_position": as_text(after_position), **_known(history)}
             if left is not None:
                 parameters["count"] = as_text(left)
             if selector is not None:
@@ -169,8 +171,9 @@ class HttpApi(HttpSubscriptions, HttpPubSub, HttpTelemetry):
         *,
         selector: Any = None,
         after_position: Any = 0,
+        history: Any = None,
     ) -> AsyncGenerator[Event, None]:
-        parameters = {"direction": as_text(direction), "after_position": as_text(after_position)}
+        parameters = {"direction": as_text(direction), "after_position": as_text(after_position), **_known(history)}
         if selector is not None:
             parameters["where"] = where_text(selector)
         if after is not None:
@@ -259,6 +262,10 @@ class HttpApi(HttpSubscriptions, HttpPubSub, HttpTelemetry):
             copied = b"".join([chunk async for chunk in response.aiter_bytes()])
         await asyncio.to_thread(Path(path).write_bytes, copied)
         return len(copied)
+
+
+def _known(history: Any) -> dict[str, str]:
+    return {} if history is None else {"history": as_text(history)}
 
 
 def _snapshot(store: str, source_uuid: str, stream_uuid: str, version: Any) -> str:

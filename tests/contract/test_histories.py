@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Awaitable, Callable
 
 import pytest
 
 from gater import CAUGHT_UP, LIVE, Event, GaterApi, HistoryChangedError, by_event_type, stream_prefix
-from tests.contract.samples import first_of, numbered, positions, until, versions
+from tests.contract.samples import all_of, first_of, numbered, positions, refused, until, versions
 
 
 async def history_of(api: GaterApi, store: str) -> str:
@@ -79,6 +79,44 @@ async def test_a_follower_that_begins_ahead_has_not_caught_up(
     await api.append_events(store, "s", numbered(3))
     event, notice = await following
     assert (event.version, notice) == (5, CAUGHT_UP)
+
+
+def reads(api: GaterApi, store: str, at: int, history: str | None) -> list[Callable[[], Awaitable[list[Event]]]]:
+    """Every way to read on from an event in the middle, by its version and its position."""
+    return [
+        lambda: api.get_events(store, "s", at, history=history),
+        lambda: api.get_events(store, "s", at, direction="backward", history=history),
+        lambda: api.read_all(store, at, history=history),
+        lambda: api.read_all(store, at, direction="backward", history=history),
+        lambda: all_of(api.stream_forward(store, "s", at, history=history)),
+        lambda: all_of(api.stream_backward(store, "s", at, history=history)),
+        lambda: all_of(api.stream_all(store, at, history=history)),
+        lambda: all_of(api.stream_all(store, at, "backward", history=history)),
+    ]
+
+
+async def test_a_read_that_goes_on_in_a_store_that_was_made_anew_is_refused(api: GaterApi, store: str) -> None:
+    await api.append_events(store, "s", numbered(3))
+    former = await made_anew(api, store, 5)
+    present = await history_of(api, store)
+    for read in reads(api, store, 2, former):
+        with refused(HistoryChangedError, store=store, history=present, shared=0):
+            await read()
+    for known in (present, None):
+        for read in reads(api, store, 2, known):
+            assert await read()
+
+
+async def test_a_read_ahead_of_the_history_that_it_names_is_refused(api: GaterApi, store: str) -> None:
+    await api.append_events(store, "s", numbered(3))
+    history = await history_of(api, store)
+    forward = slice(0, 8, 2)
+    for read in reads(api, store, 4, history)[forward]:
+        with refused(HistoryChangedError, history=history):
+            await read()
+    for read in reads(api, store, 4, None)[forward] + reads(api, store, 3, history)[forward]:
+        assert await read() == []
+    assert await api.read_all(store, 4, direction="backward", history=history)
 
 
 async def _is_followed(api: GaterApi, store: str) -> bool:

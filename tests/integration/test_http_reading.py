@@ -352,3 +352,16 @@ async def test_wrong_where_is_refused(tmp_path: Path, where: str, code: str) -> 
     async with served(tmp_path) as client:
         for headers in ({}, LINES):
             failure(await client.get(f"{ORDERS}/events", params={"where": where}, headers=headers), 400, code)
+
+
+@pytest.mark.parametrize("accept", ["application/json", "application/x-ndjson"])
+async def test_history_that_a_read_was_given_is_taken_back(tmp_path: Path, accept: str) -> None:
+    async with served(tmp_path) as client:
+        await append(client, "a", "A", "B")
+        for path in (f"{ORDERS}/events", f"{ORDERS}/streams/a/events"):
+            answer = await client.get(path, params={"count": 1}, headers={"Accept": accept})
+            history = answer.headers["gater-history"]
+            assert history == (await client.get(f"{ORDERS}/status")).json()["history"]
+            again = await client.get(path, params={"history": history}, headers={"Accept": accept})
+            assert (again.status_code, again.headers["gater-history"]) == (200, history)
+            failure(await client.get(path, params={"history": "0"}, headers={"Accept": accept}), 409, "history_changed")

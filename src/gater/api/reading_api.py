@@ -11,6 +11,7 @@ from gater.api.arguments import (
     check_count,
     check_direction,
     check_filter,
+    check_history,
     check_position,
     read_after,
     read_start,
@@ -41,6 +42,7 @@ class ReadingApi:
         direction: Direction = "forward",
         *,
         after_position: int = 0,
+        history: str | None = None,
     ) -> list[Event]:
         """The events of a stream as a list: all from `start_version` on, or the first `count` of them.
 
@@ -48,17 +50,19 @@ class ReadingApi:
         last), however many were truncated before it; backward it goes down from `start_version`. An unknown stream
         gives an empty list. Without a `count`, RequestTooLargeError is raised for events of more than 256 MiB: iterate
         over those with `stream_forward`. With `after_position` the read waits until this replica has that position
-        (read your writes on any node).
+        (read your writes on any node). With a `history`, that of the store which `start_version` was reached in
+        (StoreStatus.history), HistoryChangedError is raised when the store has another one, or has not come so far.
         """
         backward = check_direction(direction)
         following: int | None = read_start(start_version, backward)
         listing = Listing(None if count is None else check_count(count))
         store, stream_id = check_store_id(store), check_name(stream_id, "stream_id")
+        waited, known = check_position(after_position), check_history(history)
         while following is not None:
             page = await self._caller.call(
-                op.ReadStream(store, stream_id, following, listing.wanted, backward, check_position(after_position))
+                op.ReadStream(store, stream_id, following, listing.wanted, backward, waited, known)
             )
-            following = listing.take(page)
+            following, known = listing.take(page), page.history or known
         return listing.events
 
     async def stream_forward(
@@ -69,12 +73,14 @@ class ReadingApi:
         count: int | None = None,
         *,
         after_position: int = 0,
+        history: str | None = None,
     ) -> AsyncGenerator[Event, None]:
         """The events of a stream from `start_version` on, oldest first, fetched as they are asked for.
 
         All of them, or the first `count`; whatever length the stream has, little memory is needed.
         """
-        async with aclosing(self._scan_stream(store, stream_id, start_version, count, False, after_position)) as events:
+        scanned = self._scan_stream(store, stream_id, start_version, count, False, after_position, history)
+        async with aclosing(scanned) as events:
             async for event in events:
                 yield event
 
@@ -86,9 +92,11 @@ class ReadingApi:
         count: int | None = None,
         *,
         after_position: int = 0,
+        history: str | None = None,
     ) -> AsyncGenerator[Event, None]:
         """The events of a stream from `start_version` down (None: from the last), newest first: all, or `count`."""
-        async with aclosing(self._scan_stream(store, stream_id, start_version, count, True, after_position)) as events:
+        scanned = self._scan_stream(store, stream_id, start_version, count, True, after_position, history)
+        async with aclosing(scanned) as events:
             async for event in events:
                 yield event
 
@@ -100,11 +108,13 @@ class ReadingApi:
         count: int | None,
         backward: bool,
         after_position: int,
+        history: str | None,
     ) -> AsyncGenerator[Event, None]:
         start = None if backward and start_version is None else read_start(start_version, backward)
         left = None if count is None else check_count(count)
         step = -1 if backward else 1
         store, stream_id = check_store_id(store), check_name(stream_id, "stream_id")
+        waited, known = check_position(after_position), check_history(history)
 
         given = 0
 
@@ -114,7 +124,7 @@ class ReadingApi:
             remaining = None if left is None else left - given
             if begin == -1 or remaining == 0:
                 return None
-            return op.ScanStream(store, stream_id, begin, remaining, backward, check_position(after_position))
+            return op.ScanStream(store, stream_id, begin, remaining, backward, waited, known)
 
         async with aclosing(resumed(self._caller, rest)) as pages:
             async for page in pages:
@@ -131,19 +141,21 @@ class ReadingApi:
         *,
         selector: Kind | None = None,
         after_position: int = 0,
+        history: str | None = None,
     ) -> list[Event]:
         """The events of a whole store in commit order as a list: all behind position `after`, or the first `count`.
 
         Backward: those below position `after`, newest first. `after` None: from the beginning, backward from the end.
         With a `selector` (see `subscribe`) only what matches it. Without a `count`, RequestTooLargeError is raised for
-        events of more than 256 MiB: iterate over those with `stream_all`.
+        events of more than 256 MiB: iterate over those with `stream_all`. `history` is as for `get_events`, with the
+        position `after`.
         """
         backward, wanted = check_direction(direction), _whole(selector)
         listing, store = Listing(None if count is None else check_count(count)), check_store_id(store)
-        begin, waited = read_after(after, backward), check_position(after_position)
+        begin, waited, known = read_after(after, backward), check_position(after_position), check_history(history)
         while True:
-            page = await self._caller.call(op.ReadAll(store, begin, listing.wanted, backward, waited, wanted))
-            begin = listing.take(page)
+            page = await self._caller.call(op.ReadAll(store, begin, listing.wanted, backward, waited, wanted, known))
+            begin, known = listing.take(page), page.history or known
             if begin is None:
                 return listing.events
 
@@ -155,6 +167,7 @@ class ReadingApi:
         *,
         selector: Kind | None = None,
         after_position: int = 0,
+        history: str | None = None,
     ) -> AsyncGenerator[Event, None]:
         """The events of a whole store in commit order, or those that match, fetched as they are asked for.
 
@@ -162,10 +175,10 @@ class ReadingApi:
         """
         backward, wanted = check_direction(direction), _whole(selector)
         store, begin = check_store_id(store), read_after(after, backward)
+        waited, known = check_position(after_position), check_history(history)
 
         def rest(last: Event | None) -> op.ScanAll:
-            after = last.position if last else begin
-            return op.ScanAll(store, after, backward, check_position(after_position), wanted)
+            return op.ScanAll(store, last.position if last else begin, backward, waited, wanted, known)
 
         async with aclosing(resumed(self._caller, rest)) as pages:
             async for page in pages:

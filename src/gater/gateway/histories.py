@@ -26,15 +26,23 @@ def check_goes_on(store: Store, operation: op.ScanStream | op.ScanAll | sub.Subs
             store.history.check_event(seen.event_id, store.reader.event_id(seen.position))
 
 
-def check_start(store: Store, operation: sub.SubscribeOperation, stream_id: str | None, start: int | None) -> None:
-    """HistoryChangedError when a subscription cannot go on at `start`: a version of a stream, or a position.
+def check_start(
+    store: Store, operation: sub.SubscribeOperation | op.ReadStream | op.ScanStream, stream_id: str | None, start: int
+) -> None:
+    """HistoryChangedError when an operation that names its history begins beyond the end of it.
 
-    One that names a history has come up to there in it; any other may begin where the store has yet to come.
+    `start` is a version of a stream, or a position. Without a history it may begin where the store has yet to come.
     """
-    check_goes_on(store, operation)
-    if operation.history and start is not None:
-        if stream_id is None:
-            store.history.check_reached(start - 1, store.tail.position)
-        else:
-            with store.reading():
-                store.history.check_reached(start - 1, store.reader.version(stream_id), "version")
+    if not operation.history:
+        return
+    if stream_id is None:
+        check_after(store, operation, start - 1)
+    else:
+        with store.reading():
+            store.history.check_reached(start - 1, store.reader.version(stream_id), "version")
+
+
+def check_after(store: Store, operation: Any, after: int) -> None:
+    """The same for one that goes on behind a position."""
+    if operation.history:
+        store.history.check_reached(after, store.tail.position)

@@ -6,6 +6,7 @@ from typing import Any
 
 from gater.api import operations as op
 from gater.api.arguments import check_count, check_position, check_start_version
+from gater.gateway.histories import check_after, check_start
 from gater.model.errors import NotFoundError
 from gater.model.limits import PAGE_EVENTS
 from gater.model.selectors import Selector, parse_selector
@@ -19,6 +20,8 @@ from gater.subscriptions.matching import Matcher, compile_selector
 def read_stream(store: Store, operation: op.ReadStream) -> Any:
     """A page of a stream."""
     start, count = check_start_version(operation.start_version), check_count(operation.count)
+    if not operation.backward:
+        check_start(store, operation, operation.stream_id, start)
     page = store.reader.read_stream(operation.stream_id, start, count, operation.backward)
     return page._replace(history=store.history.id)
 
@@ -31,6 +34,7 @@ def read_all(store: Store, operation: op.ReadAll) -> Any:
         cursor = head + 1 if operation.after is None else min(check_position(operation.after, "after"), head + 1)
     else:
         cursor = check_position(operation.after, "after")
+        check_after(store, operation, cursor)
     page = read_all_page(store, cursor, head, count, operation.backward, matcher)
     return page._replace(history=store.history.id)
 

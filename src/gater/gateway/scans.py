@@ -13,7 +13,7 @@ import apsw
 from gater.api import operations as op
 from gater.api.arguments import check_count, check_position, check_start_version
 from gater.api.files import to_the_end
-from gater.gateway.histories import check_goes_on
+from gater.gateway.histories import check_after, check_goes_on, check_start
 from gater.gateway.reads import matcher_of, read_all_page
 from gater.gateway.stores import BACKUP_FOLDER
 from gater.model.errors import StoreUnavailableError
@@ -38,6 +38,8 @@ async def scan_stream(store: Store, operation: op.ScanStream) -> AsyncGenerator[
         if start < 0:
             return
     next_start: int | None = check_start_version(start)
+    if not backward:
+        check_start(store, operation, operation.stream_id, start)
     left = (1 << 62) if left is None else check_count(left)
     while next_start is not None:
         page = _read_stream(store, operation.stream_id, next_start, left, backward)
@@ -73,6 +75,7 @@ async def scan_all(store: Store, operation: op.ScanAll) -> AsyncGenerator[list[E
         cursor = head + 1 if operation.after is None else min(check_position(operation.after), head + 1)
     else:
         cursor = check_position(operation.after)
+        check_after(store, operation, cursor)
     matcher = matcher_of(operation.selector)
     while cursor is not None:
         page = _read_all(store, cursor, head, operation.backward, matcher)

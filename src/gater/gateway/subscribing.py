@@ -9,7 +9,7 @@ from typing import Any, Final
 from gater.api import subscription_operations as op
 from gater.api.arguments import LIVE, check_begin, check_count, check_position
 from gater.api.subscription_api import check_wait
-from gater.gateway.histories import check_start
+from gater.gateway.histories import check_goes_on, check_start
 from gater.gateway.stores import Stores
 from gater.model.errors import SubscriptionNotFoundError
 from gater.model.events import EVENT_WEIGHT
@@ -158,7 +158,9 @@ async def _following(store: Store, operation: op.SubscribeOperation) -> AsyncGen
     matcher = compile_selector(parse_selector(operation.selector))
     begin = check_begin(operation.start_from)
     start = None if begin == LIVE else begin
-    check_start(store, operation, matcher.selector.stream_id, start)
+    check_goes_on(store, operation)
+    if start is not None:
+        check_start(store, operation, matcher.selector.stream_id, start)
     pages = follow(store, matcher, start)
     store.subscribers += 1
     try:

@@ -15,7 +15,7 @@ from gater.api.caller import Caller
 from gater.model.events import Event
 from gater.model.identifiers import check_name, check_store_id
 from gater.model.json_view import event_view
-from gater.server.http.answers import Answer, StorePage, StreamPage, json_answer, outlet_of
+from gater.server.http.answers import Answer, StorePage, StreamPage, encode, outlet_of
 from gater.server.http.documented import about, documented
 from gater.server.http.paths import STORE, STREAM
 from gater.server.http.requests import AnyRequest, accepts, access_of, path_text, query
@@ -30,6 +30,7 @@ MOST_BYTES: Final = 8 << 20
 """Payload bytes after which a JSON answer is full."""
 MOST_PAGES: Final = 500
 """Pages that are looked through for one JSON answer, when few events match."""
+HISTORY_HEADER: Final = "gater-history"
 
 
 class ReadQuery(msgspec.Struct, frozen=True, kw_only=True):
@@ -44,6 +45,13 @@ class ReadQuery(msgspec.Struct, frozen=True, kw_only=True):
         int,
         about("Wait until this replica has this position (read your own writes).", minimum=0),
     ] = 0
+    history: Annotated[
+        str,
+        about(
+            "The `Gater-History` of the answer that this read goes on from; refused with history_changed when the "
+            "store was restored or made anew since."
+        ),
+    ] = ""
 
 
 class ReadStreamQuery(ReadQuery, frozen=True, kw_only=True):
@@ -75,7 +83,8 @@ async def read_stream(request: AnyRequest) -> Answer:
 
     The answer begins at the first event that is there, however many were truncated before it, and holds at most `count`
     events; `next` is null when no more follow. An unknown stream has no events. With `Accept: application/x-ndjson`
-    they come one JSON object a line, however many; a read that breaks off ends with a line `{"error": …}`.
+    they come one JSON object a line, however many; a read that breaks off ends with a line `{"error": …}`. The header
+    `Gater-History` names the history of the store: given back with `next`, it is refused when another store is here.
     """
     caller, wanted = access_of(request).caller, query(request, ReadStreamQuery)
     backward, after_position = check_direction(wanted.direction), check_position(wanted.after_position)
@@ -86,11 +95,16 @@ async def read_stream(request: AnyRequest) -> Answer:
     begin = read_start(start, backward)
     if accepts(request, NDJSON):
         # Before it streams, wait for the position within the time that a call may take.
-        await caller.call(op.GetVersion(store, stream_id, after_position))
-        pages = caller.stream(op.ScanStream(store, stream_id, start if backward else begin, count, backward))
-        return ndjson_answer(await opened(outlet_of(request.scope), pages))
+        look = op.ReadStream(store, stream_id, begin, 1, backward, after_position, wanted.history)
+        history = (await caller.call(look)).history
+        pages = caller.stream(
+            op.ScanStream(
+                store, stream_id, start if backward else begin, count, backward, 0, wanted.history and history
+            )
+        )
+        return ndjson_answer(await opened(outlet_of(request.scope), pages), _headers(history))
     wanted_count = DEFAULT_COUNT if count is None else count
-    read = op.ReadStream(store, stream_id, begin, wanted_count, backward, after_position)
+    read = op.ReadStream(store, stream_id, begin, wanted_count, backward, after_position, wanted.history)
     return _page(*await _stream_events(caller, read))
 
 
@@ -100,7 +114,7 @@ async def read_all(request: AnyRequest) -> Answer:
 
     `next` is null when no more follow. When few match, an answer may hold less than `count` events, even none, and
     still a `next` to go on with. With `Accept: application/x-ndjson` they come one JSON object a line, however many; a
-    read that breaks off ends with a line `{"error": …}`.
+    read that breaks off ends with a line `{"error": …}`. The header `Gater-History` is that of a stream's events.
     """
     caller, wanted = access_of(request).caller, query(request, ReadAllQuery)
     backward, after_position = check_direction(wanted.direction), check_position(wanted.after_position)
@@ -110,17 +124,18 @@ async def read_all(request: AnyRequest) -> Answer:
     selector = None if wanted.where is None else parse_where(wanted.where)
     if accepts(request, NDJSON):
         # Before it streams, wait for the position within the time that a call may take.
-        await caller.call(op.ReadAll(store, 0, 1, False, after_position, selector))
-        pages = await opened(outlet_of(request.scope), caller.stream(op.ScanAll(store, after, backward, 0, selector)))
-        return ndjson_answer(pages if count is None else _first(count, pages))
+        look = op.ReadAll(store, 0, 1, False, after_position, selector, wanted.history)
+        history = (await caller.call(look)).history
+        scan = caller.stream(op.ScanAll(store, after, backward, 0, selector, wanted.history and history))
+        pages = await opened(outlet_of(request.scope), scan)
+        return ndjson_answer(pages if count is None else _first(count, pages), _headers(history))
     wanted_count = DEFAULT_COUNT if count is None else count
-    read = op.ReadAll(store, after, wanted_count, backward, after_position, selector)
-    events, following = await _store_events(caller, read)
-    return _page(events, following)
+    read = op.ReadAll(store, after, wanted_count, backward, after_position, selector, wanted.history)
+    return _page(*await _store_events(caller, read))
 
 
-async def _stream_events(caller: Caller, wanted: op.ReadStream) -> tuple[list[Event], int | None]:
-    """The events as far as one answer goes, and the version to go on with; None when that was all."""
+async def _stream_events(caller: Caller, wanted: op.ReadStream) -> tuple[list[Event], int | None, str]:
+    """The events as far as one answer goes, the version to go on with, None when that was all, and the history."""
     events: list[Event] = []
     following: int | None = wanted.start_version
     while following is not None and len(events) < wanted.count and not _is_full(events):
@@ -128,9 +143,10 @@ async def _stream_events(caller: Caller, wanted: op.ReadStream) -> tuple[list[Ev
         page = await caller.call(msgspec.structs.replace(wanted, start_version=following, count=left))
         events += page.events
         following = page.next
+        wanted = msgspec.structs.replace(wanted, history=page.history)
     if following is None or await _is_end(caller, wanted, following):
-        return events, None
-    return events, following
+        return events, None, wanted.history
+    return events, following, wanted.history
 
 
 async def _is_end(caller: Caller, wanted: op.ReadStream, following: int) -> bool:
@@ -139,8 +155,8 @@ async def _is_end(caller: Caller, wanted: op.ReadStream, following: int) -> bool
     return not page.events
 
 
-async def _store_events(caller: Caller, wanted: op.ReadAll) -> tuple[list[Event], int | None]:
-    """The events as far as one answer goes, and the position to go on with; None when that was all."""
+async def _store_events(caller: Caller, wanted: op.ReadAll) -> tuple[list[Event], int | None, str]:
+    """The events as far as one answer goes, the position to go on with, None when that was all, and the history."""
     events: list[Event] = []
     following = wanted.after
     for _ in range(MOST_PAGES):
@@ -148,9 +164,10 @@ async def _store_events(caller: Caller, wanted: op.ReadAll) -> tuple[list[Event]
         page = await caller.call(msgspec.structs.replace(wanted, after=following, count=left))
         events += page.events
         following = page.next
+        wanted = msgspec.structs.replace(wanted, history=page.history)
         if following is None or len(events) >= wanted.count or _is_full(events):
             break
-    return events, following
+    return events, following, wanted.history
 
 
 def _is_full(events: list[Event]) -> bool:
@@ -172,8 +189,14 @@ async def _first(count: int, pages: AsyncGenerator[list[Event], None]) -> AsyncG
         await pages.aclose()
 
 
-def _page(events: list[Event], following: int | None) -> Answer:
-    return json_answer({"events": [event_view(event) for event in events], "next": following})
+def _page(events: list[Event], following: int | None, history: str) -> Answer:
+    page = {"events": [event_view(event) for event in events], "next": following}
+    return Answer(encode(page), headers=_headers(history))
+
+
+def _headers(history: str) -> dict[str, str]:
+    """Headers that say which history a read goes on in."""
+    return {HISTORY_HEADER: history} if history else {}
 
 
 ROUTES: Final[tuple[HTTPRouteHandler, ...]] = (read_stream, read_all)

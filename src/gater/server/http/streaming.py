@@ -135,12 +135,12 @@ async def _chained(first: list[Item], rest: AsyncGenerator[Item, None]) -> Async
         await rest.aclose()
 
 
-def ndjson_answer(pages: AsyncGenerator[list[Event], None]) -> StreamingAnswer:
+def ndjson_answer(pages: AsyncGenerator[list[Event], None], headers: Mapping[str, str]) -> StreamingAnswer:
     """The events of the pages, one JSON object a line.
 
     A failure on the way ends it with a line of the form of every error: `{"error": …}`.
     """
-    return StreamingAnswer(_lines(pages), media_type=NDJSON)
+    return StreamingAnswer(_lines(pages), media_type=NDJSON, headers=headers)
 
 
 async def _lines(pages: AsyncGenerator[list[Event], None]) -> AsyncGenerator[bytes, None]:
