@@ -58,6 +58,7 @@ _SETTINGS: Final[dict[str, type[GaterError]]] = {
     "max_waiting_commands": OverloadedError,
     "max_waiting_bytes": OverloadedError,
     "max_memory": OverloadedError,
+    "max_stores": OverloadedError,
     "max_connections": OverloadedError,
     "max_in_flight": OverloadedError,
     "max_streams": OverloadedError,

@@ -9,9 +9,10 @@ import pytest
 
 import gater
 from gater.config.tokens import Token
+from gater.gateway.refusals import GUESSES
 from gater.messages.broadcast import Messenger
 from gater.messages.payloads.audit import AccessLog
-from gater.messages.payloads.security import AccessViolation, AuthEvent
+from gater.messages.payloads.security import AccessViolation, AuthEvent, SecurityAlert
 from gater.messages.records import Record
 from gater.model.errors import PermissionDeniedError, StoreNotFoundError, UnauthenticatedError
 from gater.node import Node
@@ -83,3 +84,24 @@ async def test_refusals_are_told_whichever_way_they_come(tmp_path: Path) -> None
             for record in refused
             if isinstance(record, AccessViolation)
         ] == [("reader", "backup", "orders", "127.0.0.1"), ("reader", "remove_store", "orders", "127.0.0.1")]
+
+
+async def test_refusals_are_counted_logged_and_told_as_a_threat(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with held() as pubsub, pubsub.subscribe(Instance.SECURITY, "threat_detection:*") as told:
+        async with node(tmp_path, tokens=TOKENS) as running, client_of(running) as client:
+            for number in range(GUESSES):
+                answer = await client.get("/v1/stores", headers={"Authorization": f"Bearer {number}"})
+                failure(answer, 401, "unauthenticated")
+            failure(await client.get("/v1/stores"), 401, "unauthenticated")
+            with pytest.raises(UnauthenticatedError):
+                async with connected(running, "wrong") as api:
+                    await api.list_stores()
+            page = (await client.get("/metrics", headers={"Authorization": "Bearer reader-token"})).text
+        (alert,) = opened(told)
+    assert isinstance(alert, SecurityAlert)
+    assert (alert.alert_type, alert.source_ip) == ("brute_force", "127.0.0.1")
+    assert f'gater_refused_total{{reason="unknown_token"}} {GUESSES + 1}.0' in page
+    assert 'gater_refused_total{reason="no_token"} 1.0' in page
+    assert [record.message for record in caplog.records].count("callers were refused") == 2

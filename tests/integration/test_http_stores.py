@@ -171,3 +171,16 @@ async def test_reader_that_leaves_ends_a_long_read(tmp_path: Path) -> None:
         assert (await client.get("/health/ready")).status_code == 200
         async with asyncio.timeout(5):
             assert (await client.get(f"{ORDERS}/streams/s/version")).json() == {"version": 39}
+
+
+async def test_there_are_at_most_so_many_stores(tmp_path: Path) -> None:
+    async with served(tmp_path, max_stores=2) as client:
+        made = await asyncio.gather(
+            *[client.post("/v1/stores", json={"store": f"s-{n}", "in_memory": n > 1}) for n in range(4)]
+        )
+        assert sorted(answer.status_code for answer in made) == [201, 503, 503, 503]
+        details = failure(await client.post("/v1/stores", json={"store": "more"}), 503, "overloaded")
+        assert details == {"what": "stores", "limit": 2}
+        failure(await client.post("/v1/stores", json={"store": "orders"}), 409, "already_exists")
+        assert (await client.delete("/v1/stores/orders?confirm=orders")).status_code == 204
+        assert (await client.post("/v1/stores", json={"store": "more"})).status_code == 201

@@ -118,6 +118,15 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             must=f"be {LEAST_MEMORY} or more",
         ),
     ] = _DEFAULT_LIMITS.max_memory
+    max_stores: Annotated[
+        int,
+        _POSITIVE,
+        _about(
+            "Stores that the node may have; making one more is answered `overloaded`. Those that are in `data_dir` "
+            "when it starts are served in any case.",
+            must=_POSITIVE_INT,
+        ),
+    ] = _DEFAULT_LIMITS.max_stores
 
     tokens: Annotated[
         tuple[Token, ...], _about("Who may do what: see [Tokens](#tokens). In the environment: a JSON list.")
@@ -206,6 +215,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             self.max_waiting_commands,
             self.max_waiting_bytes,
             self.max_memory,
+            self.max_stores,
         )
 
     def _why_tokens_are_needed(self) -> str:
@@ -235,6 +245,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
                 check_store_id(store)
             except InvalidArgumentError as error:
                 raise MisconfiguredError("stores", error.reason) from None
+        if len(set(self.stores)) > self.max_stores:
+            raise MisconfiguredError("stores", f"must not be more than max_stores, {self.max_stores:,}")
 
     def _check_tls(self) -> None:
         if (self.tls_cert is None) != (self.tls_key is None):

@@ -173,6 +173,16 @@ class Announcements:
             lambda: security.access_violation("permission_denied", resource, operation, user_id=who, source_ip=source),
         )
 
+    def tokens_guessed(self, count: int, seconds: float, source: str | None) -> None:
+        """So many wrong tokens were shown within so many seconds; the last came from `source`."""
+        text = f"{count:,} wrong tokens within {seconds:.0f} s"
+        self.say(
+            Instance.SECURITY,
+            "threat_detection:gater",
+            lambda: security.security_alert("brute_force", "high", text, source_ip=source),
+        )
+        self.alert("warning", "security", "tokens are guessed", text, self.messenger.node)
+
     def administered(
         self, who: str, operation: str, resource: str, outcome: str, seconds: float, source: str | None
     ) -> None:

@@ -271,7 +271,8 @@ class Gateway:
     def _sources(self) -> Sources:
         """Where the metrics look when they are asked."""
         figures, voice = StoreFigures(self._stores), self._voice
-        return figures.sources(self.statuses, voice, lambda: [*self.memory, self.pubsub.share])
+        refusals = self.witness.refusals.by_reason.as_dict
+        return figures.sources(self.statuses, voice, lambda: [*self.memory, self.pubsub.share], refusals)
 
     def _reset_metrics(self, _: tel.ResetMetrics, done: Done) -> None:
         self.metrics.reset_metrics()

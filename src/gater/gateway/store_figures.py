@@ -21,9 +21,13 @@ class StoreFigures:
         self._stores = stores
 
     def sources(
-        self, statuses: Callable[[], Sequence[StoreStatus]], voice: Voice, memory: Callable[[], Sequence[Share]]
+        self,
+        statuses: Callable[[], Sequence[StoreStatus]],
+        voice: Voice,
+        memory: Callable[[], Sequence[Share]],
+        refusals: Callable[[], Mapping[str, int]],
     ) -> Sources:
-        """Where the metrics of the node look; `statuses` of its stores, and the shares of its memory."""
+        """Where the metrics of the node look: statuses of its stores, shares of its memory, refusals by reason."""
         return Sources(
             stores=statuses,
             logs=self.logs,
@@ -33,6 +37,7 @@ class StoreFigures:
             subscriptions=self.listed,
             full_subscriptions=self.full,
             subscription_sums=self.sums,
+            refusals=refusals,
             memory=memory,
             workers=self.workers,
         )

@@ -15,6 +15,7 @@ from gater.model.errors import (
     GaterError,
     InvalidArgumentError,
     MisconfiguredError,
+    OverloadedError,
     StoreCorruptError,
     StoreNotFoundError,
     StoreUnavailableError,
@@ -200,8 +201,8 @@ class Stores:
     async def create(self, store: str, *, in_memory: bool, description: str, tags: tuple[str, ...]) -> Store:
         """Make a store.
 
-        Raises AlreadyExistsError when the name is taken, StoreCorruptError when a store of that name was here and its
-        file is missing.
+        Raises AlreadyExistsError when the name is taken, OverloadedError when there are as many as there may be,
+        StoreCorruptError when a store of that name was here and its file is missing.
         """
         check_store_id(store)
         _check_description(description, tags)
@@ -209,6 +210,8 @@ class Stores:
             raise self._unopened[store].again()
         if store in self._open or store in self._unopened or store in self._reserved:
             raise AlreadyExistsError("store", store)
+        if len({*self._open, *self._unopened, *self._reserved}) >= self._limits.max_stores:
+            raise OverloadedError("stores", self._limits.max_stores)
         memory = in_memory or self.memory
         config = new_config(store, self.folder, memory=memory, description=description, tags=tags)
         if memory:

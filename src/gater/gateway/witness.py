@@ -11,6 +11,7 @@ from typing import Any, Final, TypeVar
 
 from gater.api.operation import Operation, StreamingOperation
 from gater.gateway.announcements import Announcements
+from gater.gateway.refusals import Refusals
 from gater.model.errors import AccessError, GaterError, OverloadedError
 from gater.store.log import Done
 
@@ -47,6 +48,7 @@ class Witness:
     """Sees what is asked of a node, and tells of what somebody may want to know later."""
 
     def __init__(self, announcements: Callable[[], Announcements]) -> None:
+        self.refusals = Refusals(announcements)
         self._announcements = announcements
 
     def watching(self, who: str, operation: Operation[Any], came_from: str | None, done: Done) -> Done:
@@ -121,6 +123,7 @@ class Witness:
 
     def refused(self, who: str, operation: Operation[Any] | None, error: AccessError, came_from: str | None) -> None:
         """Somebody is not known, or may not do what they asked for."""
+        self._tell(lambda _: self.refusals.note(error, came_from))
         if operation is None:
             self._tell(lambda to: to.not_known(error.message, came_from))
         else:

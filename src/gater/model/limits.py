@@ -52,6 +52,8 @@ class Limits(msgspec.Struct, frozen=True):
     """Payload bytes that may wait for a store's writer."""
     max_memory: int = MAX_MEMORY
     """Bytes that what is counted may hold together; see `model.memory_budget`."""
+    max_stores: int = 256
+    """Stores that may be open; each has files, threads and memory of its own."""
 
 
 def check_number(what: str, number: int, most: int) -> int:

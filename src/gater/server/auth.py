@@ -59,31 +59,32 @@ class Authenticator:
         if given is not None:
             return self._bearer(given)
         if not self._anonymous:
-            raise UnauthenticatedError(message="A token is needed: Authorization: Bearer TOKEN")
+            raise UnauthenticatedError(message="A token is needed: Authorization: Bearer TOKEN", reason="no_token")
         self._refuse_foreign_pages(headers)
         return ANONYMOUS
 
     def _bearer(self, given: str) -> Principal:
         scheme, _, token = given.strip().partition(" ")
         if scheme.lower() != "bearer":
-            raise UnauthenticatedError(message="The Authorization header is not of the form: Bearer TOKEN")
+            message = "The Authorization header is not of the form: Bearer TOKEN"
+            raise UnauthenticatedError(message=message, reason="malformed_token")
         digest = token_digest(token.strip())
         found = None
         for known, principal in self._known:
             if hmac.compare_digest(known, digest):
                 found = principal
         if found is None:
-            raise UnauthenticatedError(message="The token is not known here")
+            raise UnauthenticatedError(message="The token is not known here", reason="unknown_token")
         return found
 
     def _refuse_foreign_pages(self, headers: Mapping[str, str]) -> None:
         host = headers.get("host", "")
         if (page := _foreign_page(headers, host)) is not None:
-            raise PermissionDeniedError(message=f"A page of {page} may not call this node without a token")
+            message = f"A page of {page} may not call this node without a token"
+            raise PermissionDeniedError(message=message, reason="foreign_page")
         if self._local_names_only and host and not _is_local_name(host):
-            raise PermissionDeniedError(
-                message=f"Anonymous calls must address this node as localhost or by its IP address, not as {host}"
-            )
+            message = f"Anonymous calls must address this node as localhost or by its IP address, not as {host}"
+            raise PermissionDeniedError(message=message, reason="foreign_name")
 
 
 def authenticator(settings: Settings) -> Authenticator:

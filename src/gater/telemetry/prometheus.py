@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from operator import attrgetter
 from typing import Any, Final, TypeAlias
 
@@ -203,6 +203,7 @@ class NodeCollector(Collector):
         yield from _families(_NODE, (), [((), metrics)])
         yield _cluster_nodes(metrics)
         yield from _families(_MEMORY, ("share",), [((share.name,), share) for share in sources.memory()])
+        yield _refusals(sources.refusals())
         yield from self._calls()
         yield from self._pubsub()
         stores = [((status.store,), status) for status in sources.stores()]
@@ -289,6 +290,13 @@ def _counted_states(sums: Sequence[tuple[Sequence[str], SubscriptionSums]]) -> M
     for labels, found in sums:
         for state in SUBSCRIPTION_STATES:
             family.add_metric((*labels, state), found.states.get(state, 0))
+    return family
+
+
+def _refusals(refusals: Mapping[str, int]) -> Metric:
+    family = CounterMetricFamily("gater_refused_total", "Callers that were refused.", labels=("reason",))
+    for reason, count in refusals.items():
+        family.add_metric((reason,), count)
     return family
 
 

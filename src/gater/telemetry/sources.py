@@ -164,6 +164,8 @@ class Sources(msgspec.Struct, frozen=True, kw_only=True):
     """Stores and subscriptions that are full, at most MOST_LISTED of a store."""
     subscription_sums: Callable[[], Mapping[str, SubscriptionSums]] = _no_sums
     """By store."""
+    refusals: Callable[[], Mapping[str, int]] = _no_topics
+    """Callers that were refused, by reason."""
     memory: Callable[[], Sequence[Share]] = _no_shares
     """The shares of the memory of the node."""
     workers: Callable[[], Mapping[str, int]] | None = None

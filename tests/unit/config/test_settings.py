@@ -40,6 +40,7 @@ def test_text_and_lists_become_paths_and_tuples() -> None:
         ({"port": True}, "port", "got: True"),
         ({"port": "80"}, "port", "got: '80'"),
         ({"max_connections": 0}, "max_connections", "must be a positive integer, got: 0"),
+        ({"max_stores": 1, "stores": ("a", "b")}, "stores", "must not be more than max_stores, 1"),
         ({"max_connections": 1.5}, "max_connections", "must be a positive integer"),
         ({"allow_anonymous": 1}, "allow_anonymous", "must be a boolean, got: 1"),
         ({"drain_timeout": -1}, "drain_timeout", "must be a number of seconds"),
