@@ -67,5 +67,5 @@ def test_the_version_is_that_of_the_package() -> None:
 
 
 def test_importing_it_brings_no_server_along() -> None:
-    heavy = "'litestar', 'uvicorn', 'typer', 'rich'"
+    heavy = "'litestar', 'uvicorn', 'typer', 'rich', 'apsw', 'gater.store', 'gater.subscriptions', 'gater.messages'"
     assert printed_by(f"import sys, gater; print([name for name in ({heavy}) if name in sys.modules])") == "[]"

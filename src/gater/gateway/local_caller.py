@@ -12,9 +12,9 @@ import msgspec
 
 from gater.api import operations as op
 from gater.api import subscription_operations as sub
-from gater.api.loop_affinity import LoopAffinity
 from gater.api.operation import Operation, StreamingOperation
 from gater.gateway.gateway import Gateway
+from gater.gateway.local_affinity import local_affinity
 from gater.gateway.witness import ADMINISTRATIVE
 from gater.model.errors import RequestTimeoutError
 from gater.model.events import Event
@@ -31,11 +31,6 @@ MOST_AT_ONCE: Final = 8
 IN_PROCESS: Final = "in-process"
 """Who calls when nobody else can."""
 
-ELSEWHERE: Final = "call it there, or use gater.open_sync, whose API any thread may call"
-"""What a caller in another event loop is to do."""
-FORKED: Final = "fork before the stores are opened, or have a node serve them and use gater.connect"
-"""What a caller in a child of the process is to do."""
-
 
 class LocalCaller:
     """A Caller (see there) on this process's own gateway, which is open."""
@@ -46,7 +41,7 @@ class LocalCaller:
     def __init__(self, gateway: Gateway, *, owns_gateway: bool = True) -> None:
         self._gateway = gateway
         self._owns_gateway = owns_gateway
-        self._affinity = LoopAffinity(elsewhere=ELSEWHERE, forked=FORKED)
+        self._affinity = local_affinity()
         self._at_once = 0
 
     async def open(self) -> None:

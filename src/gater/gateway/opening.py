@@ -6,17 +6,18 @@ import asyncio
 from collections.abc import AsyncGenerator, Coroutine, Sequence
 from os import PathLike
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from gater.api.blocking import BlockingGaterApi
 from gater.api.gater_api import GaterApi
-from gater.api.loop_affinity import LoopAffinity
 from gater.api.operation import Operation, StreamingOperation
 from gater.api.thread_api import ThreadApi
-from gater.gateway.gateway import Gateway
-from gater.gateway.local_caller import ELSEWHERE, FORKED, LocalCaller
+from gater.gateway.local_affinity import local_affinity
 from gater.model.errors import StoreUnavailableError
 from gater.model.limits import Limits
+
+if TYPE_CHECKING:
+    from gater.gateway.local_caller import LocalCaller
 
 Answer = TypeVar("Answer")
 
@@ -27,8 +28,8 @@ MEMORY: Final = ":memory:"
 class OpeningCaller:
     """A Caller (see there) on the stores of a folder, which it opens when they are first needed, and closes."""
 
-    resumes = LocalCaller.resumes
-    patience = LocalCaller.patience
+    resumes = False
+    patience = 0.0
 
     def __init__(self, path: str | PathLike[str], stores: Sequence[str], limits: Limits | None) -> None:
         self._path = path
@@ -36,7 +37,7 @@ class OpeningCaller:
         self._limits = limits
         self._local: LocalCaller | None = None
         self._opening = asyncio.Lock()
-        self._affinity = LoopAffinity(elsewhere=ELSEWHERE, forked=FORKED)
+        self._affinity = local_affinity()
         self._closed = False
 
     async def open(self) -> None:
@@ -53,6 +54,10 @@ class OpeningCaller:
             return self._local
 
     async def _open(self) -> LocalCaller:
+        # Imported when stores are opened: a client of a node needs nothing of it, and starts in half the time.
+        from gater.gateway.gateway import Gateway
+        from gater.gateway.local_caller import LocalCaller
+
         gateway = Gateway(Path(self._path), limits=self._limits, memory=str(self._path) == MEMORY)
         try:
             await gateway.start()
