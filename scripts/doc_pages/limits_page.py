@@ -87,6 +87,7 @@ _REFUSED: Final[list[tuple[ModuleType, str, type[GaterError]]]] = [
     (subscriptions, "MOST_DELAYS", ValidationError),
     (rpc_transients, "MOST_TRANSIENT", OverloadedError),
     (subscription_records, "MOST_SUBSCRIPTIONS", OverloadedError),
+    (subscription_records, "MOST_OF_PREFIX", OverloadedError),
 ]
 _CUT: Final = [
     (limits, "PAGE_EVENTS"),

@@ -96,6 +96,8 @@ class SaveSubscription(Command, frozen=True, array_like=True, tag="save_subscrip
     settings: bytes
     """JSON: the settings that were said; the others stay, or have their defaults."""
     epoch: int
+    within: str = ""
+    """The prefix that its maker is confined to, which has a share of the store's subscriptions."""
 
 
 class RemoveSubscription(Command, frozen=True, array_like=True, tag="remove_subscription", gc=False):

@@ -10,6 +10,7 @@ from gater.api.operation import Operation, StreamingOperation
 from gater.gateway.witness import Witness, source
 from gater.model.errors import AccessError
 from gater.server.auth import Principal, SelectorOf, authorise
+from gater.subscriptions.confinement import confined_to
 
 Answer = TypeVar("Answer")
 
@@ -37,6 +38,8 @@ class AuthorisedCaller:
     async def call(self, operation: Operation[Answer], timeout: float | None = None) -> Answer:
         """The answer of one operation."""
         self.allow(operation)
+        if self._principal.stream_prefix:
+            confined_to.set(self._principal.stream_prefix)  # each request over HTTP has a context of its own
         if self._witness is None:
             return await self._caller.call(operation, timeout)
         return await self._witness.seen(self._principal.name, operation, self._caller.call(operation, timeout))

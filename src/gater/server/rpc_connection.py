@@ -29,6 +29,7 @@ from gater.server.rpc_ports import Authorise, Dispatcher
 from gater.server.rpc_requests import STREAMING, decode_operation
 from gater.server.rpc_streams import RpcStreams, internal_error
 from gater.server.rpc_transients import Transients
+from gater.subscriptions.confinement import confined
 from gater.wire.codec import HEADROOM
 from gater.wire.frames import ClientFrame, Request
 from gater.wire.message_listener import MessageListener
@@ -69,7 +70,7 @@ class RpcConnection(MessageListener):
         super().__init__(max_message_bytes)
         self.intake = Intake(intakes, self._make_room)
         """The part of an unfinished message that was read, as told by the reader of the socket."""
-        self._dispatch = dispatcher.dispatch
+        self._dispatch = confined(dispatcher.dispatch, getattr(principal, "stream_prefix", ""))
         self._principal = principal
         self._authorise = authorise
         self._witness = witness

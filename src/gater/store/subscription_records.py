@@ -16,6 +16,7 @@ import msgspec
 
 from gater.model import commands as c
 from gater.model.errors import AlreadyExistsError, OverloadedError, SubscriptionNotFoundError
+from gater.model.selectors import parse_selector, reach
 from gater.model.subscriptions import GroupSettings
 from gater.store import queries
 
@@ -25,6 +26,8 @@ FROM_NOW_ON: Final = -1
 """As `start_from`: behind what is committed when the subscription is made."""
 MOST_SUBSCRIPTIONS: Final = 10_000
 """Durable subscriptions that a store may have."""
+MOST_OF_PREFIX: Final = MOST_SUBSCRIPTIONS // 10
+"""Those among them that select streams of one prefix, as far as callers make them who are confined to it."""
 
 
 class Change(NamedTuple):
@@ -43,10 +46,12 @@ CHOSEN: Final = object()
 class Record:
     """The state that decides about commands: selector, start, runs and checkpoint."""
 
-    __slots__ = ("checkpoint", "made", "run", "selector", "start_from")
+    __slots__ = ("checkpoint", "made", "reach", "run", "selector", "start_from")
 
     def __init__(self, selector: bytes, start_from: int, made: int, run: int, checkpoint: int) -> None:
         self.selector = selector
+        self.reach = reach(parse_selector(msgspec.json.decode(selector)))
+        """The streams that it can touch, by their ids or what these begin with."""
         self.start_from = start_from
         self.made = made
         """The number of its first run."""
@@ -112,6 +117,8 @@ class SubscriptionRecords:
         if record is None:
             if len(self._records) >= MOST_SUBSCRIPTIONS:
                 raise OverloadedError("subscriptions of a store", MOST_SUBSCRIPTIONS)
+            if command.within and self._count_within(command.within) >= MOST_OF_PREFIX:
+                raise OverloadedError("subscriptions of a prefix", MOST_OF_PREFIX)
             run, numbered = self._number()
             start_from = command.start_from or 0
             self._records[command.name] = Record(command.selector, start_from, run, run, checkpoint)
@@ -126,6 +133,10 @@ class SubscriptionRecords:
             return Change([updated], False)
         record.start_from = command.start_from
         return Change([updated, *self._move(command.name, record, first_version, checkpoint)], False)
+
+    def _count_within(self, prefix: str) -> int:
+        """How many touch only streams with a prefix."""
+        return sum([all(name.startswith(prefix) for name in record.reach) for record in self._records.values()])
 
     def _move(
         self, name: str, record: Record, first_version: int, checkpoint: int

@@ -27,6 +27,7 @@ from gater.store.hidden import Hidden
 from gater.store.store import Store
 from gater.store.subscription_reader import ParkedRow, SavedSubscription, selector_json
 from gater.subscriptions.channels import Channels
+from gater.subscriptions.confinement import confined_to
 from gater.subscriptions.durable import DurableSubscription
 from gater.subscriptions.emitters import Emitter
 from gater.subscriptions.figures import Figures
@@ -168,9 +169,8 @@ class Durables:
         one_stream, wanted = selector.stream_id is not None, selector_json(selector)
         encoded = msgspec.json.encode(settings)
         try:
-            await self._store.run(
-                c.SaveSubscription(name, wanted, one_stream, start_from, encoded, now), len(wanted) + len(encoded)
-            )
+            command = c.SaveSubscription(name, wanted, one_stream, start_from, encoded, now, confined_to.get())
+            await self._store.run(command, len(wanted) + len(encoded))
         except GaterError as error:
             self._reporter.note(name, "registration_failed", {"reason": str(error)})
             self._attempted(name, error.code, begun)
