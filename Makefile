@@ -33,8 +33,10 @@ lint: setup ## Check style and the direction of imports
 	@$(BIN)/ruff format --check .
 	@$(BIN)/lint-imports --no-logo
 
-types: setup ## Check types (mypy --strict)
+types: setup ## Check types (mypy --strict; the examples with pyright, too)
 	@$(BIN)/mypy
+	@$(BIN)/mypy examples
+	@$(BIN)/pyright
 
 bench: setup ## Measure Gater beside its peers and print the budget table (ARGS="--only P1,P4 --json FILE")
 	@$(BIN)/python -m bench $(ARGS)

@@ -1,4 +1,7 @@
-"""Writes the generated pages of the documentation; `python -m scripts.generate_docs --check` only compares them."""
+"""Writes what is generated: pages of the documentation, and the types of the blocking API.
+
+`python -m scripts.generate_docs --check` only compares them.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from gater.config.reference import settings_page
+from scripts.blocking_stub import STUB, blocking_stub
 from scripts.doc_pages.api_page import api_page
 from scripts.doc_pages.commands_page import commands_page
 from scripts.doc_pages.errors_page import errors_page
@@ -36,9 +40,10 @@ SECTIONS: Final[dict[str, dict[str, Callable[[], str]]]] = {
 
 
 def generated() -> dict[Path, str]:
-    """Every page that is generated, whole or in part, as it should be."""
+    """Every file that is generated, whole or in part, as it should be."""
+    stub = {STUB: blocking_stub()}
     whole = {REFERENCE / name: page().rstrip() + "\n" for name, page in PAGES.items()}
-    return whole | {REFERENCE / name: _with_sections(REFERENCE / name) for name in SECTIONS}
+    return stub | whole | {REFERENCE / name: _with_sections(REFERENCE / name) for name in SECTIONS}
 
 
 def _with_sections(path: Path) -> str:

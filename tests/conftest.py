@@ -27,7 +27,7 @@ settings.register_profile("torture", settings.get_profile("default"), max_exampl
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
 
 
-QUICK_FIRST: Final = ("unit", "documentation", "contract", "integration", "torture", "load")
+QUICK_FIRST: Final = ("unit", "documentation", "contract", "integration", "examples", "torture", "load")
 """Folders of tests, in the order in which they run; what is in none of them comes first."""
 
 

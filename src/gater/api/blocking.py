@@ -7,7 +7,7 @@ import inspect
 from collections.abc import AsyncGenerator, Callable, Coroutine
 from functools import wraps
 from types import TracebackType
-from typing import Any, Never, Self
+from typing import TYPE_CHECKING, Any, Never, Self
 
 from gater.api.arguments import check_timeout
 from gater.api.blocking_items import BlockingDelivery, BlockingIterator, blocking
@@ -22,7 +22,13 @@ from gater.pubsub.instances import Instance, parse_instance
 __all__ = ["BlockingDelivery", "BlockingGaterApi", "BlockingIterator", "BlockingPubSubChannel"]
 
 
-class BlockingGaterApi:
+if TYPE_CHECKING:
+    from gater.api.blocking_methods import BlockingMethods
+else:
+    BlockingMethods = object  # type checkers are told what the loop at the end adds
+
+
+class BlockingGaterApi(BlockingMethods):
     """Every method of GaterApi, blocking; async iterators become iterators with a `close`.
 
     Safe to use from many threads. In a child of the process that made it, one of `gater.connect_sync` connects anew;

@@ -1,0 +1,1 @@
+"""The applications under examples/, run as their users run them."""
