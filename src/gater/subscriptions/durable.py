@@ -71,7 +71,7 @@ class DurableSubscription:
         self._consumers: list[Consumer] = []
         self._pulling = Pulling(self)
         self._failure: GaterError | None = None
-        self._alarm = Alarm(self._loop, self._work)
+        self._alarm = Alarm(self._loop, self._work_soon)
         self._working = False
         self._full = False
         self.is_closed = False
@@ -223,7 +223,7 @@ class DurableSubscription:
         """Work when this turn of the event loop ends."""
         if not self._working and not self.is_closed:
             self._working = True
-            self._loop.call_soon(self._work)
+            self._memory.turns.add(self._work)
 
     def _work(self) -> None:
         """Read what there is room for, keep what must be kept, wake who can have something, set the timer."""

@@ -195,7 +195,7 @@ class Durables:
     def _share(self, topic: str, selector: Selector) -> None:
         self._users[topic] = self._users.get(topic, 0) + 1
         if topic not in self._shared and topic != self._default_topic:
-            self._shared[topic] = Emitter(self._store, selector, topic, self._bus)
+            self._shared[topic] = Emitter(self._store, selector, topic, self._bus, self._memory.turns)
 
     def release(self, selector: Selector) -> None:
         """Somebody who saved a transient subscription is gone; the last one ends it."""
@@ -308,7 +308,7 @@ class Durables:
     def _emit(self, selector: Selector, name: str) -> None:
         topic = delivery_topic(self._store.id, selector, name)
         if topic not in self._emitters:
-            self._emitters[topic] = Emitter(self._store, selector, topic, self._bus)
+            self._emitters[topic] = Emitter(self._store, selector, topic, self._bus, self._memory.turns)
             self._status_changed(name)
 
     def _silence(self, topic: str) -> None:

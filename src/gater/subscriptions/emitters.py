@@ -25,6 +25,7 @@ from gater.subscriptions.cursors import Cursor, cursor_of
 from gater.subscriptions.interests import interest_of
 from gater.subscriptions.matching import compile_selector
 from gater.subscriptions.topics import event_stream_topic
+from gater.subscriptions.work_turns import WorkTurns
 
 MOST_ANNOUNCED: Final = MOST_EVENTS + 10_000
 """Events that wait to be announced: those of a large append, and what is committed meanwhile."""
@@ -72,13 +73,14 @@ class Emitter:
     As long as nobody listens it does not wait for events either: then an append does not know of it.
     """
 
-    def __init__(self, store: Store, selector: Selector, topic: str, bus: Bus) -> None:
+    def __init__(self, store: Store, selector: Selector, topic: str, bus: Bus, turns: WorkTurns | None = None) -> None:
+        """`turns` are those of the event loop that it shares with other subscriptions."""
         self.topic = topic
         self.paused = False
         self.emitted = 0
         self._store = store
         self._bus = bus
-        self._loop = asyncio.get_running_loop()
+        self._turns = turns or WorkTurns()
         self._matcher = compile_selector(selector)
         self._interest = interest_of(self._matcher)
         self._place: Watch | None = None
@@ -109,7 +111,7 @@ class Emitter:
             log.warning("an emitter cannot read", extra={"topic": self.topic, "reason": str(error)})
 
     def _emit_soon(self) -> None:
-        self._loop.call_soon(self._emit)
+        self._turns.add(self._emit)
 
     def _emit(self) -> None:
         """Broadcast what has come; after a defect it is passed over, and what comes next is broadcast again."""

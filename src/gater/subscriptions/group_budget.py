@@ -1,4 +1,4 @@
-"""The memory of all consumer groups of a node together: what each may hold, and which lets go of it first."""
+"""What all consumer groups of a node share: memory, of which each may hold a part, and turns of the event loop."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from typing import Protocol
 
 from gater.model.memory_budget import GROUPS_BYTES, Share
 from gater.subscriptions import group_window
+from gater.subscriptions.work_turns import WorkTurns
 
 
 class Holder(Protocol):
@@ -29,6 +30,8 @@ class GroupBudget:
     """Divides a share among the groups that have consumers; the others keep what they hold while there is room."""
 
     def __init__(self, share: Share | None = None) -> None:
+        self.turns = WorkTurns()
+        """Turns of the event loop that all subscriptions have together."""
         self._share = Share("groups", GROUPS_BYTES) if share is None else share
         self._counted: dict[Holder, int] = {}
         self._active: dict[Holder, int] = {}

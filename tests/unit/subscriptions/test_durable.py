@@ -175,7 +175,7 @@ async def test_the_settings_are_changed_while_it_works() -> None:
         consumer = attached(durable)
         (first,) = await taken(durable, consumer, 1)
         assert durable.take(consumer, 9) == []
-        await durables.save(by_stream(), NAME, 0, {**QUICK, "ordering": "none"})
+        await durables.save(by_stream(), NAME, 0, {**QUICK, "ordering": "none", "max_in_flight": 10})
         assert durable.config.settings.ordering == "none"
         assert positions(await taken(durable, consumer, 2)) == [2, 3]
         settle(durable, first)
