@@ -9,6 +9,7 @@ from types import ModuleType
 from typing import Final
 
 from gater.config.settings import Settings, doc_text
+from gater.gateway import backups
 from gater.model import identifiers, json_rules, limits, message_body, selectors, subscriptions
 from gater.model.errors import (
     EventTooLargeError,
@@ -88,6 +89,7 @@ _REFUSED: Final[list[tuple[ModuleType, str, type[GaterError]]]] = [
     (rpc_transients, "MOST_TRANSIENT", OverloadedError),
     (subscription_records, "MOST_SUBSCRIPTIONS", OverloadedError),
     (subscription_records, "MOST_OF_PREFIX", OverloadedError),
+    (backups, "MOST_BACKUPS", OverloadedError),
 ]
 _CUT: Final = [
     (limits, "PAGE_EVENTS"),

@@ -24,6 +24,7 @@ from gater.api.pubsub_operations import CheckedPublish, GetPubSub, Listen, Publi
 from gater.gateway import histories, reads, scans, speaking
 from gater.gateway.admission import admit_append, admit_import, admit_snapshot
 from gater.gateway.announcements import Announcements
+from gater.gateway.backups import Backups
 from gater.gateway.component_watch import ComponentWatch
 from gater.gateway.instance_watch import InstanceWatch
 from gater.gateway.store_figures import StoreFigures
@@ -83,6 +84,7 @@ class Gateway:
         self.node = node
         self._stores = Stores(data_dir, self.limits, memory=memory, groups=self.memory.groups)
         self._subscribing = Subscribing(self._stores)
+        self._backups = Backups(data_dir)
         self._voice = Voice(node, keyring, adapter)
         self.witness = Witness(lambda: self.announcements)
         self.metrics = Metrics(node, self._sources(), tell=self._voice.tell)
@@ -260,7 +262,7 @@ class Gateway:
             case sub.Consume():
                 return self._subscribing.consume(operation)
             case op.BackupStore():
-                return scans.backup(self._stores.get(operation.store), self._stores.folder)
+                return self._backups.send(self._stores.get(operation.store))
         raise InvalidArgumentError("operation", f"{operation.name} is not a stream")
 
     def _publish(self, operation: Publish, done: Done) -> None:

@@ -3,28 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-import tempfile
 from collections.abc import AsyncGenerator
-from pathlib import Path
-from typing import BinaryIO, Final
 
 import apsw
 
 from gater.api import operations as op
 from gater.api.arguments import check_count, check_position, check_start_version
-from gater.api.files import to_the_end
 from gater.gateway.histories import check_after, check_goes_on, check_start
 from gater.gateway.reads import matcher_of, read_all_page
-from gater.gateway.stores import BACKUP_FOLDER
-from gater.model.errors import StoreUnavailableError
 from gater.model.events import EventRow
 from gater.model.limits import PAGE_EVENTS
 from gater.store.reader import Page
 from gater.store.store import Store
 from gater.subscriptions.catch_up import reached
 from gater.subscriptions.matching import Matcher
-
-CHUNK_BYTES: Final = 1 << 20
 
 
 async def scan_stream(store: Store, operation: op.ScanStream) -> AsyncGenerator[list[EventRow], None]:
@@ -93,26 +85,3 @@ def _read_all(store: Store, cursor: int, head: int, backward: bool, matcher: Mat
         return read_all_page(store, cursor, head, PAGE_EVENTS, backward, matcher)
     except apsw.Error as error:
         raise store.read_error(error) from error
-
-
-async def backup(store: Store, folder: Path) -> AsyncGenerator[bytes, None]:
-    """A consistent copy of a store's file, in chunks; the copy lies in the data folder while it is sent."""
-    try:
-        with _work_folder(folder) as work:
-            copy = Path(work) / "copy"
-            await store.copy_to(copy)
-            with _opened(copy) as file:
-                while chunk := [await to_the_end(file.read, CHUNK_BYTES)]:
-                    if not chunk[0]:
-                        return
-                    yield chunk.pop()
-    except OSError as error:
-        raise StoreUnavailableError(store.id, f"no backup can be made: {error.strerror}") from error
-
-
-def _work_folder(folder: Path) -> tempfile.TemporaryDirectory[str]:
-    return tempfile.TemporaryDirectory(prefix=BACKUP_FOLDER, dir=folder if folder.is_dir() else None)
-
-
-def _opened(copy: Path) -> BinaryIO:
-    return copy.open("rb")
