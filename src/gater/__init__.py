@@ -2,9 +2,11 @@
 
 from gater.api.arguments import LIVE, StreamAppend
 from gater.api.blocking import BlockingDelivery, BlockingGaterApi
-from gater.api.consuming import Delivery
+from gater.api.consumer import Consumer
+from gater.api.delivery import Delivery
 from gater.api.gater_api import GaterApi
 from gater.api.notices import CAUGHT_UP, FELL_BEHIND, Notice
+from gater.api.subscription import Subscription
 from gater.client.connecting import connect
 from gater.client.connecting import connect_blocking as connect_sync
 from gater.gateway.opening import open_api as open
@@ -91,6 +93,7 @@ __all__ = [
     "BlockingDelivery",
     "BlockingGaterApi",
     "ConflictError",
+    "Consumer",
     "Delivery",
     "DuplicateEventError",
     "Event",
@@ -138,6 +141,7 @@ __all__ = [
     "StreamAppend",
     "StreamDeletedError",
     "StreamGuard",
+    "Subscription",
     "SubscriptionConfig",
     "SubscriptionHealth",
     "SubscriptionInfo",

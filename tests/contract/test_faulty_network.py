@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 from itertools import count
 from typing import Any
 
@@ -14,9 +14,11 @@ import pytest
 import gater
 from gater import RequestTimeoutError, StoreUnavailableError
 from gater.testing.server import GaterServer
+from tests.contract.consumers import NAME, Worker, append_to_each, is_doing, keep, save
 from tests.contract.faulty_proxy import Fault, FaultyProxy
 from tests.contract.http_api import HttpApi
 from tests.contract.repeatable import REPEATABLE, REPEATED_BY_CLIENTS, facts, shown
+from tests.contract.samples import until
 from tests.contract.ways import AwaitableApi
 
 WAYS = ("rpc", "blocking-rpc", "http")
@@ -118,3 +120,30 @@ async def test_what_a_client_repeats_by_itself_does_not_fail_on_its_own_success(
             await direct.remove_store(store)
     assert held == held[:1] * 3
     assert answers[1:] == ([0, 0] if operation.counts else answers[:1] * 2)
+
+
+@pytest.mark.parametrize("way", ["rpc"])
+@pytest.mark.parametrize("fault", [Fault("down", 0, "cut"), Fault("down", 2, "cut")])
+async def test_a_stop_whose_answer_is_lost_ends_its_consumer_and_no_other(
+    server: GaterServer, fault: Fault, way: str
+) -> None:
+    store = f"faulty-{next(_numbers)}"
+    async with FaultyProxy(server.url) as proxy, gater.connect(server.url) as direct, through(way, proxy.url) as api:
+        await direct.create_store(store, in_memory=True)
+        await append_to_each(direct, store, 4)
+        await save(direct, store)
+        async with Worker(direct, store, keep, prefetch=1) as other:
+            await until(lambda: other.seen == [1])
+            seen = []
+            async with aclosing(api.consume(store, NAME)) as deliveries:
+                async for delivery in deliveries:
+                    seen.append(delivery.event.position)
+                    proxy.set(fault)
+                    await delivery.nack("stop")
+            info = await is_doing(direct, store, consumers=1, in_flight=1)
+            assert (seen, info.parked, info.retrying) == ([2], 0, 0)
+            for delivery in other.given:
+                await delivery.ack()
+            await until(lambda: other.seen == [1, 2])
+        assert [delivery.attempt for delivery in other.given] == [1, 1]
+        await direct.remove_store(store)

@@ -7,7 +7,7 @@ import inspect
 from collections.abc import AsyncGenerator, Callable, Coroutine
 from functools import wraps
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Never, Self
+from typing import TYPE_CHECKING, Any, Final, Never, Self
 
 from gater.api.arguments import check_timeout
 from gater.api.blocking_items import BlockingDelivery, BlockingIterator, blocking
@@ -110,9 +110,12 @@ def _blocking_iterator(method: Callable[..., AsyncGenerator[Any, None]]) -> Call
     return iterate
 
 
+ITERATORS: Final = ("subscribe", "consumer", "consume")
+"""Methods that return an async iterator without being async generators."""
+
 for _name, _method in inspect.getmembers(GaterApi, inspect.isfunction):
     if not _name.startswith("_") and _name not in vars(BlockingGaterApi):
-        if inspect.isasyncgenfunction(_method):
+        if inspect.isasyncgenfunction(_method) or _name in ITERATORS:
             setattr(BlockingGaterApi, _name, _blocking_iterator(_method))
         elif inspect.iscoroutinefunction(_method):
             setattr(BlockingGaterApi, _name, _blocking_call(_method))

@@ -11,7 +11,7 @@ from concurrent.futures import Future
 from types import TracebackType
 from typing import Any, Final, Generic, Self, TypeVar, cast
 
-from gater.api.consuming import Delivery
+from gater.api.delivery import Delivery
 from gater.api.loop_thread import LoopThread
 from gater.api.pubsub_operations import PubSubMessage
 from gater.model.errors import GaterError

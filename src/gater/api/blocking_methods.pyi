@@ -9,6 +9,7 @@ from gater.api.arguments import Direction
 from gater.api.arguments import StreamAppend
 from gater.api.blocking_items import BlockingDelivery
 from gater.api.blocking_items import BlockingIterator
+from gater.api.notices import Notice
 from gater.api.pubsub_operations import InstanceStatus
 from gater.api.subscription_api import Kind
 from gater.api.subscription_api import Settled
@@ -29,7 +30,9 @@ from gater.model.subscriptions import SubscriptionHealth
 from gater.model.subscriptions import SubscriptionInfo
 from os import PathLike
 from typing import Any
+from typing import Literal
 from typing import Unpack
+from typing import overload
 
 class BlockingMethods:
     def list_stores(self) -> list[StoreInfo]:
@@ -80,7 +83,11 @@ class BlockingMethods:
         ...
     def get_streams(self, store: str, prefix: str | None=None, after: str | None=None, limit: int | None=None) -> list[str]:
         ...
-    def subscribe(self, store: str, type: Kind='by_stream', selector: Any=None, start_from: int=0, *, notices: bool=False, history: str | None=None) -> BlockingIterator[Event]:
+    @overload
+    def subscribe(self, store: str, type: Kind='by_stream', selector: Any=None, start_from: int=0, *, notices: Literal[False]=False, history: str | None=None) -> BlockingIterator[Event]:
+        ...
+    @overload
+    def subscribe(self, store: str, type: Kind='by_stream', selector: Any=None, start_from: int=0, *, notices: bool, history: str | None=None) -> BlockingIterator[Event | Notice]:
         ...
     def save_subscription(self, store: str, type: Kind | None=None, selector: Any=None, name: str='', start_from: int | None=None, **settings: Unpack[GivenSettings]) -> SubscriptionConfig:
         ...
@@ -95,6 +102,8 @@ class BlockingMethods:
     def get_subscription(self, store: str, name: str) -> SubscriptionInfo:
         ...
     def get_subscription_health(self, store: str, name: str) -> SubscriptionHealth:
+        ...
+    def consumer(self, store: str, name: str, *, prefetch: int=100) -> BlockingIterator[BlockingDelivery]:
         ...
     def consume(self, store: str, name: str, *, prefetch: int=100) -> BlockingIterator[BlockingDelivery]:
         ...

@@ -6,6 +6,7 @@ from collections.abc import AsyncGenerator
 from typing import Protocol, TypeVar
 
 from gater.api.operation import Operation, StreamingOperation
+from gater.api.outbox import Outbox
 
 Answer = TypeVar("Answer")
 
@@ -17,6 +18,8 @@ class Caller(Protocol):
       is not `repeatable`.
     - A stream yields items in order, without gap or repeat. When it breaks it raises a TransientError, and nothing
       more comes of it: the API object, which knows what it has yielded, opens a new one.
+    - What waits in the outbox goes ahead of the next call, stream or close, in order. (Calls that settle deliveries
+      go ahead themselves: they do not wait for others.)
     - Closing twice is closing once; calls after it raise StoreUnavailableError.
     - It belongs to the event loop of its first call: in another one, and in a child of the process, a call raises
       WrongContextError at once. Closing it in a child does nothing, for what is open is the parent's.
@@ -34,6 +37,11 @@ class Caller(Protocol):
 
     async def open(self) -> None:
         """Open what must be open before a call; calls do so, too. Nothing happens when it is."""
+        ...
+
+    @property
+    def outbox(self) -> Outbox:
+        """Settlements of the client's consumers that are to be sent."""
         ...
 
     async def call(self, operation: Operation[Answer], timeout: float | None = None) -> Answer:

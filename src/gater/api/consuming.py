@@ -1,222 +1,198 @@
-"""Consuming a durable subscription: deliveries, and settlements on their way back."""
+"""One consumer at work: attached again when it was lost, its deliveries given out, its settlements sent."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, Iterator
-from contextlib import aclosing, suppress
-from typing import Final, Protocol
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from time import monotonic
+from typing import Any, Final
+
+import msgspec
 
 from gater.api.caller import Caller
+from gater.api.delivery import Delivery
+from gater.api.page_reader import PageReader
 from gater.api.resuming import backoff
-from gater.api.subscription_operations import Ack, Consume, Nack, Settle
-from gater.model.errors import GaterError, InternalError, NotFoundError, OverloadedError, TransientError
-from gater.model.events import Event
-from gater.model.limits import MOST_SETTLED
-from gater.model.subscriptions import Delivered, check_nack
+from gater.api.settling import Settling
+from gater.api.subscription_operations import Consume
+from gater.model.errors import OverloadedError, TransientError
+from gater.model.limits import TURN_SECONDS
+from gater.model.subscriptions import Delivered
 
-CLOSE_SECONDS: Final = 5.0
-"""How long the last settlements may take when a consumer ends."""
+TURN_PART: Final = 0.1
+"""The part of the ack timeout after which a report is sent although the handler gives the event loop no turn."""
+LONGEST_TURN: Final = 0.1
+"""Seconds that a handler may take without giving the event loop a turn until the consumer does."""
 
 log = logging.getLogger(__name__)
 
 
-class Settler(Protocol):
-    """Takes what is said of deliveries."""
+class Consuming:
+    """One consumer at work, as its tasks and deliveries see it; who only holds the Consumer can forget that."""
 
-    async def ack(self, ack: Ack) -> None:
-        """An event was processed."""
-        ...
-
-    async def nack(self, nack: Nack) -> None:
-        """An event was not processed."""
-        ...
-
-
-async def settle(
-    caller: Caller, store: str, subscription: str, *, acks: tuple[Ack, ...] = (), nacks: tuple[Nack, ...] = ()
-) -> None:
-    """Settle deliveries and wait until that is noted; NotFoundError for one that is not in flight any more."""
-    for unsettled in await caller.call(Settle(store, subscription, acks, nacks)):
-        raise NotFoundError("delivery", unsettled.position, why=unsettled.why)
-
-
-class DirectSettling:
-    """Settlements one by one, each of which is waited for."""
-
-    def __init__(self, caller: Caller, store: str, subscription: str) -> None:
+    def __init__(self, caller: Caller, operation: Consume) -> None:
         self._caller = caller
-        self._store = store
-        self._subscription = subscription
+        self._operation = operation
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._closing: asyncio.Task[None] | None = None
+        self._settling: Settling | None = None
+        self.pages: PageReader[Delivered] = PageReader(self._attached())
+        self._is_known = False
+        """Whether something came since it was attached last."""
+        self.is_stopping = False
+        """Whether it is to take no more."""
+        self._is_over = False
+        """Whether it gives out no more: it is stopping, has said `stop` of a delivery, or has failed."""
+        self._left = asyncio.Event()
+        self._reader: asyncio.Task[Any] | None = None
+        """The task that asked for deliveries last."""
+        self.handlers: set[asyncio.Task[None]] = set()
+        """Tasks that work on deliveries."""
 
-    async def ack(self, ack: Ack) -> None:
-        """An event was processed."""
-        await settle(self._caller, self._store, self._subscription, acks=(ack,))
+    # --- what comes ---
 
-    async def nack(self, nack: Nack) -> None:
-        """An event was not processed."""
-        await settle(self._caller, self._store, self._subscription, nacks=(nack,))
+    async def _attached(self) -> AsyncGenerator[list[Delivered], None]:
+        """Pages of deliveries, attached again with backoff whenever the connection was lost, for ever.
 
-
-class Settling:
-    """Settlements of one consumer: those that come together travel together, in order, while the next are made."""
-
-    def __init__(self, caller: Caller, store: str, subscription: str) -> None:
-        self.error: GaterError | None = None
-        """Why settlements are refused; the deliveries come again."""
-        self._caller = caller
-        self._store = store
-        self._subscription = subscription
-        self._acks: list[Ack] = []
-        self._nacks: list[Nack] = []
-        self._owed: set[int] = set()
-        """Receipts of what was given out, and of which nothing was said."""
-        self._changed = asyncio.Event()
-        self._sent = asyncio.Event()
-
-    async def ack(self, ack: Ack) -> None:
-        """An event was processed."""
-        self._owed.discard(ack.receipt)
-        self._acks.append(ack)
-        self._changed.set()
-
-    async def nack(self, nack: Nack) -> None:
-        """An event was not processed."""
-        self._owed.discard(nack.receipt)
-        self._nacks.append(nack)
-        self._changed.set()
-
-    def owed(self, delivered: Delivered) -> Delivery:
-        """A delivery of which something is to be said here."""
-        self._owed.add(delivered.receipt)
-        return Delivery(delivered, self)
-
-    def leave(self, unseen: Delivered | None) -> None:
-        """Say with the last settlement that the consumer goes, so that what it was not shown does not count as failed.
-
-        `unseen` is such an event, if it is known. Nothing is said when it owes some: it most likely fails on them.
+        Ends when the consumer has said `stop`.
         """
-        if self._owed:
-            return
-        said: list[Ack | Nack] = [*self._acks[-1:], *self._nacks[-1:]]
-        held = [(one.position, one.receipt) for one in said]
-        if unseen is not None:
-            held.append((unseen.event.position, unseen.receipt))
-        if held:
-            self._nacks.append(Nack(*held[-1], "stop"))
-            self._changed.set()
-
-    async def run(self) -> None:
-        """Send what is to be sent, until cancelled."""
+        failures = 0
+        was_attached = False
+        """Whether the server may still count this consumer among those that are attached."""
         while True:
-            self._changed.clear()
-            if not (self._acks or self._nacks):
-                self._sent.set()
-                await self._changed.wait()
-                self._sent.clear()
-            await self._send()
-
-    async def _send(self) -> None:
-        acks, self._acks = self._acks[:MOST_SETTLED], self._acks[MOST_SETTLED:]
-        nacks, self._nacks = self._nacks[:MOST_SETTLED], self._nacks[MOST_SETTLED:]
-        try:
-            await self._caller.call(Settle(self._store, self._subscription, tuple(acks), tuple(nacks)))
-        except TransientError as error:
-            # What is not settled comes again; settling it twice does no harm.
-            log.warning("settlements did not get through", extra={"reason": str(error)})
-            if self._caller.resumes:
-                self._acks[:0], self._nacks[:0] = acks, nacks
-                await asyncio.sleep(backoff(1))
-        except GaterError as error:
-            self.error = error
-        except Exception as defect:
-            log.exception("settlements cannot be sent")
-            self.error = InternalError(message=f"{type(defect).__name__}: {defect}")
-
-    async def finished(self) -> None:
-        """Return when everything was sent, or after CLOSE_SECONDS."""
-        with suppress(TimeoutError):
-            async with asyncio.timeout(CLOSE_SECONDS):
-                while self._acks or self._nacks or not self._sent.is_set():
-                    if self.error is not None:
-                        return
-                    await self._sent.wait()
-                    await asyncio.sleep(0)
-
-
-class Delivery:
-    """An event that this consumer is to process, and then to acknowledge or not.
-
-    A consumer's settlements do not wait for the server: they travel with the next message, and before the consumer
-    ends. One that does not arrive lets the event be delivered again. Those of pulled events are waited for.
-    """
-
-    __slots__ = ("_settler", "attempt", "event", "receipt")
-
-    def __init__(self, delivered: Delivered, settler: Settler) -> None:
-        self.event: Event = delivered.event
-        self.attempt: int = delivered.attempt
-        """1 for the first delivery of the event."""
-        self.receipt: int = delivered.receipt
-        """What tells this delivery from every other one of the same event."""
-        self._settler = settler
-
-    def __repr__(self) -> str:
-        return f"Delivery({self.event!r}, attempt={self.attempt})"
-
-    async def ack(self) -> None:
-        """The event was processed."""
-        await self._settler.ack(Ack(self.event.position, self.receipt))
-
-    async def nack(self, action: str | int = "retry", *, delay: float | None = None, reason: str | None = None) -> None:
-        """The event was not processed.
-
-        `retry` delivers it again, after `delay` seconds (None: the subscription's backoff); `park` sets it aside with
-        the `reason`; `skip` lets it go; `stop` gives back all it holds and ends this consumer.
-        """
-        await self._settler.nack(Nack(self.event.position, self.receipt, *check_nack(action, delay, reason)))
-
-
-async def consumed(caller: Caller, operation: Consume) -> AsyncGenerator[Delivery, None]:
-    """The deliveries of one consumer, attached again with backoff whenever the connection was lost, for ever.
-
-    Ends when the consumer has said `stop`; what it has settled is sent before it leaves.
-    """
-    settling = Settling(caller, operation.store, operation.subscription)
-    unseen: Iterator[Delivered] = iter(())
-    sender = asyncio.create_task(settling.run())
-    try:
-        async with aclosing(_pages(caller, operation)) as pages:
+            self.settling.attach()
+            operation = msgspec.structs.replace(self._operation, number=self.settling.number)
             try:
-                async for page in pages:
-                    unseen = iter(page)
-                    for delivered in unseen:
-                        if settling.error is not None:
-                            raise settling.error
-                        yield settling.owed(delivered)
-            finally:
-                settling.leave(next(unseen, None))
-                await settling.finished()
-    finally:
-        sender.cancel()
-        await asyncio.wait([sender])
+                async with aclosing(self._caller.stream(operation)) as pages:
+                    async for page in pages:
+                        failures, was_attached = 0, True
+                        self._is_known = True
+                        yield page
+                return
+            except TransientError as error:
+                if self.settling.is_stopped:
+                    return
+                if not self._caller.resumes or (isinstance(error, OverloadedError) and not was_attached):
+                    raise
+                failures += 1
+                was_attached = True
+            self._is_known = False
+            self.pages.ready.clear()  # others have it
+            await asyncio.sleep(backoff(failures))
 
+    @property
+    def settling(self) -> Settling:
+        """What sends its settlements."""
+        if self._settling is None:
+            operation = self._operation
+            self._loop = asyncio.get_running_loop()
+            self._settling = Settling(self._caller, operation.store, operation.subscription, self._settlements_changed)
+        return self._settling
 
-async def _pages(caller: Caller, operation: Consume) -> AsyncGenerator[list[Delivered], None]:
-    failures = 0
-    was_attached = False
-    """Whether the server may still count this consumer among those that are attached."""
-    while True:
+    def _settlements_changed(self) -> None:
+        settling = self.settling
+        self._is_over = self.is_stopping or settling.is_stopped or settling.error is not None
+        self.pages.turn_seconds = min(max(settling.seconds * TURN_PART, TURN_SECONDS), LONGEST_TURN)
+        self._drop_lost()
+        self.pages.wake()
+        if self.is_stopping and not self.settling.owes:
+            self.close_soon()
+
+    def _drop_lost(self) -> None:
+        """Let go of what waits here and was given to others."""
+        ready, lost = self.pages.ready, self.settling.lost
+        while ready and ready[0].receipt <= lost:
+            ready.popleft()
+            self.pages.taken()
+
+    def take(self) -> Delivery | None:
+        """A delivery that is ready, and from now on is being processed; None: `prepare` says when to look again."""
+        pages, settling = self.pages, self._settling
+        if settling is None or not pages.ready or self._is_over:
+            return None
+        if not settling.owned_until > monotonic() < pages.turn_ends:
+            return None
+        delivered = pages.ready.popleft()
+        pages.taken()
+        settling.begin(delivered.receipt)
+        return Delivery(delivered, settling)
+
+    async def prepare(self) -> bool:
+        """Wait for a delivery; False: there are no more. Raises what ended the consumer. May be cancelled."""
+        settling, self._reader = self.settling, asyncio.current_task()
+        if self.is_stopping:
+            return False
+        if not self._is_over and (self.pages.ready or not self.pages.has_ended):
+            if self.pages.ready and monotonic() >= settling.owned_until:
+                settling.ask()
+                await self.pages.woken()
+            else:
+                settling.report_now()  # before others have their turn, which may be long
+                await self.pages.changed()
+            return True
+        await self.close()
+        if settling.error is not None:
+            raise settling.error.again()
+        self.pages.check()
+        return False
+
+    # --- leaving ---
+
+    def stop(self) -> None:
+        """Take no more; leave as soon as nothing is owed."""
+        if not self.is_stopping:
+            self.is_stopping = self._is_over = True
+            self.pages.wake()
+            if self._settling is None or not self._settling.owes:
+                self.close_soon()
+            else:
+                self._settling.tells_when_idle = True
+
+    def close_soon(self) -> asyncio.Task[None] | None:
+        """The task that leaves; None when there is nothing to leave."""
+        self.is_stopping = self._is_over = True
+        if self._settling is None:
+            self._left.set()
+        elif self._closing is None:
+            self._closing = asyncio.get_running_loop().create_task(self._leave(self._settling))
+            self._closing.add_done_callback(_log_failure)
+            if self._is_known:
+                self._settling.leave()
+        return self._closing
+
+    async def close(self) -> None:
+        """Leave, whatever is owed; returns when what was settled is sent. Twice is once."""
+        closing = self.close_soon()
+        if closing is None:
+            await self.pages.close()
+        else:
+            await asyncio.wait([closing])
+            closing.result()
+
+    async def _leave(self, settling: Settling) -> None:
         try:
-            async with aclosing(caller.stream(operation)) as pages:
-                async for page in pages:
-                    failures, was_attached = 0, True
-                    yield page
+            await settling.finish()
+        finally:
+            await self.pages.close()
+            self._left.set()
+
+    async def left(self) -> None:
+        """Return when it has left; at once to a task that works on what is owed: it would wait for itself."""
+        task = asyncio.current_task()
+        if self._settling is not None and self._settling.owes and (task is self._reader or task in self.handlers):
             return
-        except TransientError as error:
-            if not caller.resumes or (isinstance(error, OverloadedError) and not was_attached):
-                raise
-            failures += 1
-            was_attached = True
-        await asyncio.sleep(backoff(failures))
+        await self._left.wait()
+        await self.close()
+
+    def forget(self) -> None:
+        """Nobody has the consumer any more: leave, from whichever thread this is called."""
+        if self._loop is not None and self._closing is None and not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self.close_soon)
+
+
+def _log_failure(task: asyncio.Task[None]) -> None:
+    """Log why a consumer could not send what it had settled."""
+    if not task.cancelled() and (error := task.exception()) is not None:
+        log.warning("a consumer left with settlements unsent", extra={"reason": str(error)})

@@ -25,6 +25,8 @@ class Operation(msgspec.Struct, Generic[Answer], frozen=True, array_like=True, g
     streaming: ClassVar[bool] = False
     repeatable: ClassVar[bool] = True
     """Whether it may be sent again when its outcome is unknown."""
+    goes_ahead: ClassVar[bool] = False
+    """Whether it takes effect before what its client asks later: settlements that wait are sent before others."""
     timeout: ClassVar[float | None] = 5.0
     """Seconds to wait for the answer; None: as long as the connection lives."""
 
@@ -38,3 +40,5 @@ class StreamingOperation(Operation[Answer], frozen=True, array_like=True, gc=Fal
 
     streaming = True
     timeout = None
+    lapses: ClassVar[bool] = False
+    """Whether items that nobody has read are void when the stream breaks."""

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Iterable, Mapping
-from contextlib import aclosing
+from collections.abc import Iterable, Mapping
 from datetime import datetime
-from typing import Any, Final, TypeVar, Unpack
+from typing import Any, Final, Literal, TypeVar, Unpack, overload
 
 import msgspec
 
 from gater.api import subscription_operations as op
 from gater.api.arguments import check_begin, check_count, check_history, check_position
 from gater.api.caller import Caller
-from gater.api.consuming import Delivery, DirectSettling, consumed, settle
-from gater.api.notices import CAUGHT_UP, FELL_BEHIND
-from gater.api.resuming import followed
+from gater.api.consumer import Consumer
+from gater.api.delivery import Delivery
+from gater.api.notices import Notice
+from gater.api.settling import DirectSettling, settle
+from gater.api.subscription import Subscription
 from gater.model.errors import InvalidArgumentError, SubscriptionNotFoundError
 from gater.model.events import Event, epoch_of
 from gater.model.identifiers import check_name, check_store_id
@@ -48,7 +49,31 @@ class SubscriptionApi:
 
     # --- subscriptions ---
 
-    async def subscribe(
+    @overload
+    def subscribe(
+        self,
+        store: str,
+        type: Kind = "by_stream",
+        selector: Any = None,
+        start_from: int = 0,
+        *,
+        notices: Literal[False] = False,
+        history: str | None = None,
+    ) -> Subscription[Event]: ...
+
+    @overload
+    def subscribe(
+        self,
+        store: str,
+        type: Kind = "by_stream",
+        selector: Any = None,
+        start_from: int = 0,
+        *,
+        notices: bool,
+        history: str | None = None,
+    ) -> Subscription[Event | Notice]: ...
+
+    def subscribe(
         self,
         store: str,
         type: Kind = "by_stream",
@@ -57,7 +82,7 @@ class SubscriptionApi:
         *,
         notices: bool = False,
         history: str | None = None,
-    ) -> AsyncGenerator[Event, None]:
+    ) -> Subscription[Any]:
         """Every matching event from `start_from` on, then the new ones as they are committed: no gap, no repeat.
 
         `type` and `selector` say what matches: `by_stream` with `$all` (the default) or a stream id, `by_event_type`
@@ -67,7 +92,7 @@ class SubscriptionApi:
         `start_from` is a version when one stream is followed, otherwise a position, or LIVE for what is committed
         from now on. With `notices` it also yields CAUGHT_UP when there is nothing stored left to read, and
         FELL_BEHIND when it must read from the file again. A slow reader holds nothing up. After a lost connection it
-        resumes behind the last event.
+        resumes behind the last event. It ends with `stop` (see Subscription).
 
         `history` is that of the store which `start_from` was reached in (StoreStatus.history, kept beside it): raises
         HistoryChangedError when the store was restored or made anew since, or has not come so far. It is raised, too,
@@ -77,16 +102,7 @@ class SubscriptionApi:
         operation = op.SubscribeOperation(
             check_store_id(store), wanted, check_begin(start_from), check_history(history)
         )
-        live = False
-        async with aclosing(followed(self._caller, operation)) as pages:
-            async for page in pages:
-                for event in page.events if page.live else ():
-                    yield event
-                if notices and page.live != live:
-                    yield CAUGHT_UP if page.live else FELL_BEHIND  # type: ignore[misc]
-                live = page.live
-                for event in () if page.live else page.events:
-                    yield event
+        return Subscription(self._caller, operation, notices=notices)
 
     async def save_subscription(
         self,
@@ -179,18 +195,20 @@ class SubscriptionApi:
         """
         return await self._caller.call(op.GetSubscriptionHealth(check_store_id(store), check_name(name, "name")))
 
-    async def consume(self, store: str, name: str, *, prefetch: int = 100) -> AsyncGenerator[Delivery, None]:
-        """Deliveries of a durable subscription, to be settled one by one; several consumers share its events.
+    def consumer(self, store: str, name: str, *, prefetch: int = 100) -> Consumer:
+        """A consumer of a durable subscription: deliveries to be settled one by one (see Consumer).
 
         Each event comes at least once, to one consumer at a time; unless the subscription says otherwise, in order
         within each stream. At most `prefetch` unsettled events are held here. What a consumer holds when it ends, or
-        when its connection is lost, goes to the others. Raises SubscriptionNotFoundError, also when the subscription
-        is removed meanwhile, and OverloadedError when it has too many consumers.
+        when its connection is lost, goes to the others. Iterating raises SubscriptionNotFoundError, also when the
+        subscription is removed meanwhile, and OverloadedError when it has too many consumers.
         """
         operation = op.Consume(check_store_id(store), check_name(name, "name"), check_count(prefetch))
-        async with aclosing(consumed(self._caller, operation)) as deliveries:
-            async for delivery in deliveries:
-                yield delivery
+        return Consumer(self._caller, operation)
+
+    def consume(self, store: str, name: str, *, prefetch: int = 100) -> Consumer:
+        """The same, for a loop that is left as it likes: `async for delivery in api.consume(store, name)`."""
+        return self.consumer(store, name, prefetch=prefetch)
 
     async def pull_events(self, store: str, name: str, count: int = 100, *, wait: float = 0.0) -> list[Delivery]:
         """Up to `count` deliveries of a durable subscription, for the first of which up to `wait` seconds are waited.

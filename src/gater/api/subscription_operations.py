@@ -120,9 +120,12 @@ class Consume(StreamingOperation[list[Delivered]], frozen=True, array_like=True)
 
     name = "consume"
     answer = list[Delivered]
+    lapses = True
     store: str
     subscription: str
     prefetch: int = 100
+    number: int = 0
+    """Chosen at random by a consumer that reports (see Report); 0: the ack timeout runs from the delivery on."""
 
 
 class Pull(Operation[list[Delivered]], frozen=True, array_like=True):
@@ -160,11 +163,41 @@ class Settle(Operation[list[Unsettled]], frozen=True, array_like=True):
     """Settle deliveries; answers those that could not be, and why."""
 
     name = "settle"
+    goes_ahead = True
     answer = list[Unsettled]
     store: str
     subscription: str
     acks: tuple[Ack, ...] = ()
     nacks: tuple[Nack, ...] = ()
+
+
+class Reported(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """What a consumer is told when it reports."""
+
+    unsettled: list[Unsettled]
+    """Those of the deliveries settled with the report that could not be."""
+    lost: int
+    """The deliveries up to this receipt that it has not begun are not its own any more."""
+    seconds: float
+    """How long after the report the others are its own: the ack timeout."""
+
+
+class Report(Operation[Reported], frozen=True, array_like=True):
+    """Settle deliveries of a consumer, and say which it has begun to process."""
+
+    name = "report"
+    goes_ahead = True
+    answer = Reported
+    store: str
+    subscription: str
+    acks: tuple[Ack, ...] = ()
+    nacks: tuple[Nack, ...] = ()
+    number: int = 0
+    """Of the consumer."""
+    begun: int = 0
+    """The greatest receipt of a delivery that it has begun to process."""
+    leaves: bool = False
+    """Whether it leaves: what it has not begun goes to others, and has not failed."""
 
 
 class ListParked(Operation[list[ParkedEvent]], frozen=True, array_like=True):

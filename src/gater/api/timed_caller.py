@@ -7,6 +7,7 @@ from typing import TypeVar
 
 from gater.api.caller import Caller
 from gater.api.operation import Operation, StreamingOperation
+from gater.api.outbox import Outbox
 
 Answer = TypeVar("Answer")
 
@@ -26,6 +27,11 @@ class TimedCaller:
     async def open(self) -> None:
         """Open the caller that was given this time."""
         await self._caller.open()
+
+    @property
+    def outbox(self) -> Outbox:
+        """Settlements of the client's consumers that are to be sent."""
+        return self._caller.outbox
 
     async def call(self, operation: Operation[Answer], timeout: float | None = None) -> Answer:
         """The answer of one operation."""

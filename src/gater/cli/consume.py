@@ -18,7 +18,7 @@ from gater.cli.failures import FAILED
 from gater.cli.stopping import stopping_on_signals
 
 if TYPE_CHECKING:
-    from gater.api.consuming import Delivery
+    from gater.api.delivery import Delivery
     from gater.model.subscriptions import GroupSettings, NackAction
 
 PRINTED_AHEAD: Final = 100

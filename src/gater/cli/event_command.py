@@ -17,7 +17,7 @@ from gater.config.sources import environment_with
 from gater.model.errors import InvalidArgumentError
 
 if TYPE_CHECKING:
-    from gater.api.consuming import Delivery
+    from gater.api.delivery import Delivery
 
 
 class EventCommand:

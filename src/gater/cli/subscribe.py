@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import AsyncGenerator
-from contextlib import aclosing
 from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
@@ -17,7 +15,7 @@ from gater.cli.selecting import of_stream, selecting, together
 from gater.model.selectors import Selector, by_stream
 
 if TYPE_CHECKING:
-    from gater.model.events import Event
+    pass
 
 From = Annotated[
     str,
@@ -56,20 +54,16 @@ async def subscribe(
     first, left = start_from(begin), count
     selector = together(of_stream(stream), only) or by_stream()
     coloured, told = output.in_colour(), sys.stderr.isatty() and not call.json
-    async with call.api() as api:
-        items: AsyncGenerator[Event | Notice, None] = api.subscribe(
-            store, selector, None, first, notices=told, history=history
-        )
-        async with aclosing(items):
-            async for item in items:
-                if isinstance(item, Notice):
-                    output.remark(_REMARKS[item])
-                    continue
-                if call.json:
-                    output.print_lines([event_view(item)])
-                else:
-                    output.print_text(event_line(item, coloured=coloured))
-                if left is not None:
-                    left -= 1
-                    if left == 0:
-                        return
+    async with call.api() as api, api.subscribe(store, selector, None, first, notices=told, history=history) as items:
+        async for item in items:
+            if isinstance(item, Notice):
+                output.remark(_REMARKS[item])
+                continue
+            if call.json:
+                output.print_lines([event_view(item)])
+            else:
+                output.print_text(event_line(item, coloured=coloured))
+            if left is not None:
+                left -= 1
+                if left == 0:
+                    return

@@ -8,6 +8,7 @@ from typing import Any, Final, TypeVar
 
 from gater.api.loop_affinity import LoopAffinity
 from gater.api.operation import Operation, StreamingOperation
+from gater.api.outbox import Outbox
 from gater.client.link import Link
 from gater.client.retry import may_send_again
 from gater.client.transport import ConnectionLostError
@@ -35,6 +36,7 @@ class RemoteCaller:
     def __init__(self, link: Link, timeout: float) -> None:
         """`timeout`: seconds a call may take, connecting included, unless it or its operation says otherwise."""
         self.patience = timeout
+        self.outbox = Outbox()
         self._link = link
         self._timeout = timeout
         self._affinity = LoopAffinity(elsewhere=ELSEWHERE, forked=FORKED)
@@ -59,6 +61,8 @@ class RemoteCaller:
         now = self._affinity.check().time()
         deadline = None if seconds is None else now + seconds
         while True:
+            if (self.outbox or self._link.current is None) and not operation.goes_ahead:
+                await self._send_ahead(deadline)
             connection = self._link.current or await self._link.connection(self._connect_by(deadline))
             try:
                 answer: Answer = await connection.call(operation, deadline, seconds)
@@ -76,6 +80,7 @@ class RemoteCaller:
         """
         self._affinity.check()
         once = self._link.was_connected  # whoever reads on tries again; a first connection is waited for here
+        await self._send_ahead(None)
         connection = self._link.current or await self._link.connection(self._connect_by(None), once=once)
         items: AsyncGenerator[Any, None] = connection.stream(operation, WINDOW_PAGES)
         try:
@@ -87,6 +92,12 @@ class RemoteCaller:
         finally:
             await self._affinity.aclose(items)
 
+    async def _send_ahead(self, deadline: float | None) -> None:
+        """Send the settlements that wait; while there is no connection to send them on in order, wait for them."""
+        await self.outbox.empty()
+        if self._link.current is None:
+            await self.outbox.answered(self._connect_by(deadline) - asyncio.get_running_loop().time())
+
     async def close(self) -> None:
         """Let go of the connection when the calls under way are answered; streams end with an error.
 
@@ -97,6 +108,7 @@ class RemoteCaller:
             self._closed = True
             return
         self._affinity.check()
+        await self.outbox.empty()
         self._closed = True
         await self._link.close(self._timeout)
 

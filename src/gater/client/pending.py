@@ -10,7 +10,7 @@ from typing import Any, Final
 import msgspec
 
 from gater.api.catalog import OPERATIONS
-from gater.api.operation import Operation
+from gater.api.operation import Operation, StreamingOperation
 from gater.model.errors import GaterError, InternalError, RequestTimeoutError
 from gater.wire.codec import DECODE_ERRORS
 from gater.wire.errors import from_wire
@@ -67,9 +67,10 @@ class PendingCall:
 class PendingStream:
     """A stream whose items are kept, undecoded, until they are asked for; credit bounds how many there are."""
 
-    def __init__(self, operation: Operation[Any]) -> None:
+    def __init__(self, operation: StreamingOperation[Any]) -> None:
         self._name = operation.name
         self._decode = _DECODE[operation.name]
+        self._lapses = operation.lapses
         self._items: deque[msgspec.Raw] = deque()
         self._error: Exception | None = None
         self._ended = False
@@ -82,15 +83,20 @@ class PendingStream:
         else:
             self._ended = True
             if type(frame) is Failure:
-                self._error = from_wire(frame.code, frame.message, frame.details)
+                self._break(from_wire(frame.code, frame.message, frame.details))
         self._wake()
 
     def lose(self, error: Exception) -> None:
-        """Nothing more comes, after the items that are here."""
+        """Nothing more comes, after the items that are here, unless they lapse."""
         if not self._ended:
             self._ended = True
-            self._error = error
+            self._break(error)
             self._wake()
+
+    def _break(self, error: Exception) -> None:
+        self._error = error
+        if self._lapses:
+            self._items.clear()
 
     async def next(self) -> Any:
         """The next item, decoded, or END; raises the error that ended the stream."""

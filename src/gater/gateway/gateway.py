@@ -119,17 +119,7 @@ class Gateway:
             tel.ResetMetrics: self._reset_metrics,
             tel.GetHealth: lambda _, done: done(self.metrics.get_health(), None),
             tel.GetWorkerPoolStatus: lambda _, done: done(self.metrics.get_worker_pool_status(), None),
-            sub.Settle: self._subscribing.settle,
-            sub.GetSubscription: self._subscribing.get,
-            sub.GetSubscriptionHealth: self._subscribing.health,
-            sub.GetSubscriptions: self._in_task(self._subscribing.list),
-            sub.SaveSubscriptionOperation: self._in_task(self._subscribing.save),
-            sub.RemoveSubscriptionOperation: self._in_task(self._subscribing.remove),
-            sub.Pull: self._in_task(self._subscribing.pull),
-            sub.ListParked: self._subscribing.list_parked,
-            sub.ReplayParkedOperation: self._in_task(self._subscribing.replay),
-            sub.DiscardParkedOperation: self._in_task(self._subscribing.discard),
-            sub.RewindSubscriptionOperation: self._in_task(self._subscribing.rewind),
+            **self._subscribing.handlers(self._in_task),
         }
 
     async def start(self) -> None:

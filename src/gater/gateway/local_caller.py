@@ -13,6 +13,7 @@ import msgspec
 from gater.api import operations as op
 from gater.api import subscription_operations as sub
 from gater.api.operation import Operation, StreamingOperation
+from gater.api.outbox import Outbox
 from gater.gateway.gateway import Gateway
 from gater.gateway.local_affinity import local_affinity
 from gater.gateway.witness import ADMINISTRATIVE
@@ -38,7 +39,8 @@ class LocalCaller:
     resumes = False
     patience = 0.0
 
-    def __init__(self, gateway: Gateway, *, owns_gateway: bool = True) -> None:
+    def __init__(self, gateway: Gateway, outbox: Outbox | None = None, *, owns_gateway: bool = True) -> None:
+        self.outbox = Outbox() if outbox is None else outbox
         self._gateway = gateway
         self._owns_gateway = owns_gateway
         self._affinity = local_affinity()
@@ -53,7 +55,10 @@ class LocalCaller:
 
         Only waiting for a position is bounded by the operation's own timeout: nothing else can be lost on the way.
         """
-        future: asyncio.Future[Any] = self._affinity.check().create_future()
+        loop = self._affinity.check()
+        if self.outbox and not operation.goes_ahead:
+            await self.outbox.empty()
+        future: asyncio.Future[Any] = loop.create_future()
         done: Done = partial(settle, future)
         if self._owns_gateway and operation.name in ADMINISTRATIVE:
             done = self._gateway.witness.watching(IN_PROCESS, operation, None, done)
@@ -77,6 +82,7 @@ class LocalCaller:
     async def stream(self, operation: StreamingOperation[Answer]) -> AsyncGenerator[Answer, None]:
         """The items of a streaming operation."""
         self._affinity.check()
+        await self.outbox.empty()
         gateway = self._gateway
         if self._owns_gateway:
             items = gateway.witness.following(IN_PROCESS, operation, None, gateway.stream)
@@ -98,6 +104,7 @@ class LocalCaller:
         """Close the gateway, when it is this caller's own."""
         if self._owns_gateway and not self._affinity.is_inherited:
             self._affinity.check()
+            await self.outbox.empty()
             await self._gateway.close()
 
 

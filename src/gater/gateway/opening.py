@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 from gater.api.blocking import BlockingGaterApi
 from gater.api.gater_api import GaterApi
 from gater.api.operation import Operation, StreamingOperation
+from gater.api.outbox import Outbox
 from gater.api.thread_api import ThreadApi
 from gater.gateway.local_affinity import local_affinity
 from gater.model.errors import StoreUnavailableError
@@ -35,6 +36,7 @@ class OpeningCaller:
         self._path = path
         self._stores = tuple(stores)
         self._limits = limits
+        self.outbox = Outbox()
         self._local: LocalCaller | None = None
         self._opening = asyncio.Lock()
         self._affinity = local_affinity()
@@ -62,7 +64,7 @@ class OpeningCaller:
         try:
             await gateway.start()
             await gateway.ensure_stores(self._stores)
-            local = LocalCaller(gateway)
+            local = LocalCaller(gateway, self.outbox)
             await local.open()
         except BaseException:
             await gateway.close()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable, Coroutine
 from typing import Any, Final
 
 from gater.api import subscription_operations as op
@@ -23,10 +23,13 @@ from gater.store.subscription_reader import selector_json
 from gater.subscriptions.catch_up import FollowedPage, follow
 from gater.subscriptions.durable import Delivery, DurableSubscription
 from gater.subscriptions.durables import Durables
-from gater.subscriptions.group import Outcome
+from gater.subscriptions.group_outcome import Outcome
 from gater.subscriptions.matching import compile_selector
 
 MOST_LISTED: Final = 1_000
+
+Handler = Callable[[Any, Done], None]
+InTask = Callable[[Callable[[Any], Coroutine[Any, Any, Any]]], Handler]
 
 REFUSED: Final = {Outcome.STALE: "stale", Outcome.UNKNOWN: "unknown"}
 
@@ -37,6 +40,23 @@ class Subscribing:
     def __init__(self, stores: Stores) -> None:
         self._stores = stores
 
+    def handlers(self, in_task: InTask) -> dict[type, Handler]:
+        """What carries out each operation; those that wait or take long have a task."""
+        return {
+            op.Settle: self.settle,
+            op.Report: self.report,
+            op.GetSubscriptionHealth: self.health,
+            op.GetSubscription: in_task(self.get),
+            op.GetSubscriptions: in_task(self.list),
+            op.SaveSubscriptionOperation: in_task(self.save),
+            op.RemoveSubscriptionOperation: in_task(self.remove),
+            op.Pull: in_task(self.pull),
+            op.ListParked: in_task(self.list_parked),
+            op.ReplayParkedOperation: in_task(self.replay),
+            op.DiscardParkedOperation: in_task(self.discard),
+            op.RewindSubscriptionOperation: in_task(self.rewind),
+        }
+
     # --- following ---
 
     def subscribe(self, operation: op.SubscribeOperation) -> AsyncGenerator[FollowedPage, None]:
@@ -46,7 +66,8 @@ class Subscribing:
     def consume(self, operation: op.Consume) -> AsyncGenerator[list[Delivery], None]:
         """Deliveries to one consumer, for ever."""
         prefetch = check_count(operation.prefetch)
-        return self._durables(operation.store).get(operation.subscription).consume(prefetch)
+        durable = self._durables(operation.store).get(operation.subscription)
+        return durable.consume(prefetch, operation.number)
 
     # --- at once ---
 
@@ -55,6 +76,19 @@ class Subscribing:
 
         A consumer that stops gives back what it holds first: an event that it settles with the same call names it.
         """
+        durable, failed = self._settled_now(operation)
+        durable.after_settling()
+        done(failed, None)
+
+    def report(self, operation: op.Report, done: Done) -> None:
+        """Settle deliveries of a consumer, and note which it has begun to process."""
+        durable, failed = self._settled_now(operation)
+        lost = durable.report(operation.number, operation.begun, leaves=operation.leaves)
+        durable.after_settling()
+        done(op.Reported(failed, lost, durable.config.settings.ack_timeout), None)
+
+    def _settled_now(self, operation: op.Settle | op.Report) -> tuple[DurableSubscription, list[op.Unsettled]]:
+        """A subscription, and those of the deliveries that could not be settled."""
         check_number("acknowledgements", len(operation.acks), MOST_SETTLED)
         check_number("refused deliveries", len(operation.nacks), MOST_SETTLED)
         durable = self._durables(operation.store).get(operation.subscription)
@@ -69,27 +103,11 @@ class Subscribing:
         for nack in operation.nacks:
             if nack.action != "stop":
                 _nack(durable, nack, failed)
-        durable.after_settling()
-        done(failed, None)
-
-    def get(self, operation: op.GetSubscription, done: Done) -> None:
-        """How one is doing."""
-        store = self._stores.get(operation.store)
-        with store.reading():
-            info = self._durables(operation.store).info(operation.subscription)
-        done(info, None)
+        return durable, failed
 
     def health(self, operation: op.GetSubscriptionHealth, done: Done) -> None:
         """What has happened to one lately."""
         done(self._durables(operation.store).health(operation.subscription), None)
-
-    def list_parked(self, operation: op.ListParked, done: Done) -> None:
-        """A page of what is parked."""
-        after, limit = check_position(operation.after, "after"), min(check_count(operation.limit), MOST_LISTED)
-        durables = self._durables(operation.store)
-        with self._stores.get(operation.store).reading():
-            found = durables.parked(operation.subscription, after, limit)
-        done(found, None)
 
     # --- in tasks ---
 
@@ -109,6 +127,19 @@ class Subscribing:
                 break
             await asyncio.sleep(0)
         return found
+
+    async def get(self, operation: op.GetSubscription) -> Any:
+        """How one is doing; what was parked before is counted as parked."""
+        durables = await self._settled(operation.store, operation.subscription)
+        with self._stores.get(operation.store).reading():
+            return durables.info(operation.subscription)
+
+    async def list_parked(self, operation: op.ListParked) -> Any:
+        """A page of what is parked."""
+        after, limit = check_position(operation.after, "after"), min(check_count(operation.limit), MOST_LISTED)
+        durables = await self._settled(operation.store, operation.subscription)
+        with self._stores.get(operation.store).reading():
+            return durables.parked(operation.subscription, after, limit)
 
     async def save(self, operation: op.SaveSubscriptionOperation) -> Any:
         """Make or change one."""
@@ -133,15 +164,19 @@ class Subscribing:
 
     async def replay(self, operation: op.ReplayParkedOperation) -> int:
         """Deliver parked events again."""
-        return await self._durables(operation.store).replay(
-            operation.subscription, operation.positions, again=operation.again
-        )
+        durables = await self._settled(operation.store, operation.subscription)
+        return await durables.replay(operation.subscription, operation.positions, again=operation.again)
 
     async def discard(self, operation: op.DiscardParkedOperation) -> int:
         """Forget parked events."""
-        return await self._durables(operation.store).discard(
-            operation.subscription, operation.positions, again=operation.again
-        )
+        durables = await self._settled(operation.store, operation.subscription)
+        return await durables.discard(operation.subscription, operation.positions, again=operation.again)
+
+    async def _settled(self, store: str, subscription: str) -> Durables:
+        """The subscriptions of a store, once everything takes effect that was said to one of them before."""
+        durables = self._durables(store)
+        await durables.parks_written(subscription)
+        return durables
 
     def _durables(self, store: str) -> Durables:
         return self._stores.durables(store)

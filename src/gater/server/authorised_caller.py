@@ -31,6 +31,7 @@ class AuthorisedCaller:
         self._witness = witness
         self.resumes = caller.resumes
         self.patience = caller.patience
+        self.outbox = caller.outbox
 
     async def open(self) -> None:
         """Nothing: the caller behind it is open."""

@@ -106,6 +106,7 @@ PERMISSIONS: Final[dict[str, Permission]] = {
     "consume": Permission("subscribe", _whole_store, by_name=True),
     "pull": Permission("subscribe", _whole_store, by_name=True),
     "settle": Permission("subscribe", _whole_store, by_name=True),
+    "report": Permission("subscribe", _whole_store, by_name=True),
     "list_parked": Permission("subscribe", _whole_store, by_name=True),
     "replay_parked": Permission("subscribe", _whole_store, by_name=True),
     "discard_parked": Permission("admin", _whole_store, by_name=True),

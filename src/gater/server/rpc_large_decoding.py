@@ -12,7 +12,7 @@ import msgspec
 from gater.api.operation import Operation
 from gater.api.operations import AppendStreams, ImportPage, RecordSnapshotOperation
 from gater.api.pubsub_operations import CheckedPublish, Publish
-from gater.api.subscription_operations import Settle
+from gater.api.subscription_operations import Report, Settle
 from gater.gateway.admission import check_event, check_size, check_snapshot
 from gater.model.commands import StreamGuard, StreamWrite
 from gater.model.errors import GaterError, RequestTooLargeError, ValidationError
@@ -79,7 +79,7 @@ _NIL: Final = b"\xc0"
 _decode_snapshot: Final = msgspec.msgpack.Decoder(RecordSnapshotOperation).decode
 _decode_publish: Final = msgspec.msgpack.Decoder(Publish).decode
 _LARGE: Final = frozenset(
-    {AppendStreams.name, ImportPage.name, RecordSnapshotOperation.name, Publish.name, Settle.name}
+    {AppendStreams.name, ImportPage.name, RecordSnapshotOperation.name, Publish.name, Settle.name, Report.name}
 )
 """The operations that may have more than MOST_SMALL_BYTES."""
 
@@ -120,7 +120,7 @@ def _operation(request: Request, limits: Limits) -> Operation[Any]:
         return _append(_decode_parts(request.arguments), limits)
     if request.operation == ImportPage.name:
         return _import(_decode_parts(request.arguments), limits)
-    if request.operation == Settle.name:
+    if request.operation in (Settle.name, Report.name):
         for part in _decode_parts(request.arguments):
             check_number("settlements", list_length(bytes(part)[:5]) or 0, MOST_SETTLED)
     if request.operation == Publish.name:

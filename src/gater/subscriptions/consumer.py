@@ -10,11 +10,13 @@ from gater.model.errors import GaterError
 class Consumer:
     """A member of a group, as whoever moves its events sees it; several may wait on its behalf."""
 
-    def __init__(self, prefetch: int, *, is_shared: bool = False) -> None:
+    def __init__(self, prefetch: int, *, is_shared: bool = False, is_patient: bool = False) -> None:
         self.prefetch = prefetch
         """Unsettled events that it may hold."""
         self.is_shared = is_shared
         """Whether it stands for several, each of which has its own pages."""
+        self.is_patient = is_patient
+        """Whether it reports which events it has begun to process."""
         self.ended = False
         """Whether it gets no more: it said `stop`, or failed."""
         self.error: GaterError | None = None

@@ -23,14 +23,14 @@ from gater.store.subscription_reader import SavedSubscription
 from gater.subscriptions.alarm import Alarm
 from gater.subscriptions.consumer import Consumer
 from gater.subscriptions.feeder import Feeder
-from gater.subscriptions.group import Group, Outcome
+from gater.subscriptions.group import Group
 from gater.subscriptions.group_budget import GroupBudget
+from gater.subscriptions.group_outcome import Outcome
 from gater.subscriptions.keeper import Keeper
 from gater.subscriptions.observer import Observer
 from gater.subscriptions.pulling import Pulling
+from gater.subscriptions.streaming import Streaming
 
-PAGE_DELIVERIES: Final = 500
-"""Deliveries that one page holds at the most."""
 Delivery = tuple[EventRow, int, int]
 """An event, its attempt and its receipt: model.subscriptions.Delivered in its field order."""
 Clock = Callable[[], float]
@@ -70,6 +70,7 @@ class DurableSubscription:
         self._loop = asyncio.get_running_loop()
         self._consumers: list[Consumer] = []
         self._pulling = Pulling(self)
+        self._streaming = Streaming(self)
         self._failure: GaterError | None = None
         self._alarm = Alarm(self._loop, self._work_soon)
         self._working = False
@@ -92,7 +93,7 @@ class DurableSubscription:
             numbers=store.subscriptions.numbers(),
         )
         ended = partial(self._observer.run_ended, self)
-        self._keeper = Keeper(store, saved, self._group, changed=self._work_soon, forgotten=self.discarded, ended=ended)
+        self.keeper = Keeper(store, saved, self._group, changed=self._work_soon, forgotten=self.discarded, ended=ended)
         self._feeder = Feeder(store, saved, self._group, self._consumers, self._work_soon)
         self._feeder.replay(position for _, position, replaying in parked if replaying)
 
@@ -103,29 +104,22 @@ class DurableSubscription:
         """How many consumers are attached."""
         return len(self._consumers)
 
-    async def consume(self, prefetch: int) -> AsyncGenerator[list[Delivery], None]:
+    def consume(self, prefetch: int, number: int = 0) -> AsyncGenerator[list[Delivery], None]:
         """Pages of deliveries to one consumer, which may hold `prefetch` unsettled events, for ever.
 
-        Ends when the consumer says `stop`. Raises OverloadedError when there are too many consumers,
-        SubscriptionNotFoundError when the subscription is removed, StoreUnavailableError when the store is closed.
+        One that has a number reports under it. Ends when the consumer says `stop`, or that it leaves. Raises
+        OverloadedError when there are too many consumers, SubscriptionNotFoundError when the subscription is removed,
+        StoreUnavailableError when the store is closed.
         """
-        consumer = Consumer(prefetch)
-        self.attach(consumer)
-        try:
-            while not consumer.ended:
-                page = [self.take(consumer, PAGE_DELIVERIES)]
-                if page[0]:
-                    yield page.pop()
-                else:
-                    await consumer.wait()
-            if consumer.error is not None:
-                raise consumer.error.again()
-        finally:
-            self.detach(consumer)
+        return self._streaming.consume(prefetch, number)
+
+    def report(self, number: int, begun: int, *, leaves: bool) -> int:
+        """Note what a consumer has begun; returns a receipt: those up to it are not its own any more, if not begun."""
+        return self._streaming.report(self._group, number, begun, self._clock(), leaves=leaves)
 
     async def pull(self, count: int, wait: float) -> list[Delivery]:
         """Up to `count` deliveries, for the first of which `wait` seconds are waited; held until they are settled."""
-        page = await self._pulling.pull(count, wait, self._keeper)
+        page = await self._pulling.pull(count, wait, self.keeper)
         self._work_soon()
         return page
 
@@ -137,12 +131,15 @@ class DurableSubscription:
         """Let a consumer have events; raises OverloadedError when there are too many."""
         if self.is_closed:
             raise StoreUnavailableError(self._store.id, "the store is closed")
-        self._group.attach(consumer, consumer.prefetch, is_shared=consumer.is_shared)
+        self._take_in(consumer)
         self._consumers.append(consumer)
         self._observer.consumers_changed(self)
         self._memory.join(self._feeder)
         self._failure = None
         self._work()
+
+    def _take_in(self, one: Consumer) -> None:
+        self._group.attach(one, one.prefetch, is_shared=one.is_shared, is_patient=one.is_patient)
 
     def detach(self, consumer: Consumer) -> None:
         """Take back what a consumer holds; detaching twice is detaching once."""
@@ -161,7 +158,7 @@ class DurableSubscription:
         now = self._clock()
         page = self._group.take(consumer, now, limit, PAGE_BYTES)
         if page:
-            self._keeper.delivered(page[-1][2], now)
+            self.keeper.delivered(page[-1][2], now)
         if page or self._group.refill.loading:
             self._work_soon()
         return page
@@ -174,7 +171,7 @@ class DurableSubscription:
             return Outcome.STALE
         now = self._clock()
         if receipt is not None:
-            self._keeper.settled(receipt, now)
+            self.keeper.settled(receipt, now)
         outcome = self._group.ack(position, receipt, now)
         if self._failing and outcome is Outcome.SETTLED:
             self._failing = False
@@ -235,12 +232,12 @@ class DurableSubscription:
             self._group.refill.limit(self._memory.part)
             self._tick()
             with self._store.reading():
-                self._keeper.forget(self._feeder.replay_more(self._clock()))
+                self.keeper.forget(self._feeder.replay_more(self._clock()))
                 if self._consumers and self._feeder.fill():
                     self._work_soon()
             if self._consumers:
-                self._keeper.claim()
-            self._keeper.keep()
+                self.keeper.claim()
+            self.keeper.keep()
             self._pulling.let_go()
         except GaterError as error:
             self.failed(error)
@@ -260,9 +257,7 @@ class DurableSubscription:
 
     def _tick(self) -> None:
         """Take back what was not acknowledged in time, and let go on what has waited long enough."""
-        held = self._group.in_flight
-        self._group.tick(self._clock())
-        if self._group.in_flight < held:
+        if self._group.tick(self._clock()):
             self._has_failed("not acknowledged in time")
 
     def _wake_consumers(self) -> None:
@@ -281,7 +276,7 @@ class DurableSubscription:
     def _set_timer(self) -> None:
         """Have the work go on when something is due."""
         now = self._clock()
-        due = [when for when in (self._group.next_due, self._keeper.next_due) if when is not None]
+        due = [when for when in (self._group.next_due, self.keeper.next_due) if when is not None]
         if due:
             self._alarm.set(max(min(due) - now, 0.0))
 
@@ -303,7 +298,9 @@ class DurableSubscription:
         self._before = Counts(before.delivered + group.delivered, redelivered, before.acked + group.acked)
         self._begin(saved)
         for consumer in self._consumers:
-            self._group.attach(consumer, consumer.prefetch, is_shared=consumer.is_shared)
+            self._group.attach(
+                consumer, consumer.prefetch, is_shared=consumer.is_shared, is_patient=consumer.is_patient
+            )
             self._memory.join(self._feeder)
         self._work_soon()
 
@@ -342,7 +339,7 @@ class DurableSubscription:
         """The store closes: keep how far it has come, and tell the consumers."""
         if not self.is_closed:
             self._stop(StoreUnavailableError(self._store.id, "the store was closed"))
-            await self._keeper.close()
+            await self.keeper.close()
 
     def _stop(self, error: GaterError) -> None:
         self.is_closed = True
@@ -368,7 +365,7 @@ class DurableSubscription:
         return SubscriptionInfo(
             **{name: getattr(config, name) for name in SubscriptionConfig.__struct_fields__},
             state=self._state(bool(group.unsettled or behind), behind),
-            checkpoint=self._keeper.position,
+            checkpoint=self.keeper.position,
             lag=group.unsettled + behind,
             lag_seconds=0.0 if oldest is None else max(time.time() - oldest[8] / 1e6, 0.0),
             consumers=len(self._consumers),
@@ -378,7 +375,7 @@ class DurableSubscription:
             delivered=self._before.delivered + group.delivered,
             redelivered=self._before.redelivered + group.redelivered,
             acked=self._before.acked + group.acked,
-            delivery_seconds=self._keeper.delivery_seconds,
+            delivery_seconds=self.keeper.delivery_seconds,
             reason=self._group.full_reason if self._failure is None else str(self._failure),
         )
 

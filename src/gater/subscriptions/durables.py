@@ -109,6 +109,11 @@ class Durables:
         """What has happened to a subscription lately; NotFoundError when nothing has."""
         return self._reporter.tracker.get(name)
 
+    async def parks_written(self, name: str) -> None:
+        """Return when events that a subscription parks now are parked, or could not be."""
+        if (running := self._running.get(name)) is not None:
+            await running.keeper.parks_written()
+
     def at_work(self) -> Iterator[SubscriptionInfo]:
         """How those are doing that were asked for since the store was opened, each as it is when it is its turn."""
         for name, running in list(self._running.items()):
@@ -137,9 +142,8 @@ class Durables:
             return as_new
         await self._write(selector, name, start_from, settings, now)
         saved = self._follow(name)
-        if saved is None or saved.config.selector != selector:  # it was removed again a moment ago
-            return as_new
-        return saved.config
+        was_removed = saved is None or saved.config.selector != selector
+        return as_new if saved is None or was_removed else saved.config
 
     def _follow(self, name: str) -> SavedSubscription | None:
         """Have what is at work follow what the file says, whichever changes in whatever order have led there."""
@@ -179,11 +183,8 @@ class Durables:
             else:  # what is saved under the name goes on as before
                 self._reporter.note(name, "periodic_heartbeat")
             raise
-        registered = {
-            "proxy_pid": f"{self._store.id}/{name}",
-            "subscriber_pid": None,
-            "registration_time": now // 1_000,
-        }
+        proxy = f"{self._store.id}/{name}"
+        registered = {"proxy_pid": proxy, "subscriber_pid": None, "registration_time": now // 1_000}
         self._reporter.note(name, "registration_success", registered)
         self._attempted(name, "success", begun)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Sequence
 from collections.abc import Set as AbstractSet
-from enum import Enum
 from typing import Final
 
 from gater.model.errors import InvalidArgumentError, OverloadedError
@@ -13,24 +12,13 @@ from gater.model.limits import PAGE_BYTES
 from gater.model.subscriptions import Ahead, GroupSettings, NackAction
 from gater.subscriptions.group_course import Course
 from gater.subscriptions.group_entry import Entry, Seat
+from gater.subscriptions.group_outcome import Outcome
 from gater.subscriptions.group_parking import Parking
+from gater.subscriptions.group_receipts import EVERY_RECEIPT, Receipts
 from gater.subscriptions.group_refill import Refill
 
 CONSUMER_LEFT: Final = "its consumer left"
 NOTHING_AHEAD: Final = Ahead()
-
-
-class Outcome(Enum):
-    """What became of an acknowledgement, or of its opposite."""
-
-    SETTLED = "settled"
-    """It took effect."""
-    ALREADY = "already"
-    """The same was said before, or the event is settled: repeating is harmless."""
-    STALE = "stale"
-    """The event was taken back, and delivered again or given up: this receipt counts no more."""
-    UNKNOWN = "unknown"
-    """The event is not here, or was never delivered."""
 
 
 class Group:
@@ -57,12 +45,7 @@ class Group:
         self._seats: dict[Hashable, Seat] = {}
         self._run = run
         self._numbers = numbers
-        self._receipts = range(0)
-        """Those that are given next."""
-        self._spare = range(0)
-        """Those that are given after them."""
-        self._last_receipt = 0
-        """The one that was given last."""
+        self._receipts = Receipts()
         self._stopped: list[Hashable] = []
         self.delivered = 0
         """Deliveries."""
@@ -142,17 +125,17 @@ class Group:
     @property
     def receipts_left(self) -> int:
         """How many deliveries it may make until it is granted further receipts."""
-        return len(self._receipts) + len(self._spare)
+        return len(self._receipts)
 
     def grant(self, receipts: range) -> None:
         """Let it give these receipts, which are greater than all before."""
-        if self._receipts:
-            self._spare = receipts
-        else:
-            self._receipts = receipts
+        self._receipts.grant(receipts)
 
-    def attach(self, consumer: Hashable, prefetch: int, *, is_shared: bool = False) -> None:
-        """Let a consumer have up to `prefetch` events at once; raises OverloadedError when there are too many."""
+    def attach(self, consumer: Hashable, prefetch: int, *, is_shared: bool = False, is_patient: bool = False) -> None:
+        """Let a consumer have up to `prefetch` events at once; raises OverloadedError when there are too many.
+
+        A patient one reports what it has begun to process: the ack timeout runs from then on.
+        """
         if prefetch < 1:
             raise InvalidArgumentError("prefetch", f"a whole number, 1 or more, not {prefetch!r}")
         seat = self._seats.get(consumer)
@@ -161,7 +144,7 @@ class Group:
             return
         if len(self._seats) >= self.settings.max_consumers:
             raise OverloadedError("consumers", self.settings.max_consumers)
-        self._seats[consumer] = Seat(consumer, prefetch, is_shared=is_shared)
+        self._seats[consumer] = Seat(consumer, prefetch, is_shared, is_patient, lost=self._numbers)
 
     def detach(self, consumer: Hashable, now: float) -> None:
         """Take back what a consumer holds; detaching twice is detaching once.
@@ -172,6 +155,24 @@ class Group:
         seat = self._seats.pop(consumer, None)
         if seat is not None:
             self._take_back(list(seat.held.values()), is_failure=True)
+
+    def report(self, consumer: Hashable, begun: int, now: float) -> int:
+        """Note that a patient consumer has begun to process the deliveries up to a receipt.
+
+        Returns a receipt: those up to it that it has not begun are not its own any more.
+        """
+        seat = self._seats.get(consumer)
+        if seat is None:
+            return EVERY_RECEIPT
+        self._course.waits.report(seat, begun, now)
+        return seat.lost
+
+    def leave(self, consumer: Hashable, now: float) -> None:
+        """Take back what a consumer holds that says itself that it leaves: what it had not begun has not failed."""
+        seat = self._seats.get(consumer)
+        if seat is not None:
+            self._course.take_back_waiting(seat)
+            self.detach(consumer, now)
 
     def _take_back(self, entries: Sequence[Entry], *, is_failure: bool) -> None:
         for entry in entries:
@@ -188,12 +189,11 @@ class Group:
         The one with which they weigh `most_bytes` is the last.
         """
         taken: list[tuple[EventRow, int, int]] = []
-        size = 0
-        seat = self._seats.get(consumer)
-        if seat is None:
+        size, seat = 0, self._seats.get(consumer)
+        if seat is None or seat.is_silent:
             return taken
         room = min(seat.prefetch - len(seat.held), self.settings.max_in_flight - self.in_flight)
-        for receipt in self._receipts[: max(min(limit, room), 0)]:
+        for receipt in self._receipts.next(min(limit, room)):
             entry = self._course.take()
             if entry is None:
                 break
@@ -205,11 +205,8 @@ class Group:
             if size >= most_bytes:
                 break
         if taken:
-            self._last_receipt = taken[-1][2]
-            seat.gave(range(taken[0][2], self._last_receipt + 1))
-        self._receipts = self._receipts[len(taken) :]
-        if not self._receipts:
-            self._receipts, self._spare = self._spare, range(0)
+            seat.gave(range(taken[0][2], taken[-1][2] + 1))
+        self._receipts.gave(len(taken))
         self.delivered += len(taken)
         return taken
 
@@ -279,7 +276,7 @@ class Group:
         window = self._course.window
         entry = window.find(position)
         if entry is None:
-            was_delivered = receipt is not None and self._numbers < receipt <= self._last_receipt
+            was_delivered = receipt is not None and self._numbers < receipt <= self._receipts.last
             known = position <= window.reached if was_delivered else window.was_settled(position)
             return Outcome.ALREADY if known else Outcome.UNKNOWN
         if receipt is None:
@@ -300,9 +297,12 @@ class Group:
         self._take_back(seat.given_with(entry), is_failure=False)
         return Outcome.SETTLED
 
-    def tick(self, now: float) -> None:
-        """Take back what was not acknowledged in time, and let go on what has waited long enough."""
-        self._course.tick(now)
+    def tick(self, now: float) -> bool:
+        """Take back what was not acknowledged in time, and let go on what has waited long enough.
+
+        Whether something failed by that.
+        """
+        return self._course.tick(now)
 
     @property
     def next_due(self) -> float | None:
@@ -377,7 +377,7 @@ class Group:
     @property
     def in_flight(self) -> int:
         """Events that consumers hold."""
-        return len(self._course.waits.in_flight)
+        return self._course.waits.held
 
     @property
     def retrying(self) -> int:

@@ -7,7 +7,17 @@ from typing import Final
 
 from gater.model.events import EventRow
 from gater.model.subscriptions import Ahead, GroupSettings
-from gater.subscriptions.group_entry import IN_FLIGHT, LOADING, PARKING, PARKING_LATER, READY, RETRYING, Entry, Lane
+from gater.subscriptions.group_entry import (
+    IN_FLIGHT,
+    LOADING,
+    PARKING,
+    PARKING_LATER,
+    READY,
+    RETRYING,
+    Entry,
+    Lane,
+    Seat,
+)
 from gater.subscriptions.group_lanes import Lanes
 from gater.subscriptions.group_parking import ParkingLot, behind, failed_too_often
 from gater.subscriptions.group_refill import Refill
@@ -137,16 +147,32 @@ class Course:
         self.park(entry, failed_too_often(entry.failures, reason), entry.failures)
         return False
 
-    def tick(self, now: float) -> None:
-        """Take back what was not acknowledged in time, and let go on what has waited long enough."""
+    def tick(self, now: float) -> bool:
+        """Take back what was not acknowledged in time, and let go on what has waited long enough.
+
+        Whether something failed by that: what only waits at a consumer that is not heard of does not.
+        """
+        has_failed = False
+        while (seat := self.waits.silent(now, self.settings.ack_timeout)) is not None:
+            seat.is_silent = True
+            self.take_back_waiting(seat)
         while (entry := self.waits.overdue(now, self.settings.ack_timeout)) is not None:
             self.waits.take_back(entry)
             self.fail(entry, now, NOT_IN_TIME)
+            has_failed = True
         while (entry := self.waits.due(now)) is not None:
             if entry.state is PARKING_LATER:
                 self.lot.announce(entry)
             else:
                 self.give_back(entry)
+        return has_failed
+
+    def take_back_waiting(self, seat: Seat) -> None:
+        """Take back what waits at a consumer; none of it has failed."""
+        for entry in list(seat.waiting.values()):
+            seat.lost = max(seat.lost, entry.receipt)
+            self.waits.take_back(entry)
+            self.give_back(entry)
 
     def park(self, entry: Entry, reason: str, attempts: int) -> None:
         """An event that holds its lane is to be parked."""

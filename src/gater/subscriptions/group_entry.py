@@ -46,15 +46,38 @@ GONE: Final[EventRow] = ("", 0, 0, b"", "", "", b"", None, 0)
 class Seat:
     """The place of a consumer in its group."""
 
-    __slots__ = ("consumer", "held", "is_shared", "pages", "prefetch")
+    __slots__ = (
+        "consumer",
+        "heard_at",
+        "held",
+        "is_patient",
+        "is_shared",
+        "is_silent",
+        "lost",
+        "pages",
+        "prefetch",
+        "waiting",
+    )
 
-    def __init__(self, consumer: Hashable, prefetch: int, *, is_shared: bool = False) -> None:
+    def __init__(
+        self, consumer: Hashable, prefetch: int, is_shared: bool = False, is_patient: bool = False, lost: int = 0
+    ) -> None:
         self.consumer = consumer
         self.prefetch = prefetch
         self.is_shared = is_shared
         """Whether it stands for several consumers; what they were given together is one consumer's."""
         self.held: dict[int, Entry] = {}
         """The events that it holds, by position, in the order in which they were delivered."""
+        self.is_patient = is_patient
+        """Whether it reports which events it has begun to process; until then they wait there."""
+        self.waiting: dict[int, Entry] = {}
+        """Those of its events that wait, in the same order."""
+        self.heard_at = 0.0
+        """When it reported last, or was given events while none waited there."""
+        self.is_silent = False
+        """Whether what waited there was taken back; it gets nothing more before it reports."""
+        self.lost = lost
+        """The deliveries up to this receipt do not wait there any more."""
         self.pages: list[range] = []
         """The receipts that were given together, of a shared one."""
 

@@ -23,7 +23,11 @@ class Waits:
 
     def __init__(self) -> None:
         self.in_flight: OrderedDict[int, Entry] = OrderedDict()
-        """Events that consumers hold, by position, in the order in which they were delivered."""
+        """Events whose ack timeout runs, by position, in the order in which it began."""
+        self.unbegun = 0
+        """Events that wait at consumers to be processed."""
+        self._seats: OrderedDict[Seat, None] = OrderedDict()
+        """Those where events wait, and some where none do any more; the one that was not heard of longest first."""
         self.retrying = 0
         self.waiting = 0
         """Events that come back at a time."""
@@ -41,15 +45,64 @@ class Waits:
         entry.is_judged = False
         entry.seat = seat
         entry.taken_at = now
-        self.in_flight[entry.position] = entry
-        seat.held[entry.position] = entry
+        position = entry.position
+        seat.held[position] = entry
+        if not seat.is_patient:
+            self.in_flight[position] = entry
+            return
+        if not seat.waiting:
+            self._heard(seat, now)
+        seat.waiting[position] = entry
+        self.unbegun += 1
 
     def take_back(self, entry: Entry) -> None:
         """An event that was in flight no longer is."""
-        del self.in_flight[entry.position]
-        if entry.seat is not None:
-            del entry.seat.held[entry.position]
+        position, seat = entry.position, entry.seat
+        if seat is None or seat.waiting.pop(position, None) is None:
+            del self.in_flight[position]
+        else:
+            self.unbegun -= 1
+        if seat is not None:
+            del seat.held[position]
             entry.seat = None
+
+    def report(self, seat: Seat, begun: int, now: float) -> None:
+        """A consumer has begun to process the deliveries up to a receipt: their ack timeout runs from now on."""
+        seat.is_silent = False
+        self._heard(seat, now)
+        waiting = seat.waiting
+        while waiting:
+            position, entry = next(iter(waiting.items()))
+            if entry.receipt > begun:
+                break
+            del waiting[position]
+            self.unbegun -= 1
+            entry.taken_at = now
+            self.in_flight[position] = entry
+
+    def _heard(self, seat: Seat, now: float) -> None:
+        seat.heard_at = now
+        self._seats[seat] = None
+        self._seats.move_to_end(seat)
+
+    def silent(self, now: float, ack_timeout: float) -> Seat | None:
+        """The consumer that was not heard of for longest although events wait there, if that is too long."""
+        seat = self._longest_silent()
+        return seat if seat is not None and seat.heard_at + ack_timeout <= now else None
+
+    def _longest_silent(self) -> Seat | None:
+        seats = self._seats
+        while seats:
+            seat = next(iter(seats))
+            if seat.waiting:
+                return seat
+            del seats[seat]
+        return None
+
+    @property
+    def held(self) -> int:
+        """How many events consumers hold."""
+        return len(self.in_flight) + self.unbegun
 
     def wait(self, entry: Entry, until: float, state: State) -> None:
         """An event comes back at a time; until then it is in that state."""
@@ -91,11 +144,13 @@ class Waits:
 
     def next_due(self, ack_timeout: float) -> float | None:
         """When an event is overdue or due next."""
-        oldest, first = self._oldest(), self._first()
-        if oldest is None:
-            return None if first is None else first[0]
-        overdue = max(oldest.taken_at + ack_timeout, self._pause_ends)
-        return overdue if first is None else min(overdue, first[0])
+        oldest, silent, first = self._oldest(), self._longest_silent(), self._first()
+        due = [] if first is None else [first[0]]
+        if oldest is not None:
+            due.append(max(oldest.taken_at + ack_timeout, self._pause_ends))
+        if silent is not None:
+            due.append(silent.heard_at + ack_timeout)
+        return min(due, default=None)
 
     def _oldest(self) -> Entry | None:
         return next(iter(self.in_flight.values()), None)

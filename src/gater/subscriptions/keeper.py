@@ -79,6 +79,8 @@ class Keeper:
         self._due: float | None = None
         self._samples: dict[int, float] = {}
         self._idle = asyncio.Event()
+        self._parks: set[asyncio.Future[None]] = set()
+        """Parks that are being written."""
 
     @property
     def next_due(self) -> float | None:
@@ -121,8 +123,12 @@ class Keeper:
 
     def _park(self, parking: Sequence[Any]) -> None:
         positions = [entry.position for entry in parking]
+        written: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._parks.add(written)
 
         def done(_: Any, error: GaterError | None) -> None:
+            self._parks.discard(written)
+            written.set_result(None)
             if error is None:
                 self._group.parked(positions, time.monotonic())
             else:
@@ -133,6 +139,11 @@ class Keeper:
         entries = tuple([c.ParkedEntry(entry.position, entry.reason, entry.attempts) for entry in parking])
         size = sum([EVENT_WEIGHT + len(entry.reason) for entry in entries])
         self._submit(c.ParkEvents(self._name, self._run, entries, time.time_ns() // 1_000), done, size)
+
+    async def parks_written(self) -> None:
+        """Return when the events that are being parked now are, or could not be."""
+        if self._parks:
+            await asyncio.wait(tuple(self._parks))
 
     def forget(self, positions: Sequence[int]) -> None:
         """Parked events were delivered again and settled, or are gone."""

@@ -11,7 +11,8 @@ import pytest
 
 import gater
 from gater import Delivery, GaterApi
-from gater.api.consuming import Settling
+from gater.api.outbox import Outbox
+from gater.api.settling import Settling
 from gater.api.subscription_operations import Ack
 from gater.model.errors import InternalError
 
@@ -75,18 +76,15 @@ async def written(api: GaterApi) -> None:
 async def test_a_defect_in_sending_settlements_ends_the_consumer(api: GaterApi) -> None:
     class Broken:
         resumes = False
+        outbox = Outbox()
 
         async def call(self, operation: Any) -> Any:
             raise ZeroDivisionError("a defect")
 
-    settling = Settling(Broken(), "s", "all")  # type: ignore[arg-type]
-    sender = asyncio.create_task(settling.run())
-    settling._acks.append(Ack(1, 1))
-    settling._changed.set()
+    settling = Settling(Broken(), "s", "all", lambda: None)  # type: ignore[arg-type]
+    await settling.ack(Ack(1, 1))
     async with asyncio.timeout(5):
         while settling.error is None:
             await asyncio.sleep(0)
     assert isinstance(settling.error, InternalError)
-    assert not sender.done()
-    sender.cancel()
-    await asyncio.wait([sender])
+    await settling.finish()

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import typer
 
-from gater.api.consuming import Delivery
+from gater.api.delivery import Delivery
 from gater.api.subscription_operations import Ack, Nack
 from gater.cli.event_command import EventCommand, delivered, ending, event_json, variables
 from gater.model.errors import InvalidArgumentError

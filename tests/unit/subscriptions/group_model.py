@@ -7,7 +7,7 @@ from typing import Final, Literal
 
 from gater.model.events import EventRow
 from gater.model.subscriptions import Ahead, GroupSettings
-from gater.subscriptions.group import Outcome
+from gater.subscriptions.group_outcome import Outcome
 
 WINDOW: Final = 4
 """The least window, so small that it is met all the time."""

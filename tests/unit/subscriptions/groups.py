@@ -6,7 +6,8 @@ from typing import Any
 
 from gater.model.events import EventRow
 from gater.model.subscriptions import GroupSettings
-from gater.subscriptions.group import Group, Outcome
+from gater.subscriptions.group import Group
+from gater.subscriptions.group_outcome import Outcome
 
 
 def row(position: int, key: str = "a", data: bytes = b"{}", metadata: bytes | None = None) -> EventRow:

@@ -19,7 +19,7 @@ from gater.model.errors import (
 from gater.model.events import EVENT_WEIGHT
 from gater.model.selectors import by_stream, stream_prefix
 from gater.subscriptions import group_window
-from gater.subscriptions.group import Outcome
+from gater.subscriptions.group_outcome import Outcome
 from tests.unit.store.stores import event_of, write
 from tests.unit.subscriptions.durable_store import (
     NAME,

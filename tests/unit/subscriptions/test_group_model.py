@@ -13,7 +13,7 @@ from gater.model.errors import OverloadedError
 from gater.model.events import EventRow
 from gater.model.subscriptions import NACK_ACTIONS, Ahead, GroupSettings
 from gater.subscriptions import group_window
-from gater.subscriptions.group import Outcome
+from gater.subscriptions.group_outcome import Outcome
 from tests.unit.subscriptions.group_model import WINDOW, Model
 from tests.unit.subscriptions.group_reading import ReadsAgain
 from tests.unit.subscriptions.groups import new_group

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from gater.model.subscriptions import GroupSettings
-from gater.subscriptions.group import Outcome
+from gater.subscriptions.group_outcome import Outcome
 from tests.unit.subscriptions.groups import ack_all, fail, group_of, new_group, row, rows, take
 
 

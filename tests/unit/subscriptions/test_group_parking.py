@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from gater.model.subscriptions import GroupSettings
-from gater.subscriptions.group import Outcome
+from gater.subscriptions.group_outcome import Outcome
 from tests.unit.subscriptions.groups import ack_all, group_of, new_group, park, row, rows, take, to_park
 
 

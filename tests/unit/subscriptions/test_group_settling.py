@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from gater.model.subscriptions import MOST_REASON_BYTES, Ahead, GroupSettings
-from gater.subscriptions.group import Outcome
+from gater.subscriptions.group_outcome import Outcome
 from gater.subscriptions.group_waits import MOST_OVERDUE, PAUSE_SECONDS
 from tests.unit.subscriptions.groups import ack_all, fail, group_of, new_group, row, rows, take, to_park
 

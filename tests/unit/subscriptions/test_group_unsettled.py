@@ -10,7 +10,8 @@ import pytest
 from gater.model.events import EventRow
 from gater.model.subscriptions import Ahead, GroupSettings
 from gater.subscriptions import group_window
-from gater.subscriptions.group import Group, Outcome
+from gater.subscriptions.group import Group
+from gater.subscriptions.group_outcome import Outcome
 from tests.unit.subscriptions.groups import group_of, new_group, park, row, rows, take
 
 KEYS = "abcdefghij"

@@ -10,7 +10,7 @@ from gater.model import commands as c
 from gater.model.selectors import by_event_type
 from gater.model.subscriptions import Ahead
 from gater.subscriptions import keeper
-from gater.subscriptions.group import Outcome
+from gater.subscriptions.group_outcome import Outcome
 from tests.unit.store.stores import event_of, write
 from tests.unit.subscriptions.durable_store import (
     NAME,

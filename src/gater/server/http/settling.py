@@ -11,7 +11,7 @@ from litestar.handlers import HTTPRouteHandler
 
 from gater.api import subscription_operations as op
 from gater.api.arguments import check_position
-from gater.api.consuming import Delivery
+from gater.api.delivery import Delivery
 from gater.api.subscription_api import check_wait
 from gater.model.identifiers import check_name, check_store_id
 from gater.model.json_view import event_view

@@ -1,0 +1,16 @@
+"""A stop that was asked for, which may be waited for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine, Generator
+from typing import Any
+
+
+class Stopping:
+    """What a `stop` returns: awaiting it waits until the stop is done, without that it happens all the same."""
+
+    def __init__(self, done: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        self._done = done
+
+    def __await__(self) -> Generator[Any, None, None]:
+        return self._done().__await__()

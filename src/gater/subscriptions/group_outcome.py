@@ -1,0 +1,18 @@
+"""What becomes of what is said of a delivery."""
+
+from __future__ import annotations
+
+from enum import Enum
+
+
+class Outcome(Enum):
+    """What became of an acknowledgement, or of its opposite."""
+
+    SETTLED = "settled"
+    """It took effect."""
+    ALREADY = "already"
+    """The same was said before, or the event is settled: repeating is harmless."""
+    STALE = "stale"
+    """The event was taken back, and delivered again or given up: this receipt counts no more."""
+    UNKNOWN = "unknown"
+    """The event is not here, or was never delivered."""
