@@ -146,6 +146,8 @@ class Checkpointer:
             if not self.may_copy(connection, paced=paced):
                 return -1
             _, copied = connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
+            if paced and not self.may_copy(connection, paced=True):  # what came meanwhile, so that the writer need not
+                return -1
         except apsw.Error as error:
             # The log keeps everything; the next commit tries again.
             self._note(translate(self._store, error))

@@ -21,6 +21,8 @@ HEADER_BYTES: Final = 32
 FRAMES_A_TURN: Final = 4
 """Frames that a paced check compares before it pauses."""
 PAUSE_SECONDS: Final = 0.0001
+COMPARED_SECONDS: Final = 1.0
+"""How long frames that were compared need not be compared again before they are copied."""
 _MAGIC: Final = 0x377F0682
 """The last bit tells the order of bytes in which checksums are computed."""
 FILE_LAYER: Final = "unix"
@@ -37,6 +39,14 @@ class Header(NamedTuple):
     big_endian: bool
 
 
+class Compared(NamedTuple):
+    """A run of the log, the frame up to which it was compared, and when (`time.monotonic`)."""
+
+    header: Header
+    frame: int
+    time: float
+
+
 class LogFile:
     """A log opened for reading, beside the connections that use it.
 
@@ -46,6 +56,8 @@ class LogFile:
     def __init__(self, path: Path) -> None:
         flags = apsw.SQLITE_OPEN_SUPER_JOURNAL | apsw.SQLITE_OPEN_READONLY
         self._file = apsw.VFSFile(FILE_LAYER, str(path), [flags, 0])
+        self.compared: Compared | None = None
+        """The last comparison that found all frames sound which were to be copied."""
 
     @property
     def size(self) -> int:
@@ -120,9 +132,10 @@ def frames_in_use(connection: apsw.Connection) -> tuple[int, int]:
 def damage_in_use(connection: apsw.Connection, log: LogFile, *, copied_too: bool, paced: bool = False) -> str:
     """The first fault in the frames of a log that is in use, in words; empty when they are sound.
 
-    The connection is one to its store (see `frames_in_use`). Frames that are in the store's file already are looked
-    at with `copied_too`. With `paced` the thread pauses every few frames, so that the event loop, which needs Python's
-    lock too, is not slowed down. Raises apsw.Error when the log cannot be read.
+    The connection is one to its store (see `frames_in_use`). Frames that are in the store's file already, or were
+    compared by a call just before, are looked at with `copied_too`. With `paced` the thread pauses every few frames, so
+    that the event loop, which needs Python's lock too, is not slowed down. Raises apsw.Error when the log cannot be
+    read.
     """
     for _ in range(_MOST_ATTEMPTS):
         header = log.header()
@@ -133,12 +146,21 @@ def damage_in_use(connection: apsw.Connection, log: LogFile, *, copied_too: bool
             return ""
         if header is None:
             return "the header of the write-ahead log is damaged"
-        damaged = _first_damaged(log, header, 1 if copied_too else copied + 1, frames, paced=paced)
+        first = 1 if copied_too else max(copied, _last_compared(log, header)) + 1
+        damaged = _first_damaged(log, header, first, frames, paced=paced)
         if damaged is None:
+            log.compared = Compared(header, frames, time.monotonic())
             return ""
         if header == log.header():  # otherwise the frame was written anew
             return _in_words(damaged, frames)
     return ""  # it starts over all the time: nothing stays in it for long
+
+
+def _last_compared(log: LogFile, header: Header) -> int:
+    compared = log.compared
+    if compared is None or compared.header != header or compared.time + COMPARED_SECONDS < time.monotonic():
+        return 0
+    return compared.frame
 
 
 def _first_damaged(log: LogFile, header: Header, first: int, last: int, *, paced: bool = False) -> int | None:

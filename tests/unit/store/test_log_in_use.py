@@ -12,11 +12,11 @@ import pytest
 
 from gater.model.errors import StoreCorruptError
 from gater.model.limits import Limits
-from gater.store import checkpointing
+from gater.store import checkpointing, write_ahead_log
 from gater.store.checksums import add_words, is_sound_frame
 from gater.store.connection import SCAN_CACHE_KIB, open_file
 from gater.store.store import Store, new_config, open_file_store
-from gater.store.write_ahead_log import damage_at_rest, damage_in_use, frames_in_use, opened
+from gater.store.write_ahead_log import LogFile, damage_at_rest, damage_in_use, frames_in_use, opened
 from tests.unit.store.stores import event_of, write
 
 EVENTS = 40
@@ -102,6 +102,29 @@ async def test_every_flipped_bit_of_a_frame_in_use_is_found(store: Store, tmp_pa
             assert damage_in_use(connection, log, copied_too=True), place
             flip(path, place)
             assert not damage_in_use(connection, log, copied_too=True)
+    connection.close()
+
+
+async def test_frames_are_compared_once_before_they_are_copied(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked_at: list[int] = []
+    look = LogFile.frame
+    monkeypatch.setattr(
+        LogFile, "frame", lambda log, header, number: looked_at.append(number) or look(log, header, number)
+    )
+    connection = open_file(tmp_path / "s.db", cache_kib=SCAN_CACHE_KIB)
+    with opened(tmp_path / "s.db-wal") as log:
+        before, _ = frames_in_use(connection)
+        assert not damage_in_use(connection, log, copied_too=False)
+        await write(store, "t", event_of())
+        now, _ = frames_in_use(connection)
+        assert not damage_in_use(connection, log, copied_too=False)
+        assert looked_at == [*range(1, now + 1)]
+        flip(tmp_path / "s.db-wal", 32 + (before - 1) * FRAME + 2_000)
+        assert damage_in_use(connection, log, copied_too=True)
+        monkeypatch.setattr(write_ahead_log, "COMPARED_SECONDS", -1.0)
+        assert damage_in_use(connection, log, copied_too=False)
     connection.close()
 
 
