@@ -147,7 +147,7 @@ def _method(cls: type, name: str) -> str:
     method = getattr(cls, name)
     if inspect.isasyncgenfunction(method):
         item = inspect.signature(method).return_annotation.removeprefix("AsyncGenerator[").partition(",")[0]
-        head = signature_text(f"async for {item.lower()} in {name}", method, item)
+        head = signature_text(f"async for {item.split()[0].lower()} in {name}", method, item)
     elif inspect.iscoroutinefunction(method):
         head = signature_text(f"await {name}", method)
     else:

@@ -26,7 +26,10 @@ printed, and remarks go to stderr. `--help` explains each command, `gater --vers
 | 0 | it was done |
 | 1 | it failed: the error's code and message are on stderr, with `--json` as `{{"error": …}}` |
 | 2 | it was typed wrongly, or a setting is wrong |
-| 130 | it was ended by Ctrl-C |
+| 130 | Ctrl-C ended it before it was done |
+
+Ctrl-C is how `serve`, `demo`, `subscribe`, `consume` and `pubsub listen` end: their exit code is 0 then. It is 1, too,
+when `verify` finds damage, when a question is answered with no, and when `consume` ends for `--on-failure stop`.
 
 {index}
 

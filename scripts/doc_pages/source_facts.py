@@ -49,7 +49,7 @@ def groups_of_methods(cls: type) -> list[tuple[str, list[str]]]:
             method = re.match(r"    (?:async )?def ([a-z]\w*)\(", line)
             if heading:
                 groups.append((heading[1], []))
-            elif method:
+            elif method and method[1] not in groups[-1][1]:  # each overload has a line
                 groups[-1][1].append(method[1])
     return [group for group in groups if group[1]]
 
@@ -90,7 +90,8 @@ def _parameters(arguments: ast.arguments) -> list[str]:
     defaults = [None] * (len(plain) - len(arguments.defaults)) + list(arguments.defaults)
     shown = [_parameter(each, default) for each, default in zip(plain, defaults, strict=True) if each.arg != "self"]
     named = zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True)
-    return shown + (["*"] if arguments.kwonlyargs else []) + [_parameter(each, default) for each, default in named]
+    shown += (["*"] if arguments.kwonlyargs else []) + [_parameter(each, default) for each, default in named]
+    return shown if arguments.kwarg is None else [*shown, f"**{_parameter(arguments.kwarg, None)}"]
 
 
 def _parameter(argument: ast.arg, default: ast.expr | None) -> str:

@@ -15,6 +15,7 @@ from gater.model.commands import StreamGuard, WriteResult
 from gater.model.errors import (
     AccessError,
     AlreadyExistsError,
+    ApiClosedError,
     ConflictError,
     DuplicateEventError,
     EventTooLargeError,
@@ -90,6 +91,7 @@ __all__ = [
     "STREAM_EXISTS",
     "AccessError",
     "AlreadyExistsError",
+    "ApiClosedError",
     "BlockingDelivery",
     "BlockingGaterApi",
     "ConflictError",

@@ -9,9 +9,18 @@ from uuid import UUID
 
 import pytest
 
-from gater import ANY, NO_STREAM, EventTooLargeError, GaterApi, NewEvent, WrongExpectedVersionError
+from gater import (
+    ANY,
+    NO_STREAM,
+    EventTooLargeError,
+    GaterApi,
+    InvalidArgumentError,
+    NewEvent,
+    StreamAppend,
+    WrongExpectedVersionError,
+)
 from tests.contract.samples import numbered, numbers, positions, refused, versions
-from tests.contract.ways import Way
+from tests.contract.ways import Http, Way
 
 
 async def test_first_event_has_version_zero_and_position_one(api: GaterApi, store: str, way: Way) -> None:
@@ -177,3 +186,18 @@ async def test_a_read_waits_for_the_position_it_names(api: GaterApi, store: str)
     assert not read.done()
     await api.append_events(store, "order-1", numbered(1))
     assert versions(await read) == [0]
+
+
+async def test_a_generator_that_was_used_up_is_refused(api: GaterApi, store: str, way: Way) -> None:
+    if isinstance(way, Http):
+        pytest.skip("over HTTP events are a list")
+    events = (NewEvent("T", number) for number in range(2))
+    await api.append_events(store, "s", events)
+    for again in (
+        lambda: api.append_events(store, "s", events),
+        lambda: api.append_streams(store, [StreamAppend("s", events)]),
+        lambda: api.import_events(store, iter(())),
+    ):
+        with refused(InvalidArgumentError, argument="events"):
+            await again()
+    assert await api.get_version(store, "s") == 1

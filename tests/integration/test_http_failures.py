@@ -42,10 +42,10 @@ async def test_unknown_route_is_not_found(tmp_path: Path, path: str) -> None:
 @pytest.mark.parametrize(
     ("method", "path", "allowed"),
     [
-        ("PUT", "/v1/stores", {"GET", "POST", "OPTIONS"}),
-        ("POST", f"{ORDERS}/status", {"GET", "OPTIONS"}),
+        ("PUT", "/v1/stores", {"GET", "HEAD", "POST", "OPTIONS"}),
+        ("POST", f"{ORDERS}/status", {"GET", "HEAD", "OPTIONS"}),
         ("GET", f"{ORDERS}/append", {"POST", "OPTIONS"}),
-        ("BREW", "/health/live", {"GET", "OPTIONS"}),
+        ("BREW", "/health/live", {"GET", "HEAD", "OPTIONS"}),
     ],
 )
 async def test_unknown_method_is_refused_with_those_allowed(
@@ -240,3 +240,23 @@ async def test_pipelined_requests_are_answered_in_order(tmp_path: Path) -> None:
             async with asyncio.timeout(5):
                 await reader.readuntil(expected)
         writer.close()
+
+
+async def test_head_is_answered_with_the_head_of_get(tmp_path: Path) -> None:
+    async with served(tmp_path) as client:
+        await append(client, "s", "A")
+        lines = {"accept": "application/x-ndjson"}
+        for path, headers in (
+            ("/health/live", {}),
+            (f"{ORDERS}/streams/s/events", {}),
+            (f"{ORDERS}/events", lines),
+            (f"{ORDERS}/subscribe", {}),
+            ("/v1/stores/nowhere/events", {}),
+        ):
+            head = await client.head(path, headers=headers)
+            async with client.stream("GET", path, headers=headers) as got:
+                assert (head.status_code, head.content) == (got.status_code, b"")
+                assert head.headers["content-type"] == got.headers["content-type"]
+                assert head.headers.get("content-length") == got.headers.get("content-length")
+        answer = await client.head(f"{ORDERS}/append")
+        assert answer.status_code == 405

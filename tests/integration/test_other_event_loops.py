@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 import gater
-from gater import GaterApi, NewEvent, StoreUnavailableError, WrongContextError
+from gater import ApiClosedError, GaterApi, NewEvent, StoreUnavailableError, WrongContextError
 from tests.integration.served import node
 
 WAIT = 10.0
@@ -131,11 +131,11 @@ async def test_an_api_can_be_awaited_entered_used_at_once_or_only_closed(opener:
     assert await append(used_at_once) > 0
     await used_at_once.close()
     for use in (append, first):
-        with pytest.raises(StoreUnavailableError):
+        with pytest.raises(ApiClosedError):
             await use(used_at_once)
     never_used = opener()
     await never_used.close()
-    with pytest.raises(StoreUnavailableError, match="closed"):
+    with pytest.raises(ApiClosedError):
         await append(never_used)
 
 

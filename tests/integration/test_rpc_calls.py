@@ -14,6 +14,7 @@ from gater.api.operations import EventPage, GetVersion
 from gater.client.connecting import connect
 from gater.model.errors import (
     AlreadyExistsError,
+    ApiClosedError,
     EventTooLargeError,
     InternalError,
     InvalidArgumentError,
@@ -213,9 +214,9 @@ async def test_calls_after_close_are_refused() -> None:
         api = connect(server.url)
         await api.close()
         await api.close()
-        with pytest.raises(StoreUnavailableError, match="closed"):
+        with pytest.raises(ApiClosedError):
             await api.get_version("orders", "s")
-        with pytest.raises(StoreUnavailableError, match="closed"):
+        with pytest.raises(ApiClosedError):
             async for _ in api.subscribe("orders"):
                 pass
 

@@ -15,7 +15,16 @@ from gater.model.errors import (
     InvalidStartVersionError,
     ValidationError,
 )
-from gater.model.events import BINARY, JSON, EventLike, ImportedEvent, NewEvent, check_imported, encode_events
+from gater.model.events import (
+    BINARY,
+    JSON,
+    EventLike,
+    ImportedEvent,
+    NewEvent,
+    check_gave,
+    check_imported,
+    encode_events,
+)
 from gater.model.expected_version import ANY, LARGEST_VERSION, parse_expected_version
 from gater.model.identifiers import check_name, check_stream_id
 from gater.model.limits import MOST_EVENTS, MOST_GUARDS, MOST_STREAMS, check_number
@@ -113,6 +122,7 @@ def encode_writes(appends: Iterable[StreamAppend]) -> tuple[StreamWrite, ...]:
             for append in _each(appends, StreamAppend, "appends")
         ]
     )
+    check_gave("appends", appends, writes)
     check_number("streams", len(writes), MOST_STREAMS)
     check_number("events", sum([len(write.events) for write in writes]), MOST_EVENTS)
     names = {write.stream_id for write in writes}
@@ -139,14 +149,14 @@ def encode_guards(guards: Iterable[StreamGuard]) -> tuple[StreamGuard, ...]:
         ]
     )
     check_number("guards", len(encoded), MOST_GUARDS)
-    return encoded
+    return check_gave("guards", guards, encoded)
 
 
 def encode_imported(events: Iterable[Mapping[str, Any]]) -> tuple[ImportedEvent, ...]:
     """What a command carries for exported events."""
     if isinstance(events, Mapping | str | bytes) or not isinstance(events, Iterable):
         raise InvalidArgumentError("events", f"a list of events, not one {type(events).__name__}")
-    return tuple([_imported(event) for event in events])
+    return check_gave("events", events, tuple([_imported(event) for event in events]))
 
 
 def _imported(event: Mapping[str, Any]) -> ImportedEvent:

@@ -16,6 +16,7 @@ from gater.api.loop_thread import LoopThread
 from gater.api.pubsub_operations import PubSubMessage
 from gater.model.errors import GaterError
 from gater.model.events import Event
+from gater.model.subscriptions import NackAction
 from gater.pubsub.weighing import weight_of
 
 Item = TypeVar("Item")
@@ -156,7 +157,9 @@ class BlockingDelivery:
         """The event was processed."""
         self._thread.run(self._delivery.ack())
 
-    def nack(self, action: str | int = "retry", *, delay: float | None = None, reason: str | None = None) -> None:
+    def nack(
+        self, action: NackAction | int = "retry", *, delay: float | None = None, reason: str | None = None
+    ) -> None:
         """The event was not processed (see Delivery.nack)."""
         self._thread.run(self._delivery.nack(action, delay=delay, reason=reason))
 

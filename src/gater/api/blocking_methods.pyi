@@ -24,6 +24,7 @@ from gater.model.stores import StoreInfo
 from gater.model.stores import StoreStatus
 from gater.model.stores import VerifyReport
 from gater.model.subscriptions import GivenSettings
+from gater.model.subscriptions import NackAction
 from gater.model.subscriptions import ParkedEvent
 from gater.model.subscriptions import SubscriptionConfig
 from gater.model.subscriptions import SubscriptionHealth
@@ -111,7 +112,7 @@ class BlockingMethods:
         ...
     def ack_event(self, store: str, name: str, event: Settled) -> None:
         ...
-    def nack_event(self, store: str, name: str, event: Settled, action: str | int='retry', *, delay: float | None=None, reason: str | None=None) -> None:
+    def nack_event(self, store: str, name: str, event: Settled, action: NackAction | int='retry', *, delay: float | None=None, reason: str | None=None) -> None:
         ...
     def list_parked(self, store: str, name: str, after: int=0, limit: int | None=None) -> list[ParkedEvent]:
         ...

@@ -5,7 +5,7 @@ from __future__ import annotations
 from gater.api.settling import Settler
 from gater.api.subscription_operations import Ack, Nack
 from gater.model.events import Event
-from gater.model.subscriptions import Delivered, check_nack
+from gater.model.subscriptions import Delivered, NackAction, check_nack
 
 
 class Delivery:
@@ -36,7 +36,9 @@ class Delivery:
         self.is_settled = True
         await self._settler.ack(Ack(self.event.position, self.receipt))
 
-    async def nack(self, action: str | int = "retry", *, delay: float | None = None, reason: str | None = None) -> None:
+    async def nack(
+        self, action: NackAction | int = "retry", *, delay: float | None = None, reason: str | None = None
+    ) -> None:
         """The event was not processed.
 
         `retry` delivers it again, after `delay` seconds (None: the subscription's backoff); `park` sets it aside with

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 from gater.api.event_loop import new_event_loop
 from gater.api.loop_affinity import FORKS
-from gater.model.errors import StoreUnavailableError, WrongContextError
+from gater.model.errors import ApiClosedError, WrongContextError
 
 Item = TypeVar("Item")
 
@@ -59,7 +59,7 @@ class LoopThread:
             with self._gate:
                 if not self._stopped:
                     return asyncio.run_coroutine_threadsafe(work, self._loop)
-            raise StoreUnavailableError(reason="the API was closed")
+            raise ApiClosedError()
         except BaseException:
             work.close()
             raise
@@ -79,7 +79,7 @@ class LoopThread:
     def run(self, work: Coroutine[Any, Any, Item]) -> Item:
         """The result of a coroutine that runs on the loop; cancelled when the waiting thread is interrupted.
 
-        Raises StoreUnavailableError when the thread was stopped, or is before the coroutine has ended, and
+        Raises ApiClosedError when the thread was stopped, or is before the coroutine has ended, and
         WrongContextError on the loop itself, and in a child of the process.
         """
         if threading.current_thread() is self._thread:
@@ -89,7 +89,7 @@ class LoopThread:
         try:
             return future.result()
         except CancelledError:
-            raise StoreUnavailableError(reason="the API was closed") from None
+            raise ApiClosedError() from None
         except BaseException:
             future.cancel()
             raise

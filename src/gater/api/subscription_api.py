@@ -17,13 +17,14 @@ from gater.api.notices import Notice
 from gater.api.settling import DirectSettling, settle
 from gater.api.subscription import Subscription
 from gater.model.errors import InvalidArgumentError, SubscriptionNotFoundError
-from gater.model.events import Event, epoch_of
+from gater.model.events import Event, check_gave, epoch_of
 from gater.model.identifiers import check_name, check_store_id
 from gater.model.limits import MOST_POSITIONS, check_number
 from gater.model.selectors import Selector, parse_selector
 from gater.model.subscriptions import (
     TRANSIENT,
     GivenSettings,
+    NackAction,
     ParkedEvent,
     SubscriptionConfig,
     SubscriptionHealth,
@@ -234,7 +235,7 @@ class SubscriptionApi:
         store: str,
         name: str,
         event: Settled,
-        action: str | int = "retry",
+        action: NackAction | int = "retry",
         *,
         delay: float | None = None,
         reason: str | None = None,
@@ -340,4 +341,4 @@ def _positions(positions: Any) -> tuple[int, ...] | None:
         raise InvalidArgumentError("positions", f"positions, not {positions!r}")
     checked = tuple([check_position(position, "positions") for position in positions])
     check_number("positions", len(checked), MOST_POSITIONS)
-    return checked
+    return check_gave("positions", positions, checked)

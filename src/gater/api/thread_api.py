@@ -10,7 +10,7 @@ from weakref import WeakSet
 
 from gater.api.gater_api import GaterApi
 from gater.api.loop_thread import LoopThread
-from gater.model.errors import StoreUnavailableError, WrongContextError
+from gater.model.errors import ApiClosedError, WrongContextError
 
 
 class ThreadApi:
@@ -37,7 +37,7 @@ class ThreadApi:
     def _begin(self) -> tuple[LoopThread, GaterApi]:
         with self._lock:
             if self._closed:
-                raise StoreUnavailableError(reason="the API was closed")
+                raise ApiClosedError()
             if self._is_parents:
                 raise WrongContextError(
                     "it was opened before this process was forked: fork before the stores are opened, or have a node "

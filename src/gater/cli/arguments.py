@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import signal
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
@@ -88,7 +91,23 @@ def confirm(question: str, yes: bool) -> None:
         return
     if not sys.stdin.isatty():
         raise typer.BadParameter(f"{question} Say --yes, for there is nobody to ask.", param_hint="--yes")
-    typer.confirm(question, abort=True)
+    with _interruptible():
+        try:
+            agreed = typer.confirm(question)
+        except typer.Abort:  # Ctrl-C, or the end of the input
+            raise KeyboardInterrupt from None
+    if not agreed:
+        raise typer.Abort
+
+
+@contextmanager
+def _interruptible() -> Iterator[None]:
+    """Ctrl-C ends at once what waits inside, where a running event loop would only note it."""
+    handler = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, handler)
 
 
 async def store_names(api: GaterApi, store: str | None) -> list[str]:

@@ -8,7 +8,7 @@ import stat
 from collections.abc import AsyncIterator, Iterable, Iterator
 from typing import Final, TypeVar
 
-from gater.model.errors import RequestTooLargeError
+from gater.model.errors import InvalidArgumentError, RequestTooLargeError
 
 MOST_EVENTS: Final = 500
 """Events in one request."""
@@ -62,19 +62,26 @@ async def _chunks(descriptor: int) -> AsyncIterator[bytes]:
     """Whatever can be read, as soon as it can be, to the end."""
     waits = not stat.S_ISREG(os.fstat(descriptor).st_mode)
     while True:
-        if waits:
-            await _readable(descriptor)
-        chunk = os.read(descriptor, MOST_BYTES)
+        waits = waits and await _readable(descriptor)
+        try:
+            chunk = os.read(descriptor, MOST_BYTES)
+        except OSError as error:
+            raise InvalidArgumentError("input", error.strerror or str(error)) from None
         if not chunk:
             return
         yield chunk
 
 
-async def _readable(descriptor: int) -> None:
+async def _readable(descriptor: int) -> bool:
+    """Wait until something can be read; False for what cannot be waited for, as /dev/null."""
     loop = asyncio.get_running_loop()
     ready = asyncio.Event()
-    loop.add_reader(descriptor, ready.set)
+    try:
+        loop.add_reader(descriptor, ready.set)
+    except PermissionError:
+        return False
     try:
         await ready.wait()
     finally:
         loop.remove_reader(descriptor)
+    return True

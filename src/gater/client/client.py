@@ -12,7 +12,7 @@ from gater.api.outbox import Outbox
 from gater.client.link import Link
 from gater.client.retry import may_send_again
 from gater.client.transport import ConnectionLostError
-from gater.model.errors import GaterError, InternalError, StoreUnavailableError
+from gater.model.errors import ApiClosedError, GaterError, InternalError, StoreUnavailableError
 
 Answer = TypeVar("Answer")
 
@@ -88,7 +88,7 @@ class RemoteCaller:
                 yield item
                 self._affinity.check()
         except ConnectionLostError as lost:
-            raise _unavailable(operation, lost) from None
+            raise ApiClosedError if self._closed else _unavailable(operation, lost) from None
         finally:
             await self._affinity.aclose(items)
 

@@ -17,6 +17,7 @@ from gater.client.handshake import Open
 from gater.client.retry import Backoff, may_connect_again
 from gater.client.transport import Connection
 from gater.model.errors import (
+    ApiClosedError,
     GaterError,
     OverloadedError,
     PermissionDeniedError,
@@ -78,7 +79,7 @@ class Link:
     async def _next_attempt(self, deadline: float | None) -> Connection | GaterError:
         """What comes of the attempt that is under way, or of a new one."""
         if self._closed:
-            raise StoreUnavailableError(reason=f"the client of {self._address} is closed")
+            raise ApiClosedError()
         loop = asyncio.get_running_loop()
         if self._attempt is None:
             self._attempt = loop.create_task(self._try())
@@ -88,7 +89,7 @@ class Link:
         if not done:
             raise copied(self._last_failure or self._unavailable("no connection in time"))
         if attempt.cancelled():
-            raise StoreUnavailableError(reason=f"the client of {self._address} is closed")
+            raise ApiClosedError()
         return attempt.result()
 
     async def _try(self) -> Connection | GaterError:

@@ -17,7 +17,7 @@ from gater.api.outbox import Outbox
 from gater.gateway.gateway import Gateway
 from gater.gateway.local_affinity import local_affinity
 from gater.gateway.witness import ADMINISTRATIVE
-from gater.model.errors import RequestTimeoutError
+from gater.model.errors import ApiClosedError, RequestTimeoutError, StoreUnavailableError
 from gater.model.events import Event
 from gater.model.limits import TURN_SECONDS
 from gater.model.snapshots import Snapshot
@@ -45,6 +45,7 @@ class LocalCaller:
         self._owns_gateway = owns_gateway
         self._affinity = local_affinity()
         self._at_once = 0
+        self._closed = False
 
     async def open(self) -> None:
         """Belong to the running event loop."""
@@ -56,6 +57,8 @@ class LocalCaller:
         Only waiting for a position is bounded by the operation's own timeout: nothing else can be lost on the way.
         """
         loop = self._affinity.check()
+        if self._closed:
+            raise ApiClosedError
         if self.outbox and not operation.goes_ahead:
             await self.outbox.empty()
         future: asyncio.Future[Any] = loop.create_future()
@@ -80,8 +83,10 @@ class LocalCaller:
             raise RequestTimeoutError(operation.name, seconds) from None
 
     async def stream(self, operation: StreamingOperation[Answer]) -> AsyncGenerator[Answer, None]:
-        """The items of a streaming operation."""
+        """The items of a streaming operation; ApiClosedError ends it when this caller is closed."""
         self._affinity.check()
+        if self._closed:
+            raise ApiClosedError
         await self.outbox.empty()
         gateway = self._gateway
         if self._owns_gateway:
@@ -94,6 +99,10 @@ class LocalCaller:
                     yield _typed(operation, await anext(items))
                 except StopAsyncIteration:
                     return
+                except StoreUnavailableError:
+                    if self._closed:
+                        raise ApiClosedError from None
+                    raise
                 if self._owns_gateway:  # over the network, who sends the items says when others have their turn
                     self._affinity.check()
                     await asyncio.sleep(0)
@@ -105,6 +114,7 @@ class LocalCaller:
         if self._owns_gateway and not self._affinity.is_inherited:
             self._affinity.check()
             await self.outbox.empty()
+            self._closed = True
             await self._gateway.close()
 
 

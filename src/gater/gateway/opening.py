@@ -14,7 +14,7 @@ from gater.api.operation import Operation, StreamingOperation
 from gater.api.outbox import Outbox
 from gater.api.thread_api import ThreadApi
 from gater.gateway.local_affinity import local_affinity
-from gater.model.errors import StoreUnavailableError
+from gater.model.errors import ApiClosedError
 from gater.model.limits import Limits
 
 if TYPE_CHECKING:
@@ -43,14 +43,14 @@ class OpeningCaller:
         self._closed = False
 
     async def open(self) -> None:
-        """Open the stores, unless they are open; raises StoreUnavailableError after `close`."""
+        """Open the stores, unless they are open; raises ApiClosedError after `close`."""
         await self._opened()
 
     async def _opened(self) -> LocalCaller:
         self._affinity.check()
         async with self._opening:
             if self._closed:
-                raise StoreUnavailableError(reason="the API was closed")
+                raise ApiClosedError()
             if self._local is None:
                 self._local = await self._open()
             return self._local

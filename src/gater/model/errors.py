@@ -8,7 +8,8 @@ GaterError
 │   ├── ValidationError              validation_error
 │   ├── EventTooLargeError           event_too_large
 │   ├── RequestTooLargeError         request_too_large
-│   └── WrongContextError            wrong_context
+│   ├── WrongContextError            wrong_context
+│   └── ApiClosedError               api_closed
 ├── ConflictError                the call contradicts what is stored
 │   ├── WrongExpectedVersionError    wrong_expected_version
 │   ├── DuplicateEventError          duplicate_event
@@ -144,6 +145,12 @@ class WrongContextError(InvalidRequestError):
 
     code = "wrong_context"
     fields: ClassVar[tuple[str, ...]] = ("reason",)
+
+
+class ApiClosedError(InvalidRequestError):
+    """The API was closed; open another one."""
+
+    code = "api_closed"
 
 
 class ConflictError(GaterError):

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 from base64 import b64encode
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 from uuid import UUID
 
 import msgspec
@@ -25,6 +25,8 @@ LARGEST_IMPORTED_VERSION: Final = (1 << 53) - 1
 LATEST_EPOCH: Final = 253_402_300_799_999_999
 """The last microsecond of the year 9999."""
 
+Item = TypeVar("Item")
+
 EventRow = tuple[str, int, int, bytes, str, str, bytes, bytes | None, int]
 """An event as it is read from a store: the fields of Event, in their order."""
 STREAM: Final = 0
@@ -42,6 +44,7 @@ EVENT_WEIGHT: Final = 256
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _FLAT: Final = frozenset({str, int, float, bool, type(None)})
+_NAMES: Final = frozenset({str})
 _encode_json = msgspec.json.Encoder().encode
 
 
@@ -245,7 +248,14 @@ def encode_events(events: Iterable[EventLike]) -> tuple[RawEvent, ...]:
         raise InvalidArgumentError("events", f"a list of events, not one {type(events).__name__}")
     if isinstance(events, Sequence):
         check_number("events", len(events), MOST_EVENTS)
-    return tuple([_as_new_event(event).encoded() for event in events])
+    return check_gave("events", events, tuple([_as_new_event(event).encoded() for event in events]))
+
+
+def check_gave(argument: str, source: Iterable[Any], items: tuple[Item, ...]) -> tuple[Item, ...]:
+    """The items; InvalidArgumentError when their source is an iterator that gave none, as one that was used up does."""
+    if not items and isinstance(source, Iterator):
+        raise InvalidArgumentError(argument, "an iterator that gives something: one that was used up gives nothing")
+    return items
 
 
 def _as_new_event(event: EventLike) -> NewEvent:
@@ -293,8 +303,7 @@ def encode_json(value: Any, field: str) -> bytes:
     try:
         raw = _encode_json(value)
         if not is_flat(value):
-            # The encoder copies the bytes of a `Raw`, wherever it is, without looking at them.
-            value = msgspec.to_builtins(value, enc_hook=lambda part: check_json(bytes(part), field))
+            value = _plain(value, raw, field)
         # The encoder writes null for a number that JSON has no way to write.
         if b"null" in raw and _has_unwritable_number(value):
             raise ValueError("NaN and infinite numbers are not")
@@ -306,7 +315,24 @@ def encode_json(value: Any, field: str) -> bytes:
 
 def is_flat(value: Any) -> bool:
     """Whether a value is text, a number or the like, or an object of such values, as most payloads are."""
-    return _FLAT.issuperset(map(type, value.values())) if type(value) is dict else type(value) in _FLAT
+    if type(value) is not dict:
+        return type(value) in _FLAT
+    return _FLAT.issuperset(map(type, value.values())) and _NAMES.issuperset(map(type, value))
+
+
+def _plain(value: Any, raw: bytes, field: str) -> Any:
+    """The value, which encodes to `raw`, in plain types; raises ValueError when two of its names are the same."""
+    lengths: list[int] = []
+
+    def checked(part: Any) -> None:
+        # The encoder copies the bytes of a `Raw`, wherever it is, without looking at them; here it becomes null.
+        check_json(bytes(part), field)
+        lengths.append(len(bytes(part)) - len(b"null"))
+
+    plain = msgspec.to_builtins(value, str_keys=True, enc_hook=checked)
+    if len(_encode_json(plain)) + sum(lengths) != len(raw):
+        raise ValueError("two names of an object are the same text")
+    return plain
 
 
 def _has_unwritable_number(value: Any) -> bool:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Final
+import asyncio
+from typing import Final, cast
 from urllib.parse import quote
 
 from litestar import Litestar
 from litestar.datastructures import State
 from litestar.enums import ScopeType
-from litestar.types import ASGIApp, Receive, Scope, Send
+from litestar.types import ASGIApp, HTTPDisconnectEvent, HTTPRequestEvent, Message, Receive, Scope, Send
 
 from gater.server.http import (
     durable,
@@ -55,7 +56,32 @@ def build_app(service: Service) -> ASGIApp:
         openapi_config=None,
         logging_config=None,
     )
-    return _on_paths_as_sent(app)
+    return _on_paths_as_sent(_answering_head(app))
+
+
+def _answering_head(app: ASGIApp) -> ASGIApp:
+    """The application, which answers HEAD with the head of what it answers to GET."""
+
+    async def answered(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != ScopeType.HTTP or scope["method"] != "HEAD":
+            await app(scope, receive, send)
+            return
+        begun = asyncio.Event()
+
+        async def send_head(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                await send(message)
+                await send({"type": "http.response.body", "body": b"", "more_body": False})
+                begun.set()
+
+        async def receive_until_begun() -> HTTPDisconnectEvent | HTTPRequestEvent:
+            # What would be sent for as long as somebody reads has nobody to read it.
+            await begun.wait()
+            return {"type": "http.disconnect"}
+
+        await app(cast("Scope", {**scope, "method": "GET"}), receive_until_begun, send_head)
+
+    return answered
 
 
 def _on_paths_as_sent(app: ASGIApp) -> ASGIApp:

@@ -15,6 +15,7 @@ HTTP_STATUS: Final[dict[type[errors.GaterError], int]] = {
     errors.EventTooLargeError: 413,
     errors.RequestTooLargeError: 413,
     errors.WrongContextError: 400,
+    errors.ApiClosedError: 400,
     errors.WrongExpectedVersionError: 409,
     errors.DuplicateEventError: 409,
     errors.AlreadyExistsError: 409,

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import sqlite3
+import subprocess
 from pathlib import Path
 
 import pytest
 
 from tests.integration.cli.places import Place
-from tests.integration.cli.runs import piped
+from tests.integration.cli.runs import PROGRAM, piped
 
 
 def test_stores_are_made_listed_and_removed(place: Place) -> None:
@@ -142,3 +145,17 @@ def test_bench_can_use_a_store_that_is_there(place: Place) -> None:
 )
 def test_bench_typed_wrongly_is_a_usage_error(served: Place, options: list[str]) -> None:
     assert served.typed("bench", *options).code == 2
+
+
+def test_ctrl_c_at_a_question_ends_the_command_at_once(served: Place) -> None:
+    terminal, end = os.openpty()
+    command = [*PROGRAM, *served.where, "stores", "remove", served.store]
+    with subprocess.Popen(command, stdin=end, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as process:
+        os.close(end)
+        assert process.stdout is not None
+        while b"[y/N]" not in process.stdout.peek():  # type: ignore[attr-defined]
+            process.stdout.read1()  # type: ignore[attr-defined]
+        process.send_signal(signal.SIGINT)
+        assert process.wait(20) == 130
+    os.close(terminal)
+    assert served.store in served.said("stores", "list").out

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from gater.cli import batches
 from gater.cli.batches import Line, cut, line_batches
-from gater.model.errors import RequestTooLargeError
+from gater.model.errors import InvalidArgumentError, RequestTooLargeError
 
 
 @given(st.lists(st.binary(max_size=20), max_size=40), st.integers(1, 10), st.integers(1, 50))
@@ -46,6 +46,24 @@ async def test_lines_longer_than_what_is_read_at_once_are_whole(tmp_path: Path) 
     contents = [b"x" * 3_000_000, b"y", b"z" * 1_500_000]
     path.write_bytes(b"\n".join(contents))
     assert await read_all(path) == list(enumerate(contents, 1))
+
+
+async def test_what_cannot_be_waited_for_is_read() -> None:
+    descriptor = os.open(os.devnull, os.O_RDONLY)
+    try:
+        assert [batch async for batch in line_batches(descriptor)] == []
+    finally:
+        os.close(descriptor)
+
+
+async def test_an_input_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+    descriptor = os.open(tmp_path, os.O_RDONLY)
+    try:
+        with pytest.raises(InvalidArgumentError) as caught:
+            _ = [batch async for batch in line_batches(descriptor)]
+        assert caught.value.argument == "input"
+    finally:
+        os.close(descriptor)
 
 
 async def test_an_empty_file_has_no_lines(tmp_path: Path) -> None:

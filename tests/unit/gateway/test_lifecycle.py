@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 import gater
-from gater import GaterApi, NewEvent, StoreNotFoundError, StoreUnavailableError
+from gater import ApiClosedError, GaterApi, NewEvent, StoreNotFoundError, StoreUnavailableError
 from gater.api import operations as op
 from gater.gateway.gateway import Gateway
 from gater.gateway.local_caller import LocalCaller
@@ -84,7 +84,7 @@ async def test_closing_answers_the_appends_that_are_under_way(tmp_path: Path) ->
         for number in range(1_000):
             try:
                 result = await api.append_events("s", stream, events(1, number), number - 1)
-            except StoreUnavailableError:
+            except (StoreUnavailableError, ApiClosedError):
                 return
             acknowledged[stream] = result.version
 
@@ -110,7 +110,7 @@ async def test_closing_ends_reads_that_wait_for_a_position(tmp_path: Path) -> No
         await asyncio.sleep(0.01)
         assert not any(task.done() for task in waiting)
     outcomes = await asyncio.gather(*waiting, return_exceptions=True)
-    assert [type(outcome) for outcome in outcomes] == [StoreUnavailableError] * 4
+    assert [type(outcome) for outcome in outcomes] == [StoreUnavailableError] * 2 + [ApiClosedError] * 2
 
 
 async def test_closing_ends_pulls_that_wait_for_events(tmp_path: Path) -> None:
@@ -160,7 +160,7 @@ async def test_closing_ends_subscriptions_with_an_error(tmp_path: Path) -> None:
         following = [asyncio.ensure_future(follow(api, selector)) for selector in ("$all", "a", "b")]
         await subscribed(api, 3)
     outcomes = await asyncio.gather(*following, return_exceptions=True)
-    assert [type(outcome) for outcome in outcomes] == [StoreUnavailableError] * 3
+    assert [type(outcome) for outcome in outcomes] == [ApiClosedError] * 3
 
 
 async def test_calls_after_closing_are_refused(tmp_path: Path) -> None:
@@ -175,7 +175,7 @@ async def test_calls_after_closing_are_refused(tmp_path: Path) -> None:
         lambda: anext(begun),
         lambda: api.backup("s", tmp_path / "copy"),
     ):
-        with pytest.raises(StoreUnavailableError):
+        with pytest.raises(ApiClosedError):
             await call()
     await api.close()
     await api.close()

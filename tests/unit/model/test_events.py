@@ -238,3 +238,34 @@ def test_events_without_anything_weigh_something() -> None:
     assert payload_bytes(row) == EVENT_WEIGHT
     assert payload_bytes_of([row] * 1_000) == 1_000 * EVENT_WEIGHT
     assert payload_bytes_of([]) == 0
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        {1: "a", "1": "b"},
+        {"deep": [{"x": {None: 1, "null": 2}}]},
+        {"id": {UUID(int=7): 1, str(UUID(int=7)): 2}},
+        {1.5: 0, "1.5": 0, "raw": msgspec.Raw(b"[1,2]")},
+    ],
+)
+def test_names_that_are_the_same_as_json_are_refused(value: Any) -> None:
+    for field, event in (("data", NewEvent("T", value)), ("metadata", NewEvent("T", None, value))):
+        with pytest.raises(ValidationError) as caught:
+            event.encoded()
+        assert caught.value.field == field
+
+
+def test_names_that_are_no_text_are_kept_when_they_differ() -> None:
+    value = {1: "a", 2: {"raw": msgspec.Raw(b'{"a": [1]}')}, UUID(int=7): datetime(2026, 1, 1, tzinfo=UTC)}
+    assert set(json.loads(NewEvent("T", value).encoded().data)) == {"1", "2", str(UUID(int=7))}
+
+
+def test_an_iterator_that_was_used_up_is_no_empty_append() -> None:
+    events = (NewEvent("T", number) for number in range(3))
+    assert len(encode_events(events)) == 3
+    for nothing in (events, iter(()), map(str, ())):
+        with pytest.raises(InvalidArgumentError) as caught:
+            encode_events(nothing)  # type: ignore[arg-type]
+        assert caught.value.argument == "events"
+    assert encode_events([]) == encode_events(()) == ()

@@ -60,6 +60,8 @@ def _no_route(request: AnyRequest, error: HTTPException) -> Response[Any]:
 
 def _no_method(request: AnyRequest, error: HTTPException) -> Response[Any]:
     allowed = (error.headers or {}).get("allow", "")
+    if "GET" in allowed.split(", "):
+        allowed += ", HEAD"
     wrong = InvalidArgumentError("method", f"{allowed or 'one of this path'}, not {request.scope['method']}")
     return failure_answer(wrong, 405, {"allow": allowed} if allowed else None)
 
