@@ -67,10 +67,12 @@ async def test_page_tells_of_the_shares_of_the_memory(tmp_path: Path) -> None:
         assert (await client.post(f"{subscription}/pull", json={"count": 1, "wait": 10})).status_code == 200
         found = await page(client)
     limits, used, refused = (found[f"gater_memory_{name}"] for name in ("limit_bytes", "used_bytes", "refused"))
-    for share, limit in {"requests": 64 << 20, "answers": 30 << 20, "groups": 30 << 20, "messages": 40 << 20}.items():
-        assert values(limits, limits.name, share=share) == [limit]
+    mebibytes = {"requests": 64, "answers": 30, "groups": 30, "followers": 10, "messages": 30}
+    for share, limit in mebibytes.items():
+        assert values(limits, limits.name, share=share) == [limit << 20]
         assert values(refused, f"{refused.name}_total", share=share) == [0]
-    assert values(used, used.name, share="answers") == [0]
+    assert values(used, used.name, share="answers") == values(used, used.name, share="requests") == [0]
+    assert 10 * EVENT_WEIGHT < values(used, used.name, share="followers")[0] < 20 * EVENT_WEIGHT
     assert 10 * EVENT_WEIGHT < values(used, used.name, share="groups")[0] < 20 * EVENT_WEIGHT
 
 

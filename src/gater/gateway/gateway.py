@@ -82,7 +82,7 @@ class Gateway:
         self.memory = MemoryBudget(self.limits.max_memory, self.limits.max_request_bytes)
         """Bytes that the node may hold of each kind."""
         self.node = node
-        self._stores = Stores(data_dir, self.limits, memory=memory, groups=self.memory.groups)
+        self._stores = Stores(data_dir, self.limits, memory=memory, budget=self.memory)
         self._subscribing = Subscribing(self._stores)
         self._backups = Backups(data_dir)
         self._voice = Voice(node, keyring, adapter)

@@ -6,9 +6,9 @@ import asyncio
 import contextlib
 import logging
 import shutil
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from gater.model.errors import (
     AlreadyExistsError,
@@ -22,10 +22,11 @@ from gater.model.errors import (
 )
 from gater.model.identifiers import check_store_id
 from gater.model.limits import MOST_DESCRIPTION_BYTES, Limits
-from gater.model.memory_budget import Share
+from gater.model.memory_budget import MemoryBudget
 from gater.model.stores import StoreConfig
 from gater.store.store import Store, new_config, open_file_store, open_memory_store
 from gater.store.store_files import StoreFiles, stores_in
+from gater.store.tail_budget import TailBudget
 from gater.subscriptions.channels import NOWHERE, Channels
 from gater.subscriptions.durables import Durables
 from gater.subscriptions.emitters import Announcer
@@ -50,16 +51,18 @@ class Stores:
         channels: Channels = NOWHERE,
         *,
         memory: bool = False,
-        groups: Share | None = None,
+        budget: MemoryBudget | None = None,
     ) -> None:
         """Events of the stores are announced on the `channels` that are set when a store is opened.
 
-        `groups` is the share of the memory that consumer groups have.
+        `budget`: what they may hold in memory together.
         """
         self.folder = folder
         self.channels = channels
         self._limits = limits
-        self._groups = GroupBudget(groups)
+        self._budget = budget or MemoryBudget(limits.max_memory, limits.max_request_bytes)
+        self._groups = GroupBudget(self._budget.groups)
+        self._tails = TailBudget(self._budget.followers)
         self.memory = memory
         """Whether all stores live in memory."""
         self._open: dict[str, Store] = {}
@@ -123,8 +126,12 @@ class Stores:
         self.get(store)
         return self._durables[store]
 
+    def _open_file(self, store: str, create: StoreConfig | None = None) -> Coroutine[Any, Any, Store]:
+        return open_file_store(self.folder, store, self._limits, create, self._budget.requests)
+
     def _serve(self, store: Store) -> None:
         """Have an open store used."""
+        store.tail.budget = self._tails
         self._durables[store.id] = Durables(store, self.channels, self._groups)
         announcer = Announcer(self.channels.events)
         store.tail.observers.append(announcer.announce)
@@ -133,6 +140,7 @@ class Stores:
 
     async def _close(self, store: Store, *, remove: bool = False) -> None:
         await self._durables.pop(store.id).close()
+        self._tails.forget(store.tail)
         await store.close(remove=remove)
 
     async def open_all(self) -> None:
@@ -149,7 +157,7 @@ class Stores:
         await asyncio.to_thread(_remove_unfinished_backups, self.folder)
         for name in stores_in(self.folder):
             try:
-                self._serve(await open_file_store(self.folder, name, self._limits))
+                self._serve(await self._open_file(name))
             except StoreNotFoundError:
                 log.warning("a store whose making or removal was cut short is passed over", extra={"store": name})
             except GaterError as refusal:
@@ -183,7 +191,7 @@ class Stores:
             return
         self._reserved.add(name)
         try:
-            store = await open_file_store(self.folder, name, self._limits)
+            store = await self._open_file(name)
         except StoreNotFoundError:
             log.warning("a store that could not be opened is gone", extra={"store": name})
             self._unopened.pop(name, None)
@@ -215,11 +223,11 @@ class Stores:
         memory = in_memory or self.memory
         config = new_config(store, self.folder, memory=memory, description=description, tags=tags)
         if memory:
-            made = open_memory_store(config, self._limits)
+            made = open_memory_store(config, self._limits, self._budget.requests)
         else:
             self._reserved.add(store)
             try:
-                made = await open_file_store(self.folder, store, self._limits, config)
+                made = await self._open_file(store, config)
             finally:
                 self._reserved.discard(store)
         self._serve(made)

@@ -7,7 +7,7 @@ from typing import Final
 
 MAX_MEMORY: Final = 256 << 20
 """Bytes that all shares have together, where nothing else is said."""
-MESSAGES_BYTES: Final = MAX_MEMORY // 4
+MESSAGES_BYTES: Final = 3 * MAX_MEMORY // 16
 """Bytes of messages that may wait for all subscribers of a process together, until a node has another budget."""
 GROUPS_BYTES: Final = 3 * MAX_MEMORY // 16
 """Bytes of events that all consumer groups may keep together, where nothing else is said."""
@@ -58,15 +58,16 @@ class MemoryBudget:
         """`max_request_bytes`: two of the largest requests have room in any case, each as it is read and once more
         while it is decoded.
         """
-        eighth = max_memory // 8
-        self.requests = Share("requests", max(3 * eighth, 4 * max_request_bytes))
-        """Requests that come in; one more is answered `overloaded`."""
+        self.requests = Share("requests", max(3 * max_memory // 8, 4 * max_request_bytes))
+        """Requests that come in, until they are carried out; one more is answered `overloaded`."""
         self.answers = Share("answers", 3 * max_memory // 16)
         """Answers that were written and are not read; more calls are answered `overloaded`, and streams wait."""
         self.groups = Share("groups", 3 * max_memory // 16)
         """Events that consumer groups keep; past it they let go of payloads, and read them again."""
-        self.messages_bytes = max_memory // 4
+        self.followers = Share("followers", max_memory // 16)
+        """The newest events of all stores, for those who follow; past it the oldest go, and are read from the file."""
+        self.messages_bytes = 3 * max_memory // 16
         """The limit of the share `messages`, which belongs to the pub/sub of the process."""
 
     def __iter__(self) -> Iterator[Share]:
-        return iter((self.requests, self.answers, self.groups))
+        return iter((self.requests, self.answers, self.groups, self.followers))

@@ -12,9 +12,9 @@ from typing import Final
 
 from gater.model.memory_budget import Share
 
-FREE_BYTES: Final = 256 << 10
+FREE_BYTES: Final = 64 << 10
 """Bytes of a connection that are not counted: few messages are larger."""
-STEP_BYTES: Final = 256 << 10
+STEP_BYTES: Final = 64 << 10
 """Bytes that are counted at once."""
 
 

@@ -18,7 +18,6 @@ import apsw
 from gater.model.commands import AnyCommand
 from gater.model.errors import GaterError, InternalError, StoreUnavailableError
 from gater.model.events import EventRow
-from gater.model.limits import Limits
 from gater.store import queries
 from gater.store.answering import Entry, finish_batch, shielded
 from gater.store.backlog import Backlog
@@ -64,7 +63,7 @@ class LocalLog:
         watermark: Watermark,
         guard: FileGuard,
         checkpointer: Checkpointer,
-        limits: Limits,
+        backlog: Backlog,
         committed: Committed,
     ) -> None:
         self._store = store
@@ -75,7 +74,7 @@ class LocalLog:
         self._watermark = watermark
         self._guard = guard
         self._checkpointer = checkpointer
-        self._backlog = Backlog(limits)
+        self._backlog = backlog
         self.stats = LogStats()
         self._committed = committed
         self._waiting: deque[Entry] = deque()

@@ -8,7 +8,6 @@ import time
 
 from gater.model.commands import AnyCommand
 from gater.model.errors import GaterError, InternalError, StoreUnavailableError
-from gater.model.limits import Limits
 from gater.store.answering import Entry, finish_batch
 from gater.store.backlog import Backlog
 from gater.store.log import Committed, Done
@@ -25,10 +24,10 @@ class MemoryLog:
     trouble: GaterError | None = None
     concern = ""
 
-    def __init__(self, store: str, machine: Machine, limits: Limits, committed: Committed) -> None:
+    def __init__(self, store: str, machine: Machine, backlog: Backlog, committed: Committed) -> None:
         self._store = store
         self._machine = machine
-        self._backlog = Backlog(limits)
+        self._backlog = backlog
         self.stats = LogStats()
         self._committed = committed
         self._batch: list[Entry] = []

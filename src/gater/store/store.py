@@ -18,8 +18,10 @@ from gater.model.commands import AnyCommand
 from gater.model.errors import GaterError, StoreCorruptError, StoreNotFoundError
 from gater.model.events import EventRow
 from gater.model.limits import Limits
+from gater.model.memory_budget import Share
 from gater.model.stores import StoreConfig, StoreStatus, VerifyReport
 from gater.store import copying, opening, queries, verification
+from gater.store.backlog import Backlog
 from gater.store.checkpointing import Checkpointer
 from gater.store.connection import READER_CACHE_KIB, open_file, open_memory, translate, translated
 from gater.store.counts import Counts
@@ -241,18 +243,23 @@ def new_config(
     )
 
 
-def open_memory_store(config: StoreConfig, limits: Limits) -> Store:
+def open_memory_store(config: StoreConfig, limits: Limits, requests: Share | None = None) -> Store:
     """A new store that lives in memory."""
     connection = open_memory()
     opening.create_content(connection, config, numbers=opening.random_number(), history=new_history())
     feed = Feed(connection, 0)
     machine = Machine(connection, MemoryLog.durability)
-    log = MemoryLog(config.store_id, machine, limits, feed.committed)
+    log = MemoryLog(config.store_id, machine, Backlog(limits, requests), feed.committed)
     return Store(config, None, connection, feed, log, machine.counts)
 
 
-async def open_file_store(folder: Path, store: str, limits: Limits, create: StoreConfig | None = None) -> Store:
-    """A store on its file in `folder`: opened, or with `create` made."""
+async def open_file_store(
+    folder: Path, store: str, limits: Limits, create: StoreConfig | None = None, requests: Share | None = None
+) -> Store:
+    """A store on its file in `folder`: opened, or with `create` made.
+
+    `requests`: the share of the memory that holds the commands which wait.
+    """
     files = StoreFiles(folder, store)
     if create is None and not files.database.exists() and not files.remains():
         raise StoreNotFoundError(store)
@@ -285,7 +292,8 @@ async def open_file_store(folder: Path, store: str, limits: Limits, create: Stor
         checkpointer.watch(machine.connection)
         return machine
 
-    log = LocalLog(store, reopen, machine, watermark, files.guard, checkpointer, limits, feed.committed)
+    backlog = Backlog(limits, requests)
+    log = LocalLog(store, reopen, machine, watermark, files.guard, checkpointer, backlog, feed.committed)
     # The file may be a backup of a store of another name, of another folder, or of one in memory.
     config = msgspec.structs.replace(
         opening.read_config(reading), store_id=store, data_dir=str(folder), db_type=FILE_STORE

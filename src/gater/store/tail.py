@@ -12,6 +12,7 @@ from typing import Final, TypeVar
 from gater.model.events import POSITION, EventRow, fitting, payload_bytes_of
 from gater.model.limits import PAGE_BYTES
 from gater.store.hidden import NOTHING_HIDDEN, Hidden, is_visible
+from gater.store.tail_budget import TailBudget
 from gater.store.watches import Watches
 
 MOST_EVENTS: Final = 10_000
@@ -35,10 +36,14 @@ class Tail:
         """Told of the events of each batch that can be read; one that fails harms no other."""
         self.on_hidden: list[Callable[[Hidden], None]] = []
         """Told which events were hidden, so that those in memory are let go of."""
+        self.budget: TailBudget | None = None
+        """What counts its bytes together with those of other stores."""
         self._events: deque[EventRow] = deque()
         self._batches: deque[tuple[int, int]] = deque()
         """Events and payload bytes of each batch."""
         self._bytes = 0
+        self._forgotten = position
+        """Events up to here were let go of because there are newer ones, or other stores need the room."""
 
     def extend(self, events: Sequence[EventRow], hides: Hidden = NOTHING_HIDDEN) -> None:
         """Take in the events of a batch and wake who waits for them.
@@ -48,6 +53,7 @@ class Tail:
         if len(events) > MOST_EVENTS:
             # More than fits: who follows reads it from the file.
             self._clear()
+            self._forgotten = self.position
             self.position = events[-1][POSITION]
         elif events:
             size = payload_bytes_of(events)
@@ -58,8 +64,13 @@ class Tail:
         is_hiding = hides is None or bool(hides)
         if is_hiding:
             self._clear()
-        while len(self._events) > MOST_EVENTS or (self._bytes > MOST_BYTES and len(self._batches) > 1):
+        while len(self._events) > MOST_EVENTS:
             self._forget_oldest()
+        if self._bytes > MOST_BYTES:
+            self.shorten(MOST_BYTES)
+        if self.budget is not None:
+            self.budget.count(self)
+        self.watches.forget(self._forgotten)
         self.watches.feed(events, hides)
         if is_hiding:
             for told in tuple(self.on_hidden):
@@ -74,6 +85,20 @@ class Tail:
         except (Exception, asyncio.CancelledError):
             log.exception("an observer of committed events failed", extra={"position": self.position})
 
+    @property
+    def bytes(self) -> int:
+        """What the events weigh that are here."""
+        return self._bytes
+
+    def shorten(self, most: int) -> None:
+        """Let go of the oldest until they weigh no more than that, or the newest batch alone is left; 0: of all."""
+        while self._bytes > most and len(self._batches) > 1:
+            self._forget_oldest()
+        if not most:
+            self._clear()
+            self._forgotten = self.position
+            self.watches.forget(self.position)
+
     def _clear(self) -> None:
         self._events.clear()
         self._batches.clear()
@@ -83,7 +108,7 @@ class Tail:
         count, size = self._batches.popleft()
         self._bytes -= size
         for _ in range(count):
-            self._events.popleft()
+            self._forgotten = self._events.popleft()[POSITION]
 
     @property
     def given(self) -> int:

@@ -70,6 +70,11 @@ class Watch:
         self._holders.pop(self, None)
         return events
 
+    @property
+    def first(self) -> int:
+        """Position of the first event that waits, of at least one."""
+        return self._events[0][POSITION]
+
     def drop_hidden(self, hidden: Mapping[str, int]) -> None:
         """Let go of the events that are hidden now."""
         visible = [event for event in self._let_go() if is_visible(event, hidden)]
@@ -194,6 +199,14 @@ class Watches:
             except Exception:
                 log.exception("events cannot be given to followers, which read them from the file")
                 self._lose_all(wakes=True)
+
+    def forget(self, position: int) -> None:
+        """The store keeps events up to `position` no longer: whoever still has one waiting has fallen behind.
+
+        So what waits for all followers together is part of what the store keeps for them.
+        """
+        while self._holders and (watch := next(iter(self._holders))).first <= position:
+            watch.lose()
 
     def _give_in_turn(self, events: Sequence[EventRow]) -> None:
         """Give events now, unless earlier ones wait; those for which a turn is not long enough wait."""

@@ -14,7 +14,8 @@ HEADROOM: Final = 14
 
 _START: Final = HEADROOM + 5
 _ARRAY_32: Final = 0xDD
-_KEPT_BUFFER_BYTES: Final = 1 << 20
+_KEPT_BUFFER_BYTES: Final = 64 << 10
+"""What a connection that was busy keeps, of which there may be a thousand."""
 
 _encode_into: Final = msgspec.msgpack.Encoder().encode_into
 _pack_array_header: Final = struct.Struct(">BI").pack_into

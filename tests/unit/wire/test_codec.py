@@ -159,3 +159,12 @@ def test_any_bytes_are_frames_or_malformed(message: bytes) -> None:
         except MalformedError:
             continue
         assert isinstance(frames, list)
+
+
+def test_a_bundle_that_was_large_keeps_little() -> None:
+    bundle = Bundle()
+    for size in (1_000, 60_000, 100_000, 1_000_000, 5_000_000):
+        bundle.add(End(1))
+        bundle.add(Item(1, bytes(size)))
+        bundle.take()
+        assert len(bundle._buffer) <= 64 << 10
