@@ -22,7 +22,7 @@ _INSTEAD: Final = {
     "Delivery": "BlockingDelivery",
     "AsyncGenerator": "BlockingIterator",
     "Subscription": "BlockingIterator",
-    "Consumer": "BlockingIterator[BlockingDelivery]",
+    "Consumer": "BlockingConsumer",
 }
 """What the blocking API gives in place of what is awaited and iterated."""
 
@@ -30,6 +30,7 @@ _INSTEAD: Final = {
 def blocking_stub() -> str:
     """The stub as text."""
     imports = {f"from gater.api.blocking_items import {name}" for name in ("BlockingDelivery", "BlockingIterator")}
+    imports.add("from gater.api.blocking_consumer import BlockingConsumer")
     methods: list[str] = []
     for cls in GaterApi.__mro__[:-1]:
         module = ast.parse(Path(inspect.getfile(cls)).read_text())

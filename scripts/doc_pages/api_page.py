@@ -70,7 +70,15 @@ _OPENERS: Final = {
 }
 """How each is used, and what it gives."""
 
-_SHOWN_CLASSES: Final = (gater.Delivery, gater.BlockingDelivery, PubSubChannel, Listening)
+_SHOWN_CLASSES: Final = (
+    gater.Consumer,
+    gater.Delivery,
+    gater.Subscription,
+    gater.BlockingConsumer,
+    gater.BlockingDelivery,
+    PubSubChannel,
+    Listening,
+)
 """Objects that methods give, and what they offer in turn."""
 
 _SHOWN_SELECTORS: Final = (

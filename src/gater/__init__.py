@@ -2,6 +2,7 @@
 
 from gater.api.arguments import LIVE, StreamAppend
 from gater.api.blocking import BlockingDelivery, BlockingGaterApi
+from gater.api.blocking_consumer import BlockingConsumer
 from gater.api.consumer import Consumer
 from gater.api.delivery import Delivery
 from gater.api.gater_api import GaterApi
@@ -92,6 +93,7 @@ __all__ = [
     "AccessError",
     "AlreadyExistsError",
     "ApiClosedError",
+    "BlockingConsumer",
     "BlockingDelivery",
     "BlockingGaterApi",
     "ConflictError",

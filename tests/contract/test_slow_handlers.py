@@ -37,7 +37,7 @@ class SlowWorker(Worker):
 async def test_what_waits_behind_a_slow_handler_is_handled_once_and_in_order(
     api: GaterApi, store: str, way: Any, blocks: bool
 ) -> None:
-    if way.name in ("http", "blocking-rpc"):
+    if way.name == "http":
         pytest.skip("over HTTP an event is pulled when it is to be processed")
     for stream in range(12):
         await api.append_events(store, f"s-{stream}", numbered(2))
@@ -53,7 +53,7 @@ async def test_what_waits_behind_a_slow_handler_is_handled_once_and_in_order(
 async def test_what_waits_behind_a_handler_that_hangs_goes_to_another_and_has_not_failed(
     api: GaterApi, store: str, way: Any
 ) -> None:
-    if way.name in ("http", "blocking-rpc"):
+    if way.name == "http":
         pytest.skip("over HTTP an event is pulled when it is to be processed")
     await append_to_each(api, store, 6)
     await save(api, store, ack_timeout=0.1, max_retries=0)
@@ -76,7 +76,7 @@ async def test_what_waits_behind_a_handler_that_hangs_goes_to_another_and_has_no
 
 
 async def test_what_waits_while_the_subscription_is_rewound_is_let_go(api: GaterApi, store: str, way: Any) -> None:
-    if way.name in ("http", "blocking-rpc"):
+    if way.name == "http":
         pytest.skip("over HTTP an event is pulled when it is to be processed")
     await append_to_each(api, store, 6)
     await save(api, store)

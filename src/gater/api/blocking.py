@@ -7,10 +7,12 @@ import inspect
 from collections.abc import AsyncGenerator, Callable, Coroutine
 from functools import wraps
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Final, Never, Self
+from typing import TYPE_CHECKING, Any, Never, Self
 
 from gater.api.arguments import check_timeout
+from gater.api.blocking_consumer import BlockingConsumer
 from gater.api.blocking_items import BlockingDelivery, BlockingIterator, blocking
+from gater.api.consumer import Consumer
 from gater.api.gater_api import GaterApi
 from gater.api.loop_thread import LoopThread
 from gater.api.pubsub_api import Listening
@@ -110,12 +112,20 @@ def _blocking_iterator(method: Callable[..., AsyncGenerator[Any, None]]) -> Call
     return iterate
 
 
-ITERATORS: Final = ("subscribe", "consumer", "consume")
-"""Methods that return an async iterator without being async generators."""
+def _blocking_consumer(method: Callable[..., Consumer]) -> Callable[..., BlockingConsumer]:
+    @wraps(method)
+    def consumer(self: BlockingGaterApi, *arguments: Any, **named: Any) -> BlockingConsumer:
+        thread, api = self._running()
+        return BlockingConsumer(thread, method(api, *arguments, **named))
+
+    return consumer
+
 
 for _name, _method in inspect.getmembers(GaterApi, inspect.isfunction):
     if not _name.startswith("_") and _name not in vars(BlockingGaterApi):
-        if inspect.isasyncgenfunction(_method) or _name in ITERATORS:
+        if inspect.isasyncgenfunction(_method) or _name == "subscribe":
             setattr(BlockingGaterApi, _name, _blocking_iterator(_method))
+        elif _name in ("consumer", "consume"):
+            setattr(BlockingGaterApi, _name, _blocking_consumer(_method))
         elif inspect.iscoroutinefunction(_method):
             setattr(BlockingGaterApi, _name, _blocking_call(_method))

@@ -121,6 +121,10 @@ class BlockingIterator(Generic[Item]):
         if not channel.ended:
             self._thread.call(channel.room.set)
 
+    def stop(self) -> None:
+        """End the iteration, also one that waits; any thread may call it, and a signal handler."""
+        self.close()
+
     def close(self) -> None:
         """End the generator; the iterator has no more items then. In a child of the process nothing happens."""
         if self._thread.is_inherited:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from gater.api.arguments import Direction
 from gater.api.arguments import StreamAppend
+from gater.api.blocking_consumer import BlockingConsumer
 from gater.api.blocking_items import BlockingDelivery
 from gater.api.blocking_items import BlockingIterator
 from gater.api.notices import Notice
@@ -104,9 +105,9 @@ class BlockingMethods:
         ...
     def get_subscription_health(self, store: str, name: str) -> SubscriptionHealth:
         ...
-    def consumer(self, store: str, name: str, *, prefetch: int=100) -> BlockingIterator[BlockingDelivery]:
+    def consumer(self, store: str, name: str, *, prefetch: int=100) -> BlockingConsumer:
         ...
-    def consume(self, store: str, name: str, *, prefetch: int=100) -> BlockingIterator[BlockingDelivery]:
+    def consume(self, store: str, name: str, *, prefetch: int=100) -> BlockingConsumer:
         ...
     def pull_events(self, store: str, name: str, count: int=100, *, wait: float=0.0) -> list[BlockingDelivery]:
         ...

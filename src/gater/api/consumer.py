@@ -39,7 +39,8 @@ class Consumer:
     """
 
     def __init__(self, caller: Caller, operation: Consume) -> None:
-        self._work = Consuming(caller, operation)
+        self.work = Consuming(caller, operation)
+        """What the consumer does; not for its users."""
 
     async def __aenter__(self) -> Self:
         return self
@@ -57,7 +58,7 @@ class Consumer:
         return self
 
     async def __anext__(self) -> Delivery:
-        work = self._work
+        work = self.work
         while (delivery := work.take()) is None:
             if not await work.prepare():
                 raise StopAsyncIteration
@@ -70,8 +71,8 @@ class Consumer:
         the event loop. Awaited, it returns when what was settled has arrived, and raises StoreUnavailableError when
         that cannot be sent. Awaited by a task that has not settled its own delivery it returns at once.
         """
-        self._work.stop()
-        return Stopping(self._work.left)
+        self.work.stop()
+        return Stopping(self.work.left)
 
     async def run(self, handler: Handler, *, concurrency: int = 1) -> None:
         """Have an async function called with each delivery, `concurrency` of them side by side, until `stop`.
@@ -89,8 +90,8 @@ class Consumer:
                     await slots.acquire()
                     async for delivery in self:
                         task = handling.create_task(self._handle(handler, delivery, slots))
-                        self._work.handlers.add(task)
-                        task.add_done_callback(self._work.handlers.discard)
+                        self.work.handlers.add(task)
+                        task.add_done_callback(self.work.handlers.discard)
                         await slots.acquire()
                 except GaterError as error:
                     failure = error
@@ -114,10 +115,10 @@ class Consumer:
 
         Raises StoreUnavailableError when what was settled could not be sent: those events come again.
         """
-        await self._work.close()
+        await self.work.close()
 
     def __del__(self) -> None:
-        work: Consuming | None = getattr(self, "_work", None)
+        work: Consuming | None = getattr(self, "work", None)
         if work is not None:
             work.forget()
 

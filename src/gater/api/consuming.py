@@ -109,15 +109,28 @@ class Consuming:
 
     def take(self) -> Delivery | None:
         """A delivery that is ready, and from now on is being processed; None: `prepare` says when to look again."""
-        pages, settling = self.pages, self._settling
-        if settling is None or not pages.ready or self._is_over:
+        delivery = self.pick()
+        if delivery is not None:
+            self.given(delivery)
+        return delivery
+
+    def pick(self) -> Delivery | None:
+        """The same from any thread, one at a time: `given` is to be called with the delivery on the event loop."""
+        ready, settling = self.pages.ready, self._settling
+        if settling is None or not ready or self._is_over:
             return None
-        if not settling.owned_until > monotonic() < pages.turn_ends:
+        if not settling.owned_until > monotonic() < self.pages.turn_ends:
             return None
-        delivered = pages.ready.popleft()
-        pages.taken()
-        settling.begin(delivered.receipt)
-        return Delivery(delivered, settling)
+        try:
+            delivered = ready.popleft()
+        except IndexError:  # it was given to others a moment ago
+            return None
+        return None if delivered.receipt <= settling.lost else Delivery(delivered, settling)
+
+    def given(self, delivery: Delivery) -> None:
+        """A delivery was given out: it is being processed."""
+        self.pages.taken()
+        self.settling.begin(delivery.receipt)
 
     async def prepare(self) -> bool:
         """Wait for a delivery; False: there are no more. Raises what ended the consumer. May be cancelled."""

@@ -25,7 +25,7 @@ class LoopThread:
         self._loop = new_event_loop()
         self._gate = threading.RLock()  # a signal handler may call while this thread has it
         self._stopped = False
-        self._followed: set[Future[None]] = set()
+        self._followed: set[Future[Any]] = set()
         self._forks = FORKS.value
         self._thread = threading.Thread(target=self._run, name="gater-loop", daemon=True)
         self._thread.start()
@@ -64,7 +64,7 @@ class LoopThread:
             work.close()
             raise
 
-    def follow(self, work: Coroutine[Any, Any, None]) -> Future[None]:
+    def follow(self, work: Coroutine[Any, Any, Item]) -> Future[Item]:
         """Run a coroutine beside everything else, until it ends or the thread is to stop."""
         future = self._begin(work)
         self._followed.add(future)
