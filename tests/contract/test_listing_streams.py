@@ -63,6 +63,20 @@ async def test_deleted_streams_are_not_listed(api: GaterApi, store: str) -> None
     assert await api.get_streams(store) == ["kept", "revived", "truncated"]
 
 
+async def test_streams_behind_many_deleted_ones_are_listed(
+    api: GaterApi, store: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gater.store.reader.STREAMS_AT_ONCE", 2)
+    await make(api, store, [f"s-{number}" for number in range(9)])
+    for number in (0, 1, 2, 3, 5, 6, 7):
+        await api.delete_stream(store, f"s-{number}")
+    assert await api.get_streams(store) == ["s-4", "s-8"]
+    assert await api.get_streams(store, limit=1) == ["s-4"]
+    assert await api.get_streams(store, "s-4") == ["s-4"]
+    assert await api.get_streams(store, after="s-4", limit=1) == ["s-8"]
+    assert await api.get_streams(store, "s-5") == []
+
+
 @pytest.mark.parametrize("limit", [0, -1, "5", 1.0, True, 1 << 63])
 async def test_a_limit_below_one_is_refused(api: GaterApi, store: str, limit: Any) -> None:
     with refused(InvalidCountError, value=limit):

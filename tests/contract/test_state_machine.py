@@ -284,7 +284,7 @@ TINY: Final = {
     "gater.store.stream_index.RUNS_IN_ALL": 5,
     "gater.store.heads.MOST_STREAMS": 2,
     "gater.store.heads.MOST_TYPES": 1,
-    "gater.store.local_log.BATCH_COMMANDS": 3,
+    "gater.store.batches.BATCH_COMMANDS": 3,
     "gater.store.local_log.LONELY_BATCHES": 1,
     "gater.store.store.LAG": 6,
     "gater.store.verification.LAG": 6,

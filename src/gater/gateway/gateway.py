@@ -11,7 +11,7 @@ import logging
 import time
 from collections.abc import AsyncGenerator, Callable, Coroutine, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import apsw
 
@@ -58,9 +58,6 @@ from gater.subscriptions.catch_up import reached
 from gater.telemetry.metrics import Metrics
 from gater.telemetry.sources import Sources
 
-COMPACT_STEP: Final = 1_000
-"""Hidden events that one compaction command removes."""
-
 log = logging.getLogger(__name__)
 
 
@@ -102,7 +99,7 @@ class Gateway:
             op.ReadStream: self._reading(reads.read_stream),
             op.ReadAll: self._reading(reads.read_all),
             op.GetVersion: self._reading(reads.get_version),
-            op.GetStreams: self._reading(reads.get_streams),
+            op.GetStreams: self._in_task(self._get_streams),
             op.ReadSnapshot: self._reading(reads.read_snapshot),
             op.ListSnapshots: self._reading(reads.list_snapshots),
             op.GetStoreStatus: lambda operation, done: done(self._status(operation.store), None),
@@ -329,6 +326,9 @@ class Gateway:
 
     # --- what takes long ---
 
+    async def _get_streams(self, operation: op.GetStreams) -> list[str]:
+        return await reads.get_streams(self._stores.get(operation.store), operation)
+
     def _in_task(self, work: Callable[[Any], Coroutine[Any, Any, Any]]) -> Callable[[Any, Done], None]:
         return lambda operation, done: self._spawn(work(operation), done)
 
@@ -362,12 +362,7 @@ class Gateway:
         return report
 
     async def _compact(self, operation: op.CompactStore) -> int:
-        """Hidden events are removed in steps, between which other writers have their turn."""
-        store = self._stores.get(operation.store)
-        total = 0
-        while removed := await store.run(c.Compact(COMPACT_STEP)):
-            total += removed
-        return total
+        return await self._stores.get(operation.store).compact()
 
 
 def _read(read: Callable[[Store, Any], Any], store: Store, operation: Any) -> Any:

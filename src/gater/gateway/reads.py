@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 from gater.api import operations as op
@@ -70,10 +71,20 @@ def get_version(store: Store, operation: op.GetVersion) -> int:
     return store.reader.version(operation.stream_id)
 
 
-def get_streams(store: Store, operation: op.GetStreams) -> list[str]:
-    """Ids of streams."""
+async def get_streams(store: Store, operation: op.GetStreams) -> list[str]:
+    """Ids of streams; others have their turn when many deleted ones lie between."""
     limit = min(check_count(operation.limit), 1_000)
-    return store.reader.streams(operation.prefix, operation.after, limit)
+    found: list[str] = []
+    after: str | None = operation.after
+    while after is not None:
+        with store.reading():
+            names, after = store.reader.streams(operation.prefix, after, limit - len(found))
+        found += names
+        if len(found) == limit:
+            break
+        if after is not None:
+            await asyncio.sleep(0)
+    return found
 
 
 def read_snapshot(store: Store, operation: op.ReadSnapshot) -> Any:

@@ -74,9 +74,11 @@ class DeleteSnapshot(Command, frozen=True, array_like=True, tag="delete_snapshot
 
 
 class Compact(Command, frozen=True, array_like=True, tag="compact", gc=False):
-    """Give back the space of up to `limit` hidden events."""
+    """Give back the space of up to `limit` hidden events, a slice of a compaction; answers Compacted."""
 
     limit: int
+    begin: int = 0
+    """The number of the stream at which the slice begins: 0 for the first, then what the one before has answered."""
 
 
 class SaveSubscription(Command, frozen=True, array_like=True, tag="save_subscription", gc=False):
@@ -200,6 +202,13 @@ AnyCommand = (
     | Compact
     | SubscriptionCommand
 )
+
+
+class Compacted(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """Hidden events that a slice of a compaction removed, and where the next begins; None: there is none left."""
+
+    removed: int
+    next: int | None
 
 
 class WriteResult(msgspec.Struct, frozen=True, array_like=True, gc=False):

@@ -17,6 +17,7 @@ SIGNS: Final[Mapping[str, int]] = {
     queries.DELETE_SNAPSHOT: -1,
     queries.PARK: 1,
     queries.UNPARK: -1,
+    queries.DISCARD_FIRST: -1,
     queries.DISCARD_PARKED: -1,
     queries.FORGET_REPLAYED: -1,
     queries.DELETE_PARKED_OF: -1,

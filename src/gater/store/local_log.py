@@ -21,6 +21,7 @@ from gater.model.events import EventRow
 from gater.store import queries
 from gater.store.answering import Entry, finish_batch, shielded
 from gater.store.backlog import Backlog
+from gater.store.batches import take_batch, takes_long
 from gater.store.checkpointing import Checkpointer
 from gater.store.connection import translate
 from gater.store.file_guard import FileGuard
@@ -29,8 +30,6 @@ from gater.store.log_stats import LogStats
 from gater.store.machine import Applied, Machine
 from gater.store.watermark import Watermark
 
-BATCH_COMMANDS: Final = 1_024
-BATCH_BYTES: Final = 2 << 20
 PROBE_SECONDS: Final = 1.0
 
 LONELY_BATCHES: Final = 4
@@ -163,9 +162,9 @@ class LocalLog:
         if not self._waiting:
             self._idle.set()
             return
-        batch = self._take_batch()
-        is_large = batch[-1][1] > BATCH_BYTES  # to plan it here would keep the loop from everything else
-        applied = None if is_large else self._plan([entry[0] for entry in batch])
+        batch = take_batch(self._waiting)
+        # To plan a long one here would keep the loop from everything else.
+        applied = None if takes_long(batch[-1]) else self._plan([entry[0] for entry in batch])
         if applied is not None and (self._trouble is not None or not self._machine.must_write):
             self._answer(batch, applied)
         elif applied is not None and self._is_lonely(batch):
@@ -175,17 +174,6 @@ class LocalLog:
             self._hand_over(partial(self._write_batch, batch, applied))
             return
         self._begin_soon()
-
-    def _take_batch(self) -> list[Entry]:
-        """What waits, up to the bounds of a batch."""
-        waiting = self._waiting
-        batch: list[Entry] = []
-        size = 0
-        while waiting and len(batch) < BATCH_COMMANDS and (not size or size + waiting[0][1] <= BATCH_BYTES):
-            entry = waiting.popleft()
-            batch.append(entry)
-            size += entry[1]
-        return batch
 
     def _plan(self, commands: list[AnyCommand]) -> Applied:
         if self._trouble is not None:

@@ -16,6 +16,7 @@ from gater.model.errors import GaterError, StreamDeletedError, WrongExpectedVers
 from gater.model.events import JSON, EventRow, RawEvent
 from gater.model.expected_version import ANY, STREAM_EXISTS, accepts
 from gater.store import queries
+from gater.store.compaction import remove_hidden
 from gater.store.counts import SIGNS, Counts
 from gater.store.heads import DELETED, LIVE, TOMBSTONED, Head, Heads, Types
 from gater.store.hidden import NOTHING_HIDDEN, Hidden
@@ -72,8 +73,8 @@ class Machine:
         """What the batch writes besides new rows, in order."""
         self._asking: dict[int, int] = {}
         """Statements whose rows are the outcome of a command, with its place among the outcomes."""
-        self._compactions: list[tuple[int, int]] = []
-        """Place among the outcomes, and limit, of each compaction."""
+        self._compactions: list[tuple[int, c.Compact]] = []
+        """Slices of compactions, each with its place among the outcomes."""
         self._hides: dict[str, int] = {}
         self._planned = Applied([], [], self._hides)
 
@@ -117,8 +118,8 @@ class Machine:
             self.counts.begin()
             self.connection.execute("BEGIN IMMEDIATE")
             self._write_rows()
-            for index, limit in self._compactions:
-                self._planned.outcomes[index] = self._remove_hidden(limit)
+            for index, command in self._compactions:
+                self._planned.outcomes[index] = self._remove_hidden(command)
             if changes != self._changes:
                 self.connection.execute(queries.SET_CHANGES, (changes,))
             self.connection.execute("COMMIT")
@@ -329,22 +330,20 @@ class Machine:
             self._asking[len(self._statements) - 1] = len(self._planned.outcomes)
         return change.answer
 
-    def _compact(self, command: c.Compact) -> int:
+    def _compact(self, command: c.Compact) -> c.Compacted:
         # What is removed is hidden already: nobody can tell when in the batch it goes, so it goes last.
-        self._compactions.append((len(self._planned.outcomes), command.limit))
-        return 0
+        self._compactions.append((len(self._planned.outcomes), command))
+        return c.Compacted(0, None)
 
-    def _remove_hidden(self, limit: int) -> int:
-        self._index.write(self.position, everything=True)
-        hidden = [row[0] for row in self.connection.execute(queries.HIDDEN, (limit,))]
-        for _ in select_in(self.connection, queries.DELETE_EVENTS, hidden):
-            pass
-        self.connection.execute(queries.DELETE_RUNS)
-        if hidden:
+    def _remove_hidden(self, command: c.Compact) -> c.Compacted:
+        if command.begin == 0:
+            self._index.write(self.position, everything=True)
+        compacted = remove_hidden(self.connection, command)
+        if compacted.removed:
             # The newest event may be among them: its position is never given again.
             self.connection.execute(queries.PUT_META, ("position", self.position))
-            self.connection.execute(queries.ADD_COMPACTED, (len(hidden),))
-        return len(hidden)
+            self.connection.execute(queries.ADD_COMPACTED, (compacted.removed,))
+        return compacted
 
     # --- what they write ---
 

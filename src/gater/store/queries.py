@@ -58,21 +58,23 @@ INSERT_TYPE_BLOCKS: Final = "INSERT OR IGNORE INTO type_blocks VALUES "
 INSERT_EVENTS: Final = "INSERT INTO events VALUES "
 UPDATE_STREAM: Final = "UPDATE streams SET first = ?, state = ? WHERE sid = ?"
 
-# Hidden events, a bounded number of them; once the index by stream is complete.
+# The last of some streams with hidden events, of those from a number on.
+LAST_CUT_STREAM: Final = """
+SELECT max(sid) FROM (SELECT sid FROM streams WHERE first > 0 AND sid >= ? ORDER BY sid LIMIT ?)"""
+# Hidden events of a span of streams, a bounded number of them, in the order of the index by stream, which is complete.
 HIDDEN: Final = """
-SELECT e.position
+SELECT e.position, r.sid, r.version
 FROM streams s CROSS JOIN runs r ON r.sid = s.sid AND r.version < s.first
 CROSS JOIN events e ON e.position >= r.position AND e.position < r.position + min(r.count, s.first - r.version)
-WHERE s.first > 0 LIMIT ?"""
+WHERE s.first > 0 AND s.sid >= ? AND s.sid <= ? ORDER BY s.sid, r.version, e.position LIMIT ?"""
 DELETE_EVENTS: Final = "DELETE FROM events WHERE position IN (?)"
-# Runs none of whose events are left.
+# Runs of a span of streams none of whose events are left; of the last stream up to a version.
 DELETE_RUNS: Final = """
 DELETE FROM runs WHERE (sid, version) IN (
     SELECT r.sid, r.version FROM streams s CROSS JOIN runs r ON r.sid = s.sid AND r.version + r.count <= s.first
-    WHERE s.first > 0 AND NOT EXISTS (
-        SELECT 1 FROM events e WHERE e.position >= r.position AND e.position < r.position + r.count))"""
+    WHERE s.first > 0 AND s.sid >= ?1 AND s.sid <= ?2 AND r.version <= CASE WHEN s.sid < ?2 THEN s.first ELSE ?3 END
+      AND NOT EXISTS (SELECT 1 FROM events e WHERE e.position >= r.position AND e.position < r.position + r.count))"""
 
-# After DELETE_SNAPSHOT of the same key: the rows that each of them changes are counted.
 PUT_SNAPSHOT: Final = "INSERT INTO snapshots VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
 DELETE_SNAPSHOT: Final = "DELETE FROM snapshots WHERE source = ? AND stream = ? AND version = ?"
 
@@ -102,12 +104,13 @@ SET_CHECKPOINT: Final = "UPDATE subscriptions SET checkpoint = ?, ahead = ? WHER
 # After UNPARK: an event may be parked a second time. The rows that each of them changes are counted.
 PARK: Final = "INSERT INTO parked VALUES (?, ?, ?, ?, ?, 0)"
 UNPARK: Final = "DELETE FROM parked WHERE subscription = ? AND position = ?"
-# Named positions as a JSON list, or NULL for all.
-_CHOSEN: Final = """(subscription, position) IN (
-    SELECT subscription, position FROM parked
-    WHERE subscription = ?1 AND (?2 IS NULL OR position IN (SELECT value FROM json_each(?2)))
-    ORDER BY position LIMIT ?3)"""
+# The first of all, or named positions as a JSON list.
+_FIRST: Final = """(subscription, position) IN (
+    SELECT subscription, position FROM parked WHERE subscription = ? ORDER BY position LIMIT ?)"""
+_CHOSEN: Final = "subscription = ? AND position IN (SELECT value FROM json_each(?))"
+REPLAY_FIRST: Final = f"UPDATE parked SET replaying = 1 WHERE {_FIRST} RETURNING position"
 REPLAY_PARKED: Final = f"UPDATE parked SET replaying = 1 WHERE {_CHOSEN} RETURNING position"
+DISCARD_FIRST: Final = f"DELETE FROM parked WHERE {_FIRST} RETURNING position"
 DISCARD_PARKED: Final = f"DELETE FROM parked WHERE {_CHOSEN} RETURNING position"
 # Only what is being delivered again: an event that was parked once more stays.
 FORGET_REPLAYED: Final = """
@@ -124,7 +127,8 @@ SELECT position, reason, attempts, parked, replaying FROM parked
 WHERE subscription = ? AND position > ? ORDER BY position LIMIT ?"""
 # One of some positions (a JSON list) that is not parked.
 NOT_PARKED: Final = """
-SELECT value FROM json_each(?2) WHERE value NOT IN (SELECT position FROM parked WHERE subscription = ?1) LIMIT 1"""
+SELECT value FROM json_each(?2)
+WHERE NOT EXISTS (SELECT 1 FROM parked WHERE subscription = ?1 AND position = value) LIMIT 1"""
 # Which streams have parked events of a subscription, one at each position.
 PARKED_STREAMS: Final = """
 SELECT s.name, p.position, p.replaying FROM parked p CROSS JOIN events e ON e.position = p.position
@@ -189,8 +193,9 @@ EVENT_ID: Final = "SELECT event_id FROM events WHERE position = ?"
 FIRST_SINCE: Final = """
 SELECT position FROM events WHERE position BETWEEN ? AND ? AND created >= ? ORDER BY position LIMIT 1"""
 
+# Deleted ones included.
 STREAM_NAMES: Final = """
-SELECT name FROM streams WHERE name > ? AND name >= ? AND name < ? AND state = 0 ORDER BY name LIMIT ?"""
+SELECT name, state FROM streams WHERE name > ? AND name >= ? AND name < ? ORDER BY name LIMIT ?"""
 
 _SNAPSHOT: Final = """
 SELECT source, stream, version, content_type, data, metadata, source_type, source_version, created FROM snapshots"""

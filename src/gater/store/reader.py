@@ -17,6 +17,7 @@ from gater.model.expected_version import LARGEST_VERSION, NO_STREAM
 from gater.model.limits import PAGE_BYTES, PAGE_EVENTS
 from gater.model.snapshots import snapshot_bytes
 from gater.store import queries
+from gater.store.heads import LIVE
 from gater.store.recent import RecentPositions
 from gater.store.rows import select_in
 from gater.store.typed_reader import TypedSpans
@@ -25,6 +26,8 @@ POSITIONS: Final = 256
 """Events that one query fetches at known positions."""
 SPAN: Final = 10_000
 """Positions that one query looks at, hidden ones included."""
+STREAMS_AT_ONCE: Final = 2_000
+"""Streams that one query looks at, deleted ones included."""
 
 _BEYOND_TEXT: Final = b""
 """SQLite puts bytes, even none, behind all text."""
@@ -196,10 +199,22 @@ class Reader:
         row = self._connection.execute(queries.HEADS, (stream_id,)).fetchone()
         return NO_STREAM if row is None else int(row[2])
 
-    def streams(self, prefix: str, after: str, limit: int) -> list[str]:
-        """Up to `limit` ids of existing streams with `prefix` that come after `after`, in byte order."""
-        found = self._connection.execute(queries.STREAM_NAMES, (after, prefix, _behind(prefix), limit))
-        return [row[0] for row in found]
+    def streams(self, prefix: str, after: str, limit: int) -> tuple[list[str], str | None]:
+        """Up to `limit` ids of existing streams with `prefix` that come after `after`, in byte order; and how far.
+
+        Deleted streams that lie between count, too: none may be found. None: no stream comes after these.
+        """
+        rows = self._connection.execute(queries.STREAM_NAMES, (after, prefix, _behind(prefix), STREAMS_AT_ONCE))
+        found: list[str] = []
+        looked_at = 0
+        for name, state in rows:
+            looked_at += 1
+            if state == LIVE:
+                found.append(name)
+                if len(found) == limit:
+                    rows.close()
+                    return found, name
+        return found, (name if looked_at == STREAMS_AT_ONCE else None)
 
     def snapshot(self, source: str, stream: str, version: int | None) -> tuple[Any, ...] | None:
         """A snapshot in the field order of model.snapshots.Snapshot; the newest when no version is named."""

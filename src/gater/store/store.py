@@ -14,7 +14,7 @@ from typing import Any, Final
 import apsw
 import msgspec
 
-from gater.model.commands import AnyCommand
+from gater.model.commands import AnyCommand, Compact
 from gater.model.errors import GaterError, StoreCorruptError, StoreNotFoundError
 from gater.model.events import EventRow
 from gater.model.limits import Limits
@@ -41,6 +41,8 @@ from gater.store.watermark import Watermark
 
 FILE_STORE: Final = "single"
 MEMORY_STORE: Final = "memory"
+COMPACTED_AT_ONCE: Final = 500
+"""Hidden events that one slice of a compaction removes."""
 
 
 class Store:
@@ -92,6 +94,16 @@ class Store:
         future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         self.submit(command, size, partial(settle, future))
         return await future
+
+    async def compact(self) -> int:
+        """Give back the space of hidden events, in slices between which others have their turn; returns how many."""
+        total = 0
+        begin: int | None = 0
+        while begin is not None:
+            compacted = await self.run(Compact(COMPACTED_AT_ONCE, begin))
+            total += compacted.removed
+            begin = compacted.next
+        return total
 
     def read_error(self, error: apsw.Error) -> GaterError:
         """What a failed read means to its caller; damage is remembered, and ends writing."""

@@ -86,9 +86,9 @@ class SubscriptionRecords:
             case c.ParkEvents():
                 return self._park(command)
             case c.ReplayParked():
-                return self._choose(queries.REPLAY_PARKED, command)
+                return self._choose(queries.REPLAY_PARKED, queries.REPLAY_FIRST, command)
             case c.DiscardParked():
-                return self._choose(queries.DISCARD_PARKED, command)
+                return self._choose(queries.DISCARD_PARKED, queries.DISCARD_FIRST, command)
             case c.ForgetReplayed():
                 return self._forget(command)
 
@@ -180,12 +180,14 @@ class SubscriptionRecords:
             statements.append((queries.PARK, (*key, entry.reason, entry.attempts, command.epoch)))
         return Change(statements, None)
 
-    def _choose(self, statement: str, command: c.ReplayParked | c.DiscardParked) -> Change:
+    def _choose(self, named: str, first: str, command: c.ReplayParked | c.DiscardParked) -> Change:
+        """Change the events that are named, by one statement, or the first of all, by another."""
         record = self._get(command.name)
         if command.run < record.made:
             raise SubscriptionNotFoundError(name=command.name, run=command.run)
-        chosen = None if command.positions is None else msgspec.json.encode(command.positions).decode()
-        return Change([(statement, (command.name, chosen, command.limit))], CHOSEN)
+        if command.positions is None:
+            return Change([(first, (command.name, command.limit))], CHOSEN)
+        return Change([(named, (command.name, msgspec.json.encode(command.positions).decode()))], CHOSEN)
 
     def _forget(self, command: c.ForgetReplayed) -> Change:
         self._get_run(command.name, command.run)

@@ -309,13 +309,10 @@ class DurableSubscription:
         self._feeder.replay(positions)
         self._work_soon()
 
-    def discarded(self) -> None:
-        """Some parked events are gone: streams without any go on."""
-        if self.config.settings.after_park == "block":
-            blocked = {stream for stream, _, _ in self._store.subscriptions.parked_streams(self.config.name)}
-            for key in self._group.blocked_keys - blocked:
-                self._group.unblock(key)
-            self._work_soon()
+    def discarded(self, positions: Sequence[int]) -> None:
+        """These parked events are gone: streams without any go on."""
+        self._group.unparked(positions)
+        self._work_soon()
 
     def hidden(self, hidden: Hidden) -> None:
         """Events were hidden: they are neither delivered nor retried any more."""

@@ -257,8 +257,7 @@ class Durables:
         total = 0
         for chosen in self._steps(name, positions):
             replayed = await self._store.run(c.ReplayParked(name, run, chosen, len(chosen)))
-            running = self.get(name)
-            if running.made <= run:
+            if (running := self.get(name)).made <= run:
                 running.replay(replayed)
             total += len(replayed)
         return total
@@ -268,9 +267,10 @@ class Durables:
         run = self._check_parked(name, positions, again)
         total = 0
         for chosen in self._steps(name, positions):
-            total += len(await self._store.run(c.DiscardParked(name, run, chosen, len(chosen))))
+            discarded = await self._store.run(c.DiscardParked(name, run, chosen, len(chosen)))
             if (running := self._running.get(name)) is not None:
-                running.discarded()
+                running.discarded(discarded)
+            total += len(discarded)
         return total
 
     def _steps(self, name: str, positions: Sequence[int] | None) -> Iterator[tuple[int, ...]]:

@@ -323,9 +323,9 @@ class Group:
         """These could not be parked: it is tried again after the first backoff."""
         self._course.park_failed(positions, now)
 
-    def unblock(self, key: str) -> None:
-        """Nothing of the key is parked any more: it goes on."""
-        self._course.lot.blocked.pop(key, None)
+    def unparked(self, positions: Iterable[int]) -> None:
+        """These are parked no longer: keys of which nothing else is go on."""
+        self._course.lot.unpark(positions)
 
     @property
     def blocked_keys(self) -> AbstractSet[str]:

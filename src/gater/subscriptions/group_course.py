@@ -56,7 +56,7 @@ class Course:
         self.settings = settings
         self.order_lanes()
         if not self._blocks:
-            self.lot.blocked.clear()
+            self.lot.unblock_all()
 
     def order_lanes(self) -> None:
         """Keep the order that is asked for; key order begins when no stream is marked any more."""

@@ -245,11 +245,16 @@ class Lane:
         entry.is_listed = False
 
     def waiting_behind(self, position: int) -> list[Entry]:
-        """The ready events behind a position, in order."""
+        """The ready events behind a position, in order; what is no longer ready is let go of, and not met again."""
+        self.let_go_of_settled()
+        returned, self.returned = self.returned, []
+        for entry in returned:
+            entry.is_listed = False
+            if entry.state is READY:
+                self.insert(entry)
         found = list(self.returned)
-        entry = self.first
-        while entry is not None:
-            found.append(entry)
-            entry = entry.next
-        behind = [entry for entry in found if entry.state is READY and entry.position > position]
-        return sorted(behind)
+        chained = self.first
+        while chained is not None:
+            found.append(chained)
+            chained = chained.next
+        return sorted([entry for entry in found if entry.position > position])

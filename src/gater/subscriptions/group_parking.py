@@ -26,6 +26,10 @@ class ParkingLot:
     def __init__(self, blocked: Iterable[tuple[str, int]]) -> None:
         self.blocked: dict[str, int] = {}
         """Keys whose later events are parked, too, and behind which position."""
+        self._keys: dict[int, str] = {}
+        """The keys of the parked events, by position."""
+        self._numbers: dict[str, int] = {}
+        """How many parked events block a key."""
         self._announced: dict[int, Entry] = {}
         for key, position in blocked:
             self.block(key, position)
@@ -47,6 +51,24 @@ class ParkingLot:
     def block(self, key: str, position: int) -> None:
         """An event of the key is parked: those behind it do not go on."""
         self.blocked[key] = min(position, self.blocked.get(key, position))
+        if position not in self._keys:
+            self._keys[position] = key
+            self._numbers[key] = self._numbers.get(key, 0) + 1
+
+    def unpark(self, positions: Iterable[int]) -> None:
+        """These are parked no longer: keys of which nothing else is go on."""
+        for position in positions:
+            key = self._keys.pop(position, None)
+            if key is None:
+                continue
+            self._numbers[key] -= 1
+            if not self._numbers[key]:
+                del self._numbers[key], self.blocked[key]
+
+    def unblock_all(self) -> None:
+        """No key is blocked any more."""
+        for names in (self.blocked, self._keys, self._numbers):
+            names.clear()
 
     def is_behind(self, entry: Entry) -> bool:
         """Whether an event must not be delivered because one before it is parked; a replayed one may be."""

@@ -50,7 +50,7 @@ class Keeper:
         group: Group,
         *,
         changed: Callable[[], None],
-        forgotten: Callable[[], None],
+        forgotten: Callable[[Sequence[int]], None],
         ended: Callable[[], None],
     ) -> None:
         """`changed` is called when something was written that lets the group go on, `forgotten` when parked events
@@ -152,7 +152,7 @@ class Keeper:
 
         def done(_: Any, error: GaterError | None) -> None:
             if error is None:
-                self._forgotten()
+                self._forgotten(positions)
             else:
                 # They stay marked as being delivered again: at the latest the next start tries once more.
                 self._refused("settled events stay parked", error)

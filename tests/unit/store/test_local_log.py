@@ -11,7 +11,7 @@ from typing import Any
 import apsw
 import pytest
 
-from gater.model.commands import Compact, WriteResult
+from gater.model.commands import Compact, Compacted, WriteResult
 from gater.model.errors import (
     GaterError,
     InternalError,
@@ -22,7 +22,7 @@ from gater.model.errors import (
 )
 from gater.model.limits import Limits
 from gater.model.selectors import by_stream
-from gater.store import local_log
+from gater.store import batches, local_log
 from gater.store.machine import Machine
 from gater.store.store import Store, new_config, open_file_store, open_memory_store
 from tests.unit.store.interests import in_events
@@ -119,8 +119,8 @@ async def test_a_command_alone_is_answered_the_same_way(tmp_path: Path, disk: Di
 
 
 async def test_a_batch_is_bounded(tmp_path: Path, disk: Disk, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(local_log, "BATCH_COMMANDS", 10)
-    monkeypatch.setattr(local_log, "BATCH_BYTES", 100)
+    monkeypatch.setattr(batches, "BATCH_COMMANDS", 10)
+    monkeypatch.setattr(batches, "BATCH_BYTES", 100)
     store, answers = await open_store(tmp_path), Answers()
     for number in range(30):
         store.submit(append("s", [number]), 1, answers.of(number))
@@ -232,7 +232,7 @@ async def test_a_full_disk_refuses_the_batch_and_then_at_once_until_it_has_room(
 async def test_commands_that_wait_when_the_disk_fails_are_refused(
     tmp_path: Path, disk: Disk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(local_log, "BATCH_COMMANDS", 2)
+    monkeypatch.setattr(batches, "BATCH_COMMANDS", 2)
     store, answers = await open_store(tmp_path), Answers()
     disk.before = apsw.IOError("broken")
     for number in range(9):
@@ -322,7 +322,7 @@ async def test_compaction_is_answered_with_what_was_removed(tmp_path: Path) -> N
     store.submit(append("s", range(5)), 10, answers.of(0))
     store.submit(Compact(10), 0, answers.of(1))
     await answers.complete(2)
-    assert answers.taken[1][1] == 0
+    assert answers.taken[1][1] == Compacted(0, None)
     await store.close()
 
 

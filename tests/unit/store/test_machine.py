@@ -47,7 +47,7 @@ def random_commands(rng: random.Random, count: int) -> list[c.AnyCommand]:
         elif kind < 0.98:
             made.append(c.DeleteSnapshot(stream, "x", rng.randrange(3)))
         else:
-            made.append(c.Compact(rng.randrange(1, 10)))
+            made.append(c.Compact(rng.randrange(1, 10), rng.choice((0, 0, rng.randrange(8)))))
     return made
 
 
@@ -221,9 +221,12 @@ def test_compaction_in_steps_removes_each_hidden_event_once() -> None:
     for n in range(30):
         machine.apply([append(f"s-{n % 3}", [n])])
     machine.apply([c.TruncateStream("s-0", 7), c.DeleteStream("s-1"), c.TruncateStream("s-2", 1)])
-    removed = []
-    while step := machine.apply([c.Compact(4)]).outcomes[0]:
-        removed.append(step)
+    removed: list[int] = []
+    begin: int | None = 0
+    while begin is not None:
+        compacted = machine.apply([c.Compact(4, begin)]).outcomes[0]
+        removed.append(compacted.removed)
+        begin = compacted.next
     assert sum(removed) == 18
     assert max(removed) <= 4
     versions = {f"s-{n}": machine.apply([append(f"s-{n}", [])]).outcomes[0][0].version for n in range(3)}

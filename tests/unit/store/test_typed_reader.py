@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from gater.model.commands import Compact, DeleteStream, TruncateStream
+from gater.model.commands import DeleteStream, TruncateStream
 from gater.model.events import EventRow
 from gater.store import typed_reader
 from gater.store.reader import Page
@@ -35,7 +35,7 @@ async def fill(store: Store, rng: random.Random) -> None:
     await store.run(TruncateStream("s-1", rng.randrange(20)))
     await store.run(DeleteStream("s-2"))
     if rng.random() < 0.5:
-        await store.run(Compact(1_000))
+        await store.compact()
 
 
 def everything(store: Store) -> list[EventRow]:

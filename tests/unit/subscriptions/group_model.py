@@ -54,6 +54,7 @@ class Model:
     entries: list[Owed] = field(default_factory=list)
     """Everything that was fed or replayed; what is settled, too."""
     blocked: dict[str, int] = field(default_factory=dict)
+    parked_of: dict[str, set[int]] = field(default_factory=dict)
     away: set[int] = field(default_factory=set)
     """Positions of unsettled events that are to be read again: they are parked when they are here."""
     prefetch: dict[str, int] = field(default_factory=dict)
@@ -263,13 +264,24 @@ class Model:
         assert entry.state == "parking"
         entry.state = "settled"
         if self.blocks:
-            self.blocked[entry.key] = min(position, self.blocked.get(entry.key, position))
+            self.block(entry.key, position)
             for later in self.unsettled():
                 is_ready = later.state == "ready" and later.position not in self.away
                 if later.key == entry.key and later.position > position and is_ready:
                     self.park(later, f"behind the parked event at position {position}", 0)
 
+    def block(self, key: str, position: int) -> None:
+        self.parked_of.setdefault(key, set()).add(position)
+        self.blocked[key] = min(position, self.blocked.get(key, position))
+
+    def unpark(self, positions: list[int]) -> None:
+        for key, parked in list(self.parked_of.items()):
+            parked.difference_update(positions)
+            if not parked:
+                del self.parked_of[key], self.blocked[key]
+
     def configure(self, changed: GroupSettings) -> None:
         self.settings = changed
         if not self.blocks:
             self.blocked.clear()
+            self.parked_of.clear()

@@ -66,7 +66,7 @@ class GroupMachine(ReadsAgain):
         self.model.last_receipt = self.model.numbers = numbers
         if self.model.blocks:
             for key, position in blocked:
-                self.model.blocked[key] = min(position, self.model.blocked.get(key, position))
+                self.model.block(key, position)
         self.being_parked = []
         self.highest = checkpoint
         self.note_marks()
@@ -258,17 +258,19 @@ class GroupMachine(ReadsAgain):
     def discard_and_unblock(self, key: str) -> None:
         """Parked events of a key are discarded; keys of which nothing is parked go on."""
         self.forget()
-        self.records = {p: replaying for p, replaying in self.records.items() if self.log[p][0] != key}
-        for free in self.group.blocked_keys - {self.log[position][0] for position in self.records}:
-            self.group.unblock(free)
-            del self.model.blocked[free]
+        self.unpark([position for position in self.records if self.log[position][0] == key])
 
     @rule()
     def forget(self) -> None:
         forgotten, self.model.forgotten = self.model.forgotten, []
         assert sorted(self.group.to_forget()) == sorted(forgotten)
-        for position in forgotten:
+        self.unpark(forgotten)
+
+    def unpark(self, positions: list[int]) -> None:
+        for position in positions:
             self.records.pop(position, None)
+        self.group.unparked(positions)
+        self.model.unpark(positions)
 
     # --- what always holds ---
 

@@ -62,10 +62,29 @@ def test_a_key_goes_on_when_nothing_of_it_is_parked() -> None:
     group = group_of("a", after_park="block")
     take(group)
     park(group, 1)
-    group.unblock("a")
-    group.unblock("b")
+    group.unparked([1, 5])
     group.feed([row(2)], 2)
     assert ack_all(group) == [2]
+
+
+def test_a_key_stays_blocked_while_something_of_it_is_parked() -> None:
+    group = new_group(GroupSettings(after_park="block"), checkpoint=4, blocked=[("a", 4), ("a", 3), ("b", 1)])
+    group.unparked([3, 1])
+    assert set(group.blocked_keys) == {"a"}
+    group.unparked([3, 4])
+    assert not group.blocked_keys
+
+
+def test_events_parked_behind_another_are_met_once_in_their_lane() -> None:
+    group = group_of("a" * 300, after_park="block")
+    take(group)
+    park(group, 1)
+    behind = [position for position, _, _ in to_park(group)]
+    (lane,) = group._course.lanes._lanes.values()
+    group.parked(behind[:1], 0.0)
+    assert (lane.first, lane.returned) == (None, [])
+    group.parked(behind[1:], 0.0)
+    assert group.position == 300
 
 
 def test_keys_are_blocked_from_the_start() -> None:
