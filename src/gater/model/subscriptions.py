@@ -195,7 +195,8 @@ class SubscriptionInfo(msgspec.Struct, frozen=True):
     checkpoint: int
     """Every event of the subscription up to this position is settled; durable."""
     lag: int
-    """Events that are not settled; before it has caught up, positions not yet looked at count too."""
+    """Events that are not settled; before it has caught up, events not yet looked at count too, whether they match or
+    not: of the one stream that it follows, otherwise of the whole store."""
     lag_seconds: float
     """Age of the oldest event that is not settled; 0 when there is none."""
     consumers: int

@@ -361,7 +361,7 @@ class DurableSubscription:
         oldest = group.oldest
         return SubscriptionInfo(
             **{name: getattr(config, name) for name in SubscriptionConfig.__struct_fields__},
-            state=self._state(bool(group.unsettled or behind), behind),
+            state=self._state(behind),
             checkpoint=self.keeper.position,
             lag=group.unsettled + behind,
             lag_seconds=0.0 if oldest is None else max(time.time() - oldest[8] / 1e6, 0.0),
@@ -384,11 +384,11 @@ class DurableSubscription:
         except GaterError as error:
             self.failed(error)
 
-    def _state(self, waits: bool, behind: int) -> str:
+    def _state(self, behind: int) -> str:
         if self._failure is not None:
             return "failed"
-        if not self._consumers:
-            return "stranded" if waits else "idle"
+        if not self._consumers and (self._group.unsettled or not behind):
+            return "stranded" if self._group.unsettled else "idle"
         if self._group.is_full:
             return "full"
         return "catching_up" if behind else "live"

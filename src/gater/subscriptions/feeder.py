@@ -16,7 +16,7 @@ from gater.store.subscription_reader import SavedSubscription
 from gater.store.watches import Watch
 from gater.subscriptions.catch_up import has_fallen_behind, newest
 from gater.subscriptions.consumer import Consumer
-from gater.subscriptions.cursors import Cursor, StoreCursor, StreamCursor
+from gater.subscriptions.cursors import LOOKED_THROUGH, Cursor, StoreCursor, StreamCursor
 from gater.subscriptions.group import Group
 from gater.subscriptions.interests import interest_of
 from gater.subscriptions.matching import compile_selector
@@ -71,8 +71,12 @@ class Feeder:
 
     @property
     def behind(self) -> int:
-        """Positions that were not looked at yet; 0 for who waits for new events."""
-        return 0 if self._place is not None else max(self._store.tail.position - self._group.reached, 0)
+        """Events that were not looked at yet, of its stream if it follows one; 0 for who waits for new events."""
+        if self._place is not None:
+            return 0
+        if self._stream_id is not None:
+            return max(self._store.reader.version(self._stream_id) + 1 - self._cursor.next, 0)
+        return max(self._store.tail.position - self._group.reached, 0)
 
     def fill(self) -> bool:
         """Read on, as far as the group has room and a turn of the event loop allows; whether there may be more."""
@@ -124,8 +128,10 @@ class Feeder:
     def look_ahead(self) -> None:
         """Find the event that comes next, if it is not far."""
         end = perf_counter() + TURN_SECONDS
+        is_found_by_index = self._stream_id is not None or self._matcher.everything or self._matcher.types is not None
+        limit = 1 if is_found_by_index else LOOKED_THROUGH
         for _ in range(PAGES_A_TURN):
-            if self._group.unsettled or not self._read(1) or perf_counter() > end:
+            if self._group.unsettled or not self._read(limit) or perf_counter() > end:
                 return
 
     def leave(self) -> None:

@@ -17,7 +17,7 @@ from gater.model.errors import (
     SubscriptionNotFoundError,
 )
 from gater.model.events import EVENT_WEIGHT
-from gater.model.selectors import by_stream, stream_prefix
+from gater.model.selectors import by_event_payload, by_stream, stream_prefix
 from gater.subscriptions import group_window
 from gater.subscriptions.group_outcome import Outcome
 from tests.unit.store.stores import event_of, write
@@ -273,3 +273,23 @@ async def test_a_pull_that_waits_for_receipts_is_told_that_the_subscription_was_
         writes.let_go()
         with pytest.raises(SubscriptionNotFoundError):
             await pulling
+
+
+async def test_lag_in_one_stream_does_not_count_other_streams() -> None:
+    async with at_work() as (store, durables):
+        await fill(store, "a", *["other"] * 50, "a", "a", *["other"] * 50)
+        durable = await made(durables, by_stream("a"))
+        info = durable.info()
+        assert (info.state, info.lag) == ("stranded", 3)
+
+
+async def test_a_subscription_that_nothing_matches_is_not_stranded() -> None:
+    async with at_work() as (store, durables):
+        for _ in range(4):
+            await write(store, "s", *[event_of() for _ in range(1_000)])
+        durable = await made(durables, by_event_payload({"no": "such value"}))
+        states = {state := durable.info().state}
+        while state == "catching_up":
+            states.add(state := durable.info().state)
+        assert states <= {"catching_up", "idle"}
+        assert durable.info().lag == 0
