@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
@@ -12,6 +14,10 @@ from gater.cli.arguments import StoreName, store_names
 from gater.cli.command import Call
 from gater.cli.failures import FAILED
 from gater.cli.progress import waiting
+
+if TYPE_CHECKING:
+    from gater.api.gater_api import GaterApi
+    from gater.model.stores import VerifyReport
 
 STATUS_COLUMNS: Final = (
     "STORE",
@@ -57,13 +63,11 @@ async def status(call: Call, store: MaybeStore = None) -> None:
 
 
 async def verify(call: Call, store: MaybeStore = None) -> None:
-    """Check whole stores: every page, every index, that positions and versions are gapless."""
-    async with call.api() as api:
-        names = await store_names(api, store)
-        reports = []
-        for name in names:
-            with waiting(f"Verifying {name}"):
-                reports.append(await api.verify(name))
+    """Check whole stores: every page, every index, that positions and versions are gapless.
+
+    In a folder (--data-dir) the files are only read: they stay as they are, also those of an earlier version.
+    """
+    reports = await _reports(call, store)
     if call.json:
         output.print_document([report.to_dict() for report in reports])
     else:
@@ -77,6 +81,28 @@ async def verify(call: Call, store: MaybeStore = None) -> None:
                 output.remark(f"{report.store}: {problem}")
     if not all(report.ok for report in reports):
         raise typer.Exit(FAILED)
+
+
+async def _reports(call: Call, store: str | None) -> list[VerifyReport]:
+    if call.target.data_dir is not None:
+        return [report async for report in _at_rest(call.target.folder(), store)]
+    async with call.api() as api:
+        return [await _verified(api, name) for name in await store_names(api, store)]
+
+
+async def _verified(api: GaterApi, name: str) -> VerifyReport:
+    with waiting(f"Verifying {name}"):
+        return await api.verify(name)
+
+
+async def _at_rest(folder: Path, store: str | None) -> AsyncIterator[VerifyReport]:
+    from gater.model.identifiers import check_store_id
+    from gater.store.checking import check_at_rest
+    from gater.store.store_files import stores_in
+
+    for name in [check_store_id(store)] if store else stores_in(folder):
+        with waiting(f"Verifying {name}"):
+            yield await asyncio.to_thread(check_at_rest, folder, name)
 
 
 async def backup(call: Call, store: StoreName, file: CopyTo) -> None:

@@ -42,13 +42,17 @@ class Target:
             await check_reachable(self.url)
             async with connect(self.url, token=self.token) as api:
                 yield api
-        elif create or self.data_dir.is_dir():
+        else:
             from gater.gateway.opening import open_api
 
-            async with open_api(self.data_dir) as api:
+            async with open_api(self.data_dir if create else self.folder()) as api:
                 yield api
-        else:
+
+    def folder(self) -> Path:
+        """The folder of store files, which must exist."""
+        if self.data_dir is None or not self.data_dir.is_dir():
             raise InvalidArgumentError("data_dir", f"an existing folder, not {str(self.data_dir)!r}")
+        return self.data_dir
 
 
 async def check_reachable(url: str) -> None:

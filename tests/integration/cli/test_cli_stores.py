@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import sqlite3
 import subprocess
@@ -12,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.integration.cli.places import Place
-from tests.integration.cli.runs import PROGRAM, piped
+from tests.integration.cli.runs import PROGRAM, piped, typed
 
 
 def test_stores_are_made_listed_and_removed(place: Place) -> None:
@@ -159,3 +160,13 @@ def test_ctrl_c_at_a_question_ends_the_command_at_once(served: Place) -> None:
         assert process.wait(20) == 130
     os.close(terminal)
     assert served.store in served.said("stores", "list").out
+
+
+def test_verifying_a_folder_changes_no_file(tmp_path: Path) -> None:
+    file = tmp_path / "s.db"
+    shutil.copy(Path(__file__).parents[2] / "unit/store/files/schema_2.db", file)
+    before = file.read_bytes()
+    done = typed("verify", "--data-dir", str(tmp_path), "--json")
+    assert (done.code, [report["ok"] for report in done.document]) == (0, [True])
+    assert (file.read_bytes(), [path.name for path in tmp_path.iterdir()]) == (before, ["s.db"])
+    assert typed("verify", "other", "--data-dir", str(tmp_path)).err.startswith("store_not_found")
