@@ -86,7 +86,7 @@ def a_client_connects_anew(url: str) -> None:
         assert in_child(lambda: _by_many_threads(used)) == "[0, 1, 2, 3, 4, 5, 6, 7]"
         assert in_child(lambda: used.close() or "closed") == "closed"
         assert append(used) == append(unused) - 1
-    assert in_child(lambda: append(used)).startswith("StoreUnavailableError: ")
+    assert in_child(lambda: append(used)).startswith("ApiClosedError: ")
 
 
 def _by_many_threads(api: BlockingGaterApi) -> list[int]:
@@ -109,7 +109,7 @@ def a_busy_client_connects_anew(url: str) -> None:
             append(api, f"busy-{threading.get_ident()}")
 
     def follow() -> None:
-        with suppress(gater.StoreUnavailableError):
+        with suppress(gater.ApiClosedError, gater.StoreUnavailableError):
             for _ in api.subscribe("orders"):
                 pass
 
@@ -180,6 +180,21 @@ def async_apis_are_refused(folder: str, url: str) -> None:
         async with api:
             return "never"
 
+    async def fork_within() -> None:
+        api = await gater.open(f"{folder}/within", stores=["orders"])
+        await api.save_subscription("orders", name="mail")
+        consumer, events = api.consumer("orders", "mail"), api.subscribe("orders")
+        async with api, consumer, events:
+            await use(api)
+            await anext(consumer)
+            await anext(events)
+            for work in (lambda: use(api), consumer.__anext__, events.__anext__):
+                answer = in_child(lambda work=work: work().send(None))  # type: ignore[misc]
+                assert answer.startswith("WrongContextError: "), answer
+            for leave in (lambda: api.__aexit__(None, None, None), consumer.aclose, events.aclose):
+                assert in_child(lambda leave=leave: leave().send(None)).startswith("StopIteration")  # type: ignore[misc]
+
+    asyncio.run(fork_within())
     assert in_child(lambda: asyncio.run(use(connected))) == "0"
     for api in (connected, opened):
         loop.run_until_complete(use(api))

@@ -56,7 +56,7 @@ async def elsewhere(work: Callable[[], Awaitable[Any]]) -> Any:
     """What a coroutine gives on an event loop of its own in another thread; it may not take long."""
 
     async def run() -> Any:
-        return await work()
+        return await asyncio.wait_for(work(), WAIT)
 
     return await asyncio.wait_for(asyncio.to_thread(asyncio.run, run()), WAIT)
 
@@ -90,17 +90,38 @@ async def test_every_use_in_another_event_loop_is_refused_at_once(api: GaterApi)
         assert await append(api), name
 
 
-async def test_an_iterator_does_not_go_on_in_another_event_loop(api: GaterApi) -> None:
-    events = api.subscribe("orders")
-    assert (await anext(events)).position == 1
-
-    async def go_on() -> None:
-        await anext(events)
-
-    with pytest.raises(WrongContextError):
-        await elsewhere(go_on)
+async def test_what_is_read_in_one_event_loop_is_neither_read_nor_settled_in_another(api: GaterApi) -> None:
     await append(api)
-    assert (await first(api)).position == 1
+    await api.save_subscription("orders", name="mail")
+    async with api.subscribe("orders") as events, api.consumer("orders", "mail") as consumer:
+        stored = api.stream_all("orders")
+        assert [(await anext(one)).position for one in (events, stored)] == [1, 1]
+        delivery = await anext(consumer)
+        for use in (
+            lambda: anext(events),
+            events.aclose,
+            lambda: anext(consumer),
+            consumer.aclose,
+            lambda: consumer.run(api.ack_event),  # type: ignore[arg-type]
+            delivery.ack,
+            lambda: delivery.nack("park"),
+        ):
+            with pytest.raises(WrongContextError, match=r"another event loop|elsewhere"):
+                await elsewhere(use)
+        await delivery.ack()
+        assert (await anext(consumer)).event.position == (await anext(events)).position == 2
+    await stored.aclose()
+
+
+async def test_a_consumer_is_stopped_by_another_thread(api: GaterApi) -> None:
+    await api.save_subscription("orders", name="mail")
+    async with api.consumer("orders", "mail") as consumer, api.subscribe("orders") as events:
+        await (await anext(consumer)).ack()
+        await anext(events)
+        ends = [asyncio.ensure_future(anext(one, None)) for one in (consumer, events)]
+        await asyncio.sleep(0)
+        await asyncio.to_thread(lambda: [one.stop() for one in (consumer, events)] and None)
+        assert await asyncio.wait_for(asyncio.gather(*ends), WAIT) == [None, None]
 
 
 async def test_an_event_loop_after_the_first_is_another_one(opener: Open) -> None:

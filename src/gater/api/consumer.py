@@ -67,11 +67,11 @@ class Consumer:
     def stop(self) -> Stopping:
         """Take no more deliveries, leave as soon as those that were given out are settled; may be awaited.
 
-        The loop over the consumer ends, `run` returns when its handlers have. It may be called by a signal handler of
-        the event loop. Awaited, it returns when what was settled has arrived, and raises StoreUnavailableError when
-        that cannot be sent. Awaited by a task that has not settled its own delivery it returns at once.
+        The loop over the consumer ends, `run` returns when its handlers have. It may be called by a signal handler,
+        and in another thread. Awaited, it returns when what was settled has arrived, and raises StoreUnavailableError
+        when that cannot be sent. Awaited by a task that has not settled its own delivery it returns at once.
         """
-        self.work.stop()
+        self.work.affinity.call(self.work.stop)
         return Stopping(self.work.left)
 
     async def run(self, handler: Handler, *, concurrency: int = 1) -> None:

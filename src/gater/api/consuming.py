@@ -13,6 +13,7 @@ import msgspec
 
 from gater.api.caller import Caller
 from gater.api.delivery import Delivery
+from gater.api.loop_affinity import affinity_of_reader
 from gater.api.page_reader import PageReader
 from gater.api.resuming import backoff
 from gater.api.settling import Settling
@@ -35,7 +36,7 @@ class Consuming:
     def __init__(self, caller: Caller, operation: Consume) -> None:
         self._caller = caller
         self._operation = operation
-        self._loop: asyncio.AbstractEventLoop | None = None
+        self.affinity = affinity_of_reader()
         self._closing: asyncio.Task[None] | None = None
         self._settling: Settling | None = None
         self.pages: PageReader[Delivered] = PageReader(self._attached())
@@ -87,8 +88,9 @@ class Consuming:
         """What sends its settlements."""
         if self._settling is None:
             operation = self._operation
-            self._loop = asyncio.get_running_loop()
-            self._settling = Settling(self._caller, operation.store, operation.subscription, self._settlements_changed)
+            self._settling = Settling(
+                self._caller, operation.store, operation.subscription, self._settlements_changed, self.affinity
+            )
         return self._settling
 
     def _settlements_changed(self) -> None:
@@ -109,6 +111,7 @@ class Consuming:
 
     def take(self) -> Delivery | None:
         """A delivery that is ready, and from now on is being processed; None: `prepare` says when to look again."""
+        self.affinity.check_thread()
         delivery = self.pick()
         if delivery is not None:
             self.given(delivery)
@@ -134,6 +137,7 @@ class Consuming:
 
     async def prepare(self) -> bool:
         """Wait for a delivery; False: there are no more. Raises what ended the consumer. May be cancelled."""
+        self.affinity.check()
         settling, self._reader = self.settling, asyncio.current_task()
         if self.is_stopping:
             return False
@@ -177,6 +181,9 @@ class Consuming:
 
     async def close(self) -> None:
         """Leave, whatever is owed; returns when what was settled is sent. Twice is once."""
+        if self.affinity.is_inherited:
+            return  # it is the parent's
+        self.affinity.check()
         closing = self.close_soon()
         if closing is None:
             await self.pages.close()
@@ -193,6 +200,7 @@ class Consuming:
 
     async def left(self) -> None:
         """Return when it has left; at once to a task that works on what is owed: it would wait for itself."""
+        self.affinity.check()
         task = asyncio.current_task()
         if self._settling is not None and self._settling.owes and (task is self._reader or task in self.handlers):
             return
@@ -201,8 +209,8 @@ class Consuming:
 
     def forget(self) -> None:
         """Nobody has the consumer any more: leave, from whichever thread this is called."""
-        if self._loop is not None and self._closing is None and not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(self.close_soon)
+        if self.affinity.loop is not None and self._closing is None:
+            self.affinity.call(self.close_soon)
 
 
 def _log_failure(task: asyncio.Task[None]) -> None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncGenerator
+import threading
+from collections.abc import AsyncGenerator, Callable
 from typing import Any, Final
 
 from gater.model.errors import WrongContextError
@@ -25,6 +26,10 @@ class ForkCount:
 FORKS: Final = ForkCount()
 
 
+def _do_nothing() -> None:
+    """Wake an event loop."""
+
+
 class LoopAffinity:
     """Belongs to the event loop, and the process, in which it is first checked."""
 
@@ -34,6 +39,7 @@ class LoopAffinity:
         """The event loop; None until the first check."""
         self._elsewhere = elsewhere
         self._forked = forked
+        self._thread = 0
         self._forks = FORKS.value
 
     @property
@@ -63,8 +69,25 @@ class LoopAffinity:
         if loop is not self.loop or self._forks != FORKS.value:
             if self.loop is not None:
                 raise self._refusal()
-            self.loop, self._forks = loop, FORKS.value
+            self.loop, self._thread, self._forks = loop, threading.get_ident(), FORKS.value
         return loop
+
+    def check_thread(self) -> None:
+        """The same where that would cost too much: another event loop of the same thread is not noticed."""
+        if threading.get_ident() != self._thread or self._forks != FORKS.value:
+            self.check()
+
+    def call(self, function: Callable[[], object]) -> None:
+        """Have a function called: at once on the event loop, by it from another thread, not at all in a child.
+
+        The event loop is woken, for it may be a signal handler that calls.
+        """
+        loop = self.loop
+        if loop is None or self.is_here:
+            function()
+            function = _do_nothing
+        if loop is not None and not self.is_inherited and not loop.is_closed():
+            loop.call_soon_threadsafe(function)
 
     def _refusal(self) -> WrongContextError:
         if self.is_inherited:
@@ -73,3 +96,11 @@ class LoopAffinity:
             return WrongContextError("no event loop of asyncio is running here")
         ended = ", which has ended" if self.loop.is_closed() else ""
         return WrongContextError(f"it belongs to another event loop{ended}: {self._elsewhere}")
+
+
+def affinity_of_reader() -> LoopAffinity:
+    """The affinity of what an API gives to be read, and to be settled."""
+    return LoopAffinity(
+        elsewhere="use it there, or ask an API of this event loop for one",
+        forked="ask an API of this process for one",
+    )

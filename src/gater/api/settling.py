@@ -11,6 +11,7 @@ from time import monotonic
 from typing import Any, Final, Protocol
 
 from gater.api.caller import Caller
+from gater.api.loop_affinity import LoopAffinity
 from gater.api.resuming import backoff
 from gater.api.subscription_operations import Ack, Nack, Report, Reported, Settle
 from gater.model.errors import GaterError, InternalError, NotFoundError, StoreUnavailableError, TransientError
@@ -68,8 +69,13 @@ class Settling:
     call of the client; when the consumer has ended, each is waited for.
     """
 
-    def __init__(self, caller: Caller, store: str, subscription: str, changed: Callable[[], None]) -> None:
-        """`changed` is called when `stop` was said, when a report is answered, and when one is refused."""
+    def __init__(
+        self, caller: Caller, store: str, subscription: str, changed: Callable[[], None], affinity: LoopAffinity
+    ) -> None:
+        """`changed` is called when `stop` was said, when a report is answered, and when one is refused.
+
+        `affinity` is the consumer's.
+        """
         self.error: GaterError | None = None
         """Why reports are refused; the deliveries come again."""
         self.is_stopped = False
@@ -104,7 +110,8 @@ class Settling:
         """Whether the outbox knows that something waits."""
         self._under_way = 0
         self._sent = asyncio.Event()
-        self._loop = asyncio.get_running_loop()
+        self._affinity = affinity
+        self._loop = affinity.check()
 
     @property
     def owes(self) -> bool:
@@ -115,6 +122,7 @@ class Settling:
 
     async def ack(self, ack: Ack) -> None:
         """An event was processed."""
+        self._affinity.check_thread()
         self._owed.discard(ack.receipt)
         if self._has_ended or self.error is not None:
             await self._direct.ack(ack)
@@ -124,6 +132,7 @@ class Settling:
 
     async def nack(self, nack: Nack) -> None:
         """An event was not processed."""
+        self._affinity.check_thread()
         self._owed.discard(nack.receipt)
         if self._has_ended or self.error is not None:
             if nack.action != "stop":  # it has left

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from types import TracebackType
 from typing import Any, Generic, Self, TypeVar
 
 from gater.api.caller import Caller
+from gater.api.loop_affinity import LoopAffinity, affinity_of_reader
 from gater.api.notices import CAUGHT_UP, FELL_BEHIND
 from gater.api.page_reader import PageReader
 from gater.api.resuming import followed
@@ -32,7 +32,7 @@ class Subscription(Generic[Item]):
 
     def __init__(self, caller: Caller, operation: SubscribeOperation, *, notices: bool) -> None:
         self._pages: PageReader[Any] = PageReader(_items(caller, operation, notices))
-        self._loop: asyncio.AbstractEventLoop | None = None
+        self._affinity = affinity_of_reader()
 
     async def __aenter__(self) -> Self:
         return self
@@ -46,7 +46,7 @@ class Subscription(Generic[Item]):
         return self
 
     async def __anext__(self) -> Item:
-        self._loop = asyncio.get_running_loop()
+        self._affinity.check()
         try:
             item: Item = await self._pages.next()
         except GaterError:
@@ -57,19 +57,22 @@ class Subscription(Generic[Item]):
     def stop(self) -> Stopping:
         """End the iteration, also one that waits for an event; may be awaited, until the node was told.
 
-        It may be called by a signal handler of the event loop.
+        It may be called by a signal handler, and in another thread.
         """
-        self._pages.end()
+        self._affinity.call(self._pages.end)
         return Stopping(self.aclose)
 
     async def aclose(self) -> None:
         """End it at its source; the iterator has no more events then. Closing twice is closing once."""
+        if self._affinity.is_inherited:
+            return  # it is the parent's
+        self._affinity.check()
         await self._pages.close()
 
     def __del__(self) -> None:
-        loop: asyncio.AbstractEventLoop | None = getattr(self, "_loop", None)
-        if loop is not None and not loop.is_closed():
-            loop.call_soon_threadsafe(self._pages.end)
+        affinity: LoopAffinity | None = getattr(self, "_affinity", None)
+        if affinity is not None and affinity.loop is not None:
+            affinity.call(self._pages.end)
 
 
 async def _items(caller: Caller, operation: SubscribeOperation, notices: bool) -> AsyncGenerator[list[Any], None]:

@@ -11,6 +11,7 @@ import pytest
 
 import gater
 from gater import Delivery, GaterApi
+from gater.api.loop_affinity import affinity_of_reader
 from gater.api.outbox import Outbox
 from gater.api.settling import Settling
 from gater.api.subscription_operations import Ack
@@ -81,7 +82,7 @@ async def test_a_defect_in_sending_settlements_ends_the_consumer(api: GaterApi) 
         async def call(self, operation: Any) -> Any:
             raise ZeroDivisionError("a defect")
 
-    settling = Settling(Broken(), "s", "all", lambda: None)  # type: ignore[arg-type]
+    settling = Settling(Broken(), "s", "all", lambda: None, affinity_of_reader())  # type: ignore[arg-type]
     await settling.ack(Ack(1, 1))
     async with asyncio.timeout(5):
         while settling.error is None:
