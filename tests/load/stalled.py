@@ -53,6 +53,14 @@ class StalledClient:
             except ConnectionError:
                 return b""
 
+    async def read(self, size: int) -> None:
+        """Read so many bytes of what the server says."""
+        async with asyncio.timeout(ANSWER_SECONDS):
+            while size > 0:
+                received = len(await self._loop.sock_recv(self._socket, min(size, 1 << 20)))
+                assert received, "the server has closed the connection"
+                size -= received
+
     async def ask(self, target: str, *headers: str) -> bytes:
         """Ask for an HTTP answer; its beginning."""
         await self.get(target, *headers)

@@ -5,10 +5,13 @@ from __future__ import annotations
 import asyncio
 from typing import Final
 
+from gater.api.operations import ReadAll
 from tests.load.loaded_node import LoadedNode
 from tests.load.stalled import Stalled, StalledClient
+from tests.load.stored import LARGE
 
 MESSAGE_BYTES: Final = 17 << 20
+LARGE_BYTES: Final = len(LARGE)
 TARGET: Final = "/v1/stores/s/streams/a/events"
 
 
@@ -33,6 +36,16 @@ async def test_unfinished_bodies_of_many_http_connections(node: LoadedNode) -> N
     async with Stalled(node.url) as stalled:
         clients = [await stalled.http() for _ in range(40)]
         await asyncio.gather(*[_send_part(client, head) for client in clients])
+        await node.check()
+
+
+async def test_connections_that_were_busy(node: LoadedNode) -> None:
+    async with Stalled(node.url) as stalled:
+        for _ in range(350):
+            client = await stalled.rpc()
+            await client.call([ReadAll("s", 0, 1)])
+            await client.read(LARGE_BYTES)
+            await client.send_message(bytes(240 << 10), MESSAGE_BYTES)
         await node.check()
 
 
