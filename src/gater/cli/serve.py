@@ -40,6 +40,7 @@ async def _serve(settings: Settings) -> None:
 
     configure_logging(settings.log_level, settings.log_format)
     async with Node(settings) as node:
+        node.end_process_in_time()
         _print_place(
             f"Gater {__version__} serves the stores in {settings.data_dir} at {node.url} (API: {node.url}/docs)"
         )

@@ -87,7 +87,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         float,
         msgspec.Meta(ge=0, le=86_400),
         _about(
-            "Seconds that work under way may take to finish when the node stops.",
+            "Seconds that a node takes to stop at most (as a program; one second at least). Work under way may take "
+            "to finish what is left of them without a second, or a quarter, for closing the files.",
             must="be a number of seconds (0-86400)",
         ),
     ] = 10.0

@@ -106,9 +106,9 @@ class Stores:
         return {name: store.concern for name, store in self._open.items()}
 
     def stop_following(self) -> None:
-        """End everything that waits for events to come."""
+        """End everything that waits for events to come, or would go on for long."""
         for store in self._open.values():
-            store.tail.watches.close()
+            store.stop()
         for durables in self._durables.values():
             durables.stop_waiting()
 

@@ -21,6 +21,8 @@ from gater.server.slots import Slots
 
 BACKLOG: Final = 2_048
 """Connections that the system holds until they are accepted."""
+CLOSING_SECONDS: Final = 1.0
+"""Of the drain timeout, the part for closing the files: a quarter at most."""
 QUIET_SECONDS: Final = 0.01
 """Between two looks at what is still under way while the server stops."""
 
@@ -72,14 +74,17 @@ class Listener:
         return self._url(listening)
 
     async def stop(self) -> None:
-        """Accept nothing more, let what is under way finish within the drain timeout, cut off what is left."""
+        """Accept nothing more, let what is under way finish within the drain timeout, cut off what is left.
+
+        A part of the time is left for closing the files afterwards.
+        """
         if self._clock is None:
             return
         self._clock.cancel()
         for server in self._server.servers:
             server.close()
         with suppress(TimeoutError):
-            async with asyncio.timeout(self._settings.drain_timeout):
+            async with asyncio.timeout(_without_closing(self._settings.drain_timeout)):
                 await self._quiet()
         await self._cut_off()
 
@@ -122,6 +127,10 @@ class Listener:
         name = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
         scheme = "http" if self._settings.tls_cert is None else "https"
         return f"{scheme}://{f'[{name}]' if ':' in name else name}:{listening.getsockname()[1]}"
+
+
+def _without_closing(seconds: float) -> float:
+    return seconds - min(CLOSING_SECONDS, seconds / 4)
 
 
 def _listen(host: str, port: int) -> socket.socket:

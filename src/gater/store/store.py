@@ -15,7 +15,7 @@ import apsw
 import msgspec
 
 from gater.model.commands import AnyCommand, Compact
-from gater.model.errors import GaterError, StoreCorruptError, StoreNotFoundError
+from gater.model.errors import GaterError, StoreCorruptError, StoreNotFoundError, StoreUnavailableError
 from gater.model.events import EventRow
 from gater.model.limits import Limits
 from gater.model.memory_budget import Share
@@ -70,6 +70,7 @@ class Store:
         self.subscribers = 0
         self._counts = counts
         self._damage: GaterError | None = None
+        self._stopping = threading.Event()
         if counts.failure is not None:
             self.read_error(counts.failure)
 
@@ -100,6 +101,8 @@ class Store:
         total = 0
         begin: int | None = 0
         while begin is not None:
+            if self._stopping.is_set():
+                raise StoreUnavailableError(self.id, "the store is closing")
             compacted = await self.run(Compact(COMPACTED_AT_ONCE, begin))
             total += compacted.removed
             begin = compacted.next
@@ -171,7 +174,7 @@ class Store:
         """Check the whole store; on a file this runs beside everything else."""
         if self._files is None:
             return verification.verify_connection(self._connection, self.id)
-        report = await asyncio.to_thread(_verify_in_place, self._files)
+        report = await asyncio.to_thread(_verify_in_place, self._files, self._stopping)
         if not report.ok and not self._files.guard.misplaced():
             self._damage = StoreCorruptError(self.id, report.problems[0])
         return report
@@ -197,9 +200,14 @@ class Store:
             work.exception()
             raise
 
+    def stop(self) -> None:
+        """End what would go on for long: followers, a compaction, a verification."""
+        self._stopping.set()
+        self.tail.watches.close()
+
     async def close(self, *, remove: bool = False) -> None:
         """Answer what was accepted and close the files; with `remove` delete them."""
-        self.tail.watches.close()
+        self.stop()
         async with contextlib.AsyncExitStack() as closing:  # each, whatever comes of the one before
             closing.callback(self._let_go, remove)
             closing.push_async_callback(self._log.close)
@@ -214,10 +222,10 @@ class Store:
         self._files.release()
 
 
-def _verify_in_place(files: StoreFiles) -> VerifyReport:
+def _verify_in_place(files: StoreFiles, given_up: threading.Event) -> VerifyReport:
     """Check the file, unless another than the open one is, or comes meanwhile, to its path."""
     lost = files.guard.misplaced()
-    report = None if lost else verification.verify_file(files.database, files.store)
+    report = None if lost else verification.verify_file(files.database, files.store, given_up)
     if report is None or (lost := files.guard.misplaced()):
         return VerifyReport(files.store, 0, 0, 0, (lost,))
     return report

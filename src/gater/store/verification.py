@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
@@ -9,7 +10,7 @@ from typing import Any, Final
 import apsw
 import msgspec
 
-from gater.model.errors import StoreCorruptError
+from gater.model.errors import StoreCorruptError, StoreUnavailableError
 from gater.model.stores import VerifyReport
 from gater.store import queries
 from gater.store.connection import SCAN_CACHE_KIB, open_file, translate, translated
@@ -17,6 +18,8 @@ from gater.store.recent import LAG
 from gater.store.write_ahead_log import damage_in_use, opened
 
 MOST_PROBLEMS: Final = 20
+STEPS_A_LOOK: Final = 10_000
+"""Instructions of SQLite after which is looked whether a verification is given up."""
 
 
 def verify_connection(connection: apsw.Connection, store: str) -> VerifyReport:
@@ -29,6 +32,8 @@ def verify_connection(connection: apsw.Connection, store: str) -> VerifyReport:
                 problems.append(problem)
                 if len(problems) == MOST_PROBLEMS:
                     break
+    except apsw.InterruptError:
+        raise StoreUnavailableError(store, "the verification was given up") from None
     except apsw.Error as error:
         problems.append(f"{translate(store, error).message}: {error}")
     return VerifyReport(store, check.events, len(check.first), check.position, tuple(problems))
@@ -96,13 +101,18 @@ class _Check:
                 yield f"stream {self._names.get(sid, sid)}: the index by stream lacks version {version}"
 
 
-def verify_file(path: Path, store: str) -> VerifyReport:
-    """Check a store's file and its write-ahead log while they are in use."""
+def verify_file(path: Path, store: str, given_up: threading.Event | None = None) -> VerifyReport:
+    """Check a store's file and its write-ahead log while they are in use.
+
+    Raises StoreUnavailableError when it is `given_up` meanwhile.
+    """
     try:
         with translated(store):
             connection = open_file(path, read_only=True, cache_kib=SCAN_CACHE_KIB)
     except StoreCorruptError as damage:
         return VerifyReport(store, 0, 0, 0, (str(damage),))
+    if given_up is not None:
+        connection.set_progress_handler(given_up.is_set, STEPS_A_LOOK)
     try:
         in_log = _damage_in_log(path, store)
         report = verify_connection(connection, store)
