@@ -41,3 +41,19 @@ async def test_a_suspended_stream_keeps_no_page(operation: StreamingOperation[ob
     assert sys.getrefcount(item) == ONLY_HERE
     await items.aclose()
     await caller.close()
+
+
+async def test_a_suspended_follower_keeps_no_page_of_what_is_new(tmp_path: Path) -> None:
+    gateway = Gateway(tmp_path)
+    await gateway.start()
+    caller = LocalCaller(gateway)
+    await gateway.ensure_stores(["s"])
+    items = gateway.stream(SubscribeOperation("s", parse_selector("by_stream", "$all")))
+    assert (await anext(items)).live
+    event = RawEvent(bytes(16), "t", "application/json", b"1")
+    await caller.call(AppendStreams("s", (StreamWrite("a", (event,)),)))
+    page = await anext(items)
+    assert len(page.events) == 1
+    assert sys.getrefcount(page) == ONLY_HERE
+    await items.aclose()
+    await caller.close()
