@@ -213,7 +213,8 @@ class Settling:
             answer = await self._caller.call(report)
         except TransientError as error:
             # What is not settled comes again; settling it twice does no harm.
-            log.warning("settlements did not get through", extra={"reason": str(error)})
+            if report.acks or report.nacks:
+                log.warning("settlements did not get through", extra={"reason": str(error)})
             if not self._caller.resumes:
                 self._fail(error)
             elif not self._has_ended:

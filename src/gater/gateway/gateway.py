@@ -71,15 +71,18 @@ class Gateway:
         limits: Limits | None = None,
         node: str = "gater@localhost",
         memory: bool = False,
+        is_embedded: bool = False,
         keyring: Keyring | None = None,
         adapter: Adapter | None = None,
     ) -> None:
-        """`keyring`: what signs its announcements; `adapter`: what carries messages to other processes, if any."""
+        """With `is_embedded` its callers are in this process; `keyring`: what signs its announcements; `adapter`: what
+        carries messages to other processes, if any.
+        """
         self.limits = limits or Limits()
         self.memory = MemoryBudget(self.limits.max_memory, self.limits.max_request_bytes)
         """Bytes that the node may hold of each kind."""
         self.node = node
-        self._stores = Stores(data_dir, self.limits, memory=memory, budget=self.memory)
+        self._stores = Stores(data_dir, self.limits, memory=memory, budget=self.memory, is_embedded=is_embedded)
         self._subscribing = Subscribing(self._stores)
         self._backups = Backups(data_dir)
         self._voice = Voice(node, keyring, adapter)

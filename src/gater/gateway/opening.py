@@ -60,7 +60,7 @@ class OpeningCaller:
         from gater.gateway.gateway import Gateway
         from gater.gateway.local_caller import LocalCaller
 
-        gateway = Gateway(Path(self._path), limits=self._limits, memory=str(self._path) == MEMORY)
+        gateway = Gateway(Path(self._path), limits=self._limits, memory=str(self._path) == MEMORY, is_embedded=True)
         try:
             await gateway.start()
             await gateway.ensure_stores(self._stores)

@@ -52,10 +52,11 @@ class Stores:
         *,
         memory: bool = False,
         budget: MemoryBudget | None = None,
+        is_embedded: bool = False,
     ) -> None:
         """Events of the stores are announced on the `channels` that are set when a store is opened.
 
-        `budget`: what they may hold in memory together.
+        `budget`: what they may hold in memory together; with `is_embedded`, consumers are in this process.
         """
         self.folder = folder
         self.channels = channels
@@ -63,6 +64,7 @@ class Stores:
         self._budget = budget or MemoryBudget(limits.max_memory, limits.max_request_bytes)
         self._groups = GroupBudget(self._budget.groups)
         self._tails = TailBudget(self._budget.followers)
+        self._is_embedded = is_embedded
         self.memory = memory
         """Whether all stores live in memory."""
         self._open: dict[str, Store] = {}
@@ -132,7 +134,7 @@ class Stores:
     def _serve(self, store: Store) -> None:
         """Have an open store used."""
         store.tail.budget = self._tails
-        self._durables[store.id] = Durables(store, self.channels, self._groups)
+        self._durables[store.id] = Durables(store, self.channels, self._groups, is_local=self._is_embedded)
         announcer = Announcer(self.channels.events)
         store.tail.observers.append(announcer.announce)
         store.tail.on_hidden.append(announcer.hide)

@@ -164,6 +164,8 @@ class Ahead(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """Positions up to `reached` that are not settled, in order."""
     waiting: tuple[Waiting, ...] = ()
     """Streams with events that wait; a stream may have several, in order."""
+    at_work: bool = False
+    """Whether consumers in the process of the store may be processing events."""
 
 
 class SubscriptionConfig(msgspec.Struct, frozen=True):

@@ -22,6 +22,7 @@ from gater.store.store import Store
 from gater.store.subscription_reader import SavedSubscription
 from gater.subscriptions.alarm import Alarm
 from gater.subscriptions.consumer import Consumer
+from gater.subscriptions.crash_guard import CrashGuard
 from gater.subscriptions.feeder import Feeder
 from gater.subscriptions.group import Group
 from gater.subscriptions.group_budget import GroupBudget
@@ -58,9 +59,12 @@ class DurableSubscription:
         observer: Observer,
         memory: GroupBudget,
         *,
+        is_local: bool = False,
         clock: Clock = time.monotonic,
     ) -> None:
+        """With `is_local`, its consumers are in this process."""
         self.config = saved.config
+        self._is_local = is_local
         self._store = store
         self._observer = observer
         self._memory = memory
@@ -73,10 +77,8 @@ class DurableSubscription:
         self._streaming = Streaming(self)
         self._failure: GaterError | None = None
         self._alarm = Alarm(self._loop, self._work_soon)
-        self._working = False
-        self._full = False
-        self.is_closed = False
-        self._before = Counts()
+        self._working = self._full = False
+        self.is_closed, self._before = False, Counts()
         self._begin(saved)
 
     def _begin(self, saved: SavedSubscription) -> None:
@@ -93,7 +95,10 @@ class DurableSubscription:
             numbers=store.subscriptions.numbers(),
         )
         ended = partial(self._observer.run_ended, self)
-        self.keeper = Keeper(store, saved, self._group, changed=self._work_soon, forgotten=self.discarded, ended=ended)
+        self._guard = CrashGuard(self._consumers, self._work_soon, self._is_local, saved.ahead.at_work)
+        self.keeper = Keeper(
+            store, saved, self._group, self._guard, changed=self._work_soon, forgotten=self.discarded, ended=ended
+        )
         self._feeder = Feeder(store, saved, self._group, self._consumers, self._work_soon)
         self._feeder.replay(position for _, position, replaying in parked if replaying)
 
@@ -156,7 +161,7 @@ class DurableSubscription:
         """What a consumer is to have now, up to `limit` deliveries and a page's bytes."""
         self._feeder.drop_hidden()
         now = self._clock()
-        page = self._group.take(consumer, now, limit, PAGE_BYTES)
+        page = self._group.take(consumer, now, self._guard.allowed(self._group, limit), PAGE_BYTES)
         if page:
             self.keeper.delivered(page[-1][2], now)
         if page or self._group.refill.loading:
@@ -298,9 +303,7 @@ class DurableSubscription:
         self._before = Counts(before.delivered + group.delivered, redelivered, before.acked + group.acked)
         self._begin(saved)
         for consumer in self._consumers:
-            self._group.attach(
-                consumer, consumer.prefetch, is_shared=consumer.is_shared, is_patient=consumer.is_patient
-            )
+            self._take_in(consumer)
             self._memory.join(self._feeder)
         self._work_soon()
 

@@ -33,21 +33,23 @@ from gater.subscriptions.emitters import Emitter
 from gater.subscriptions.figures import Figures
 from gater.subscriptions.group_budget import GroupBudget
 from gater.subscriptions.reporting import SOME, Reporter
+from gater.subscriptions.times import first_since
 from gater.subscriptions.topics import ALL_EVENTS, delivery_topic
 
 PARKED_STEP: Final = 1_000
 """Parked events that one command changes."""
-POSITIONS_A_TURN: Final = 2_000
-"""Positions that are looked at for a time in one turn of the event loop."""
 EVERYTHING: Final = parse_selector("by_stream", "$all")
 
 
 class Durables:
     """Every subscription that is saved in a store which is open on this node."""
 
-    def __init__(self, store: Store, channels: Channels, memory: GroupBudget | None = None) -> None:
-        """`memory`: what the groups of all stores may hold together."""
+    def __init__(
+        self, store: Store, channels: Channels, memory: GroupBudget | None = None, *, is_local: bool = False
+    ) -> None:
+        """`memory`: what the groups of all stores may hold together; with `is_local`, consumers are in this process."""
         self._store = store
+        self._is_local = is_local
         self._bus = channels.events
         self._memory = memory or GroupBudget()
         self._reporter = Reporter(store.id, channels, self.at_work, self.check, self._status_changed)
@@ -90,7 +92,8 @@ class Durables:
         if running is None:
             saved = self._saved(name)
             with self._store.reading():
-                running = self._running[name] = DurableSubscription(self._store, saved, self, self._memory)
+                running = DurableSubscription(self._store, saved, self, self._memory, is_local=self._is_local)
+                self._running[name] = running
             self.figures.add(name)
             self._reporter.note(name, "proxy_started")
         return running
@@ -232,21 +235,11 @@ class Durables:
         if position is None:
             if epoch is None:
                 raise InvalidArgumentError("position", "a position, or a time")
-            position = await self._first_since(epoch, head)
+            position = await first_since(self._store, epoch, head)
         position = max(min(position, head + 1), 1)
         await self._store.run(c.RewindSubscription(name, position - 1))
         self._follow(name)
         return position
-
-    async def _first_since(self, epoch: int, head: int) -> int:
-        """The position of the first event since a time, head + 1 for none; others have their turns meanwhile."""
-        for first in range(1, head + 1, POSITIONS_A_TURN):
-            with self._store.reading():
-                found = self._store.reader.first_since(epoch, first, first + POSITIONS_A_TURN - 1)
-            if found is not None:
-                return found
-            await asyncio.sleep(0)
-        return head + 1
 
     async def replay(self, name: str, positions: tuple[int, ...] | None, *, again: bool = False) -> int:
         """Deliver parked events again (None: all); returns how many.

@@ -109,7 +109,7 @@ class Feeder:
             events, looked_at = self._store.reader.at_positions(positions)
             refill.loaded(positions[:looked_at], events)
         for key, mark in refill.to_resume(RESUMED_AT_ONCE):
-            if self._group.is_heavy:
+            if refill.is_heavy:
                 break
             version = mark.version or self._store.reader.version_after(key, mark.first - 1)
             cursor = StreamCursor(self._store, key, self._matcher, version)
@@ -240,7 +240,7 @@ class Feeder:
         gone: list[int] = []
         for _ in range(PAGES_A_TURN):
             room = min(REPLAYED_AT_ONCE - group.replaying, len(waiting))
-            if room <= 0 or group.is_heavy:
+            if room <= 0 or group.refill.is_heavy:
                 return gone
             chosen = sorted(islice(waiting, room))
             events, looked_at = self._store.reader.at_positions(chosen)

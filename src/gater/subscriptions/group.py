@@ -102,11 +102,6 @@ class Group:
         return bool(self.room)
 
     @property
-    def is_heavy(self) -> bool:
-        """Whether the payloads that are kept weigh too much for more to be read."""
-        return self._course.window.is_heavy
-
-    @property
     def is_full(self) -> bool:
         """Whether too much waits for other things than consumers: nothing more is read before some of it is settled."""
         return self._course.refill.is_full
@@ -209,6 +204,11 @@ class Group:
         self._receipts.gave(len(taken))
         self.delivered += len(taken)
         return taken
+
+    def next_attempt(self) -> tuple[int, int] | None:
+        """Position of the event that is delivered next, and which attempt that is."""
+        entry = self._course.peek()
+        return None if entry is None else (entry.position, entry.failures + 1)
 
     @property
     def has_ready(self) -> bool:

@@ -25,6 +25,7 @@ from gater.subscriptions.group_waits import Waits
 from gater.subscriptions.group_window import Window
 
 NOT_IN_TIME: Final = "not acknowledged in time"
+PROCESS_ENDED: Final = "the process ended meanwhile"
 
 
 class Course:
@@ -79,6 +80,9 @@ class Course:
             if blocked and self.lot.is_behind(entry):
                 self.lanes.add_held(entry)
                 self._park_behind(entry, blocked[entry.row[0]])
+            elif entry.failures > self.settings.max_retries:
+                self.lanes.add_held(entry)
+                self.park(entry, failed_too_often(entry.failures, PROCESS_ENDED), entry.failures)
             else:
                 add(entry)
 
@@ -88,6 +92,13 @@ class Course:
         while entry is not None and not entry.row[3]:
             self.refill.load_later(entry)
             entry = self.lanes.take()
+        return entry
+
+    def peek(self) -> Entry | None:
+        """The event that is delivered next, if its payload is here."""
+        entry = self.take()
+        if entry is not None:
+            self.give_back(entry)
         return entry
 
     def replay(self, rows: Iterable[EventRow]) -> None:

@@ -41,6 +41,11 @@ class Refill:
         return self._course.window.room(self._course.settings.max_in_flight, self.waiting)
 
     @property
+    def is_heavy(self) -> bool:
+        """Whether the payloads that are kept weigh too much for more to be read."""
+        return self._course.window.is_heavy
+
+    @property
     def is_full(self) -> bool:
         """Whether so much waits that nothing more is taken in."""
         most = max(group_window.MOST_WAITING, 2 * self._course.settings.max_in_flight)

@@ -19,6 +19,7 @@ from gater.model.events import EVENT_WEIGHT
 from gater.store.log import Done
 from gater.store.store import Store
 from gater.store.subscription_reader import SavedSubscription
+from gater.subscriptions.crash_guard import CrashGuard
 from gater.subscriptions.group import Group
 
 RECEIPTS: Final = 1 << 20
@@ -48,6 +49,7 @@ class Keeper:
         store: Store,
         saved: SavedSubscription,
         group: Group,
+        guard: CrashGuard,
         *,
         changed: Callable[[], None],
         forgotten: Callable[[Sequence[int]], None],
@@ -64,6 +66,7 @@ class Keeper:
         self._name = saved.config.name
         self._run = saved.run
         self._group = group
+        self._guard = guard
         self._changed = changed
         self._forgotten = forgotten
         self._ended = ended
@@ -165,19 +168,34 @@ class Keeper:
         group = self._group
         if self._writing or not self._is_new():
             return
-        if group.settled_since_checkpoint >= group.settings.checkpoint_every:
+        if self._is_urgent or group.settled_since_checkpoint >= group.settings.checkpoint_every:
             self._write_checkpoint()
         elif self._due is None:
             self._due = now + group.settings.checkpoint_interval
         elif now >= self._due:
             self._write_checkpoint()
 
+    async def noted(self) -> bool:
+        """Write what a delivery waits for, if it does; whether that is durable now."""
+        if self._has_ended or not self._is_urgent:
+            return False
+        self.keep()
+        if self._writing:
+            await self._idle.wait()
+        return not self._failed
+
+    @property
+    def _is_urgent(self) -> bool:
+        return self._guard.is_wanted and not self._failed
+
     def _is_new(self) -> bool:
         group = self._group
-        return self._failed or bool(group.settled_since_checkpoint) or group.position - self.position >= QUIET_POSITIONS
+        if self._failed or self._is_urgent:
+            return True
+        return bool(group.settled_since_checkpoint) or group.position - self.position >= QUIET_POSITIONS
 
     def _write_checkpoint(self) -> None:
-        position, ahead = self._group.position, _encode(self._group.ahead())
+        position, ahead = self._group.position, self._guard.record(self._group.ahead())
         self._group.checkpoint_taken()
         self._due = None
         self._writing = True
@@ -189,15 +207,17 @@ class Keeper:
             self._failed = error is not None
             if error is None:
                 self.position = position
+                self._guard.written(ahead)
             else:
                 self._due = time.monotonic() + RETRY_SECONDS
                 self._refused("a checkpoint cannot be written", error)
             self._changed()
 
-        self._submit(c.AdvanceCheckpoint(self._name, self._run, position, ahead), done)
+        self._submit(c.AdvanceCheckpoint(self._name, self._run, position, _encode(ahead)), done)
 
     async def close(self) -> None:
         """Write the last checkpoint, and wait for it, not for long."""
+        self._guard.end()
         try:
             async with asyncio.timeout(CLOSE_SECONDS):
                 if self._writing:

@@ -21,21 +21,38 @@ class Pulling:
         self._durable = durable
         self._puller: Consumer | None = None
         """Stands for all who pull."""
+        self._calls = 0
+        """Those that are under way."""
 
     async def pull(self, count: int, wait: float, keeper: Keeper) -> list[Delivery]:
         """Up to `count` deliveries, for the first of which `wait` seconds are waited; held until they are settled."""
+        self._calls += 1
+        try:
+            return await self._pull(count, wait, keeper)
+        finally:
+            self._calls -= 1
+
+    async def _pull(self, count: int, wait: float, keeper: Keeper) -> list[Delivery]:
         puller = self._attached()
         while not keeper.claimed.is_set():
             await keeper.claimed.wait()
             if puller.error is not None:
                 raise puller.error.again()
             puller = self._attached()
+        page = await self._take(puller, count, keeper)
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(wait):
-                while not (page := self._durable.take(puller, count)) and not puller.ended:
+                while not page and not puller.ended:
                     await puller.wait()
+                    page = await self._take(puller, count, keeper)
         if puller.error is not None:
             raise puller.error.again()
+        return page
+
+    async def _take(self, puller: Consumer, count: int, keeper: Keeper) -> list[Delivery]:
+        """What there is now, when that which has to be noted before is durable."""
+        while not (page := self._durable.take(puller, count)) and await keeper.noted():
+            pass
         return page
 
     def _attached(self) -> Consumer:
@@ -48,7 +65,7 @@ class Pulling:
     def let_go(self) -> None:
         """The consumer that stands for pulling clients exists only while they wait or hold events."""
         puller = self._puller
-        if puller is not None and not puller.is_waited_for and not self._durable.holds(puller):
+        if puller is not None and not self._calls and not self._durable.holds(puller):
             self._puller = None
             self._durable.detach(puller)
 
