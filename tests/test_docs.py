@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 import shlex
 from pathlib import Path
@@ -115,6 +116,20 @@ def test_page_of_the_api_has_every_method() -> None:
     headings = set(re.findall(r"^#### (\w+)$", (ROOT / "docs/reference/api.md").read_text(), re.MULTILINE))
     offered = {name for name in dir(GaterApi) if not name.startswith("_")}
     assert offered - headings == set()
+
+
+@pytest.mark.parametrize("cls", [GaterApi, gater.BlockingGaterApi, gater.Delivery, gater.BlockingDelivery])
+def test_page_of_the_api_has_every_parameter(cls: type) -> None:
+    page = (ROOT / "docs/reference/api.md").read_text()
+    sections = re.split(r"^#### ", page, flags=re.MULTILINE)
+    heads = {name: [] for name in dir(cls) if not name.startswith("_") and callable(getattr(cls, name))}
+    for section in sections:
+        heads.setdefault(section.partition("\n")[0], []).append(section.split("```")[1] if "```" in section else "")
+    for name in dir(cls):
+        method = getattr(cls, name)
+        if not name.startswith("_") and inspect.isfunction(method):
+            names = list(inspect.signature(inspect.unwrap(method)).parameters)[1:]
+            assert any(all(re.search(rf"\b{each}\b", head) for each in names) for head in heads[name]), name
 
 
 def test_page_of_the_api_has_every_public_name() -> None:

@@ -24,7 +24,7 @@ EventType = Annotated[
 ]
 Data = Annotated[list[str] | None, typer.Argument(metavar="DATA", help="JSON payload, one for each event.")]
 Metadata = Annotated[str | None, typer.Option("--metadata", metavar="JSON", help="Metadata of each event: an object.")]
-EventId = Annotated[str | None, typer.Option("--event-id", metavar="UUID", help="Id of the one event.")]
+EventId = Annotated[str | None, typer.Option("--event-id", metavar="UUID", help="Id of the event, if it is one.")]
 
 
 async def append(

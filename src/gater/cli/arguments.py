@@ -27,11 +27,11 @@ ExpectedVersion = Annotated[
     typer.Option(
         "--expected-version",
         metavar="VERSION",
-        help="A version, or one of no_stream, any, stream_exists: refuse unless the stream is there.",
+        help="Refuse unless the stream is at this version; or no_stream, any, stream_exists.",
         show_default="any",
     ),
 ]
-Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do it without asking.")]
 
 
 def expected_version(text: str | None) -> int | str:

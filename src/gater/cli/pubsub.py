@@ -16,7 +16,7 @@ from gater.cli.command import Call, command
 if TYPE_CHECKING:
     from gater.api.pubsub_operations import InstanceStatus
 
-group = typer.Typer(no_args_is_help=True, help="Listen to what a node tells, and tell something.")
+group = typer.Typer(no_args_is_help=True, help="Listen to messages of a node, and publish messages.")
 
 InstanceName = Annotated[
     str, typer.Argument(metavar="INSTANCE", help="One of those that `gater pubsub instances` lists.")
@@ -73,7 +73,7 @@ async def listen(call: Call, instance: InstanceName, topic: Pattern = "*", count
 
 @command(group, "send")
 async def send(call: Call, instance: InstanceName, topic: Topic, message: MessageText) -> None:
-    """Give a message to those who listen to its topic now; nothing is kept for those who do not."""
+    """Publish a message to those who listen to its topic at the moment; it is not kept."""
     _check_served(call)
     text = sys.stdin.buffer.read().decode(errors="surrogateescape") if message == "-" else message
     body = msgspec.json.decode(json_value(text, "MESSAGE"))

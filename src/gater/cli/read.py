@@ -36,9 +36,7 @@ SHOWN: Final = 100
 
 Count = Annotated[
     int | None,
-    typer.Option(
-        "--count", "-n", metavar="N", min=1, help="At most so many events.", show_default=f"{SHOWN}, and a remark"
-    ),
+    typer.Option("--count", "-n", metavar="N", min=1, help="At most so many events.", show_default=f"{SHOWN}"),
 ]
 Backward = Annotated[bool, typer.Option("--backward", "-b", help="Newest first.")]
 All = Annotated[bool, typer.Option("--all", "-a", help="To the end, however many there are.")]

@@ -86,8 +86,8 @@ async def create(
 ) -> None:
     """Make a durable subscription, or change the one of that name.
 
-    It has every event, or those that the options choose. Of one that is there, the settings are changed that are
-    said, and with another --from than before it is moved; what it selects cannot be changed.
+    A new one has every event, or those that the options choose. Of one that exists, only the settings that are named
+    change; another --from than before moves it, and what it selects cannot be changed.
     """
     given: Any = settings or {}
     first, wanted = None if begin is None else start_from(begin), together(of_stream(stream), only)

@@ -106,14 +106,14 @@ class InvalidArgumentError(InvalidRequestError):
 
 
 class InvalidStartVersionError(InvalidRequestError):
-    """A read starts at a version: a whole number, 0 or more."""
+    """The version that a read starts at is a whole number, 0 or more."""
 
     code = "invalid_start_version"
     fields: ClassVar[tuple[str, ...]] = ("value",)
 
 
 class InvalidCountError(InvalidRequestError):
-    """A read asks for a count of events: a whole number, 1 or more."""
+    """The count of a read is a whole number, 1 or more."""
 
     code = "invalid_count"
     fields: ClassVar[tuple[str, ...]] = ("value",)
@@ -286,7 +286,7 @@ class MessageExpiredError(MessageError):
 
 
 class MessageReplayedError(MessageError):
-    """The system message came before."""
+    """The system message was received before."""
 
     code = "message_replayed"
 
