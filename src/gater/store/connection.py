@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -46,6 +47,12 @@ def open_file(path: Path, *, create: bool = False, read_only: bool = False, cach
         connection.close()  # at once: the error would keep the file open as long as somebody keeps the error
         raise
     return connection
+
+
+def close_failed(connection: apsw.Connection) -> None:
+    """Close a connection after a failure, which is told already: what closing meets is not."""
+    with contextlib.suppress(apsw.Error):
+        connection.close(True)
 
 
 def _configure(connection: apsw.Connection, *, create: bool, read_only: bool, cache_kib: int) -> None:

@@ -24,7 +24,7 @@ from gater.model.errors import (
 )
 from gater.model.stores import StoreConfig
 from gater.store import migrations, queries
-from gater.store.connection import CHECKSUM_BYTES, WRITER_CACHE_KIB, open_file, translated
+from gater.store.connection import CHECKSUM_BYTES, WRITER_CACHE_KIB, close_failed, open_file, translated
 from gater.store.file_guard import HEADER_BYTES
 from gater.store.history import begin_history, new_history, note_history
 from gater.store.store_files import APPLICATION_ID, MADE, PAGE_BYTES, StoreFiles, application_of
@@ -56,18 +56,20 @@ def create_store(files: StoreFiles, config: StoreConfig) -> apsw.Connection:
 
     Raises AlreadyExistsError, or StoreCorruptError when a store was here whose file is missing or empty.
     """
-    with translated(files.store):
+    with translated(files.store), contextlib.ExitStack() as undo:
         if files.database.exists() and not _never_finished(files.database):
             raise AlreadyExistsError("store", files.store)
         files.refuse_loss()
         files.database.unlink(missing_ok=True)
         connection = open_file(files.database, create=True, cache_kib=WRITER_CACHE_KIB)
+        undo.callback(close_failed, connection)
         connection.pragma("auto_vacuum", "incremental")
         create_content(connection, config, numbers=random_number(), history=new_history())
         files.guard.claim()
         _prepare_log(connection, files)
-    _sync_folder(files.database.parent)
-    return connection
+        _sync_folder(files.database.parent)
+        undo.pop_all()
+        return connection
 
 
 def random_number() -> int:
@@ -129,7 +131,7 @@ def open_store(files: StoreFiles) -> apsw.Connection:
     _refuse_damaged_log(files)
     with translated(files.store), contextlib.ExitStack() as undo:
         connection = open_file(files.database, cache_kib=WRITER_CACHE_KIB)
-        undo.callback(connection.close)
+        undo.callback(close_failed, connection)
         if _is_empty(connection):
             files.refuse_loss()
             raise StoreNotFoundError(files.store)

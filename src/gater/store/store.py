@@ -23,7 +23,7 @@ from gater.model.stores import StoreConfig, StoreStatus, VerifyReport
 from gater.store import copying, opening, queries, verification
 from gater.store.backlog import Backlog
 from gater.store.checkpointing import Checkpointer
-from gater.store.connection import READER_CACHE_KIB, open_file, open_memory, translate, translated
+from gater.store.connection import READER_CACHE_KIB, close_failed, open_file, open_memory, translate, translated
 from gater.store.counts import Counts
 from gater.store.hidden import Hidden
 from gater.store.history import History, new_history
@@ -298,12 +298,13 @@ async def open_file_store(
         undo.callback(watermark.close)
         counts = Counts()
         machine = await asyncio.to_thread(_open_machine, files, watermark, create, counts)
-        undo.callback(machine.connection.close)
+        undo.callback(close_failed, machine.connection)
         undo.callback(files.guard.let_go, machine.connection)
         with translated(store):
             reading = open_file(files.database, read_only=True, cache_kib=READER_CACHE_KIB)
+            undo.callback(close_failed, reading)
+            feed, kept = Feed(reading, machine.position), opening.read_config(reading)
         undo.pop_all()
-    feed = Feed(reading, machine.position)
     checkpointer = Checkpointer(store, files.database)
     checkpointer.watch(machine.connection)
 
@@ -315,9 +316,7 @@ async def open_file_store(
     backlog = Backlog(limits, requests)
     log = LocalLog(store, reopen, machine, watermark, files.guard, checkpointer, backlog, feed.committed)
     # The file may be a backup of a store of another name, of another folder, or of one in memory.
-    config = msgspec.structs.replace(
-        opening.read_config(reading), store_id=store, data_dir=str(folder), db_type=FILE_STORE
-    )
+    config = msgspec.structs.replace(kept, store_id=store, data_dir=str(folder), db_type=FILE_STORE)
     return Store(config, files, reading, feed, log, counts)
 
 
@@ -345,6 +344,6 @@ def _open_machine(
                 machine = Machine(connection, LocalLog.durability, counts)
             files.guard.hold()
     except BaseException:
-        connection.close()
+        close_failed(connection)
         raise
     return machine
