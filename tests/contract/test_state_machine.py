@@ -288,7 +288,7 @@ TINY: Final = {
     "gater.store.local_log.LONELY_BATCHES": 1,
     "gater.store.store.LAG": 6,
     "gater.store.verification.LAG": 6,
-    "gater.gateway.gateway.COMPACT_STEP": 2,
+    "gater.store.store.COMPACTED_AT_ONCE": 2,
     "gater.gateway.scans.PAGE_EVENTS": 3,
     "gater.subscriptions.catch_up.PAGE_EVENTS": 3,
     "gater.api.reading_api.PAGE_EVENTS": 2,

@@ -15,7 +15,7 @@ from gater.api.operations import BackupStore, ScanAll
 from gater.api.subscription_operations import SubscribeOperation, SubscriptionPage
 from gater.client.client import WINDOW_PAGES
 from gater.client.connecting import connect
-from gater.model.errors import InternalError, OverloadedError, StoreNotFoundError, StoreUnavailableError
+from gater.model.errors import ApiClosedError, InternalError, OverloadedError, StoreNotFoundError, StoreUnavailableError
 from gater.wire.server_session import SessionLimits
 from tests.integration.rpc_server import RpcServer, ScriptedGateway, ScriptedStream, serving
 
@@ -140,7 +140,7 @@ async def test_client_that_goes_away_closes_its_streams_at_their_source() -> Non
         for stream in streams:
             await stream.closed.wait()
         for reading in readings:
-            with pytest.raises(StoreUnavailableError):
+            with pytest.raises(ApiClosedError):
                 await reading
         while server.tasks:
             await asyncio.wait(server.tasks)

@@ -75,8 +75,8 @@ async def test_store_that_cannot_be_opened_is_told_by_readiness_and_status(tmp_p
     async with served(tmp_path, stores=("orders", "billing")) as client:
         (reason,) = failure(await client.get("/health/ready"), 503, "store_unavailable")["reasons"]
         assert (reason["store"], reason["state"]) == ("orders", "unavailable")
-        assert "another process has it open" in reason["reason"]
-        assert "another process" in failure(await client.get(f"{ORDERS}/events"), 503, "store_unavailable")["reason"]
+        assert "this process has it open already" in reason["reason"]
+        assert "this process" in failure(await client.get(f"{ORDERS}/events"), 503, "store_unavailable")["reason"]
         assert 'gater_store_state{state="unavailable",store="orders"} 1.0' in (await client.get("/metrics")).text
         let_go()
 
@@ -91,7 +91,7 @@ async def test_folder_none_of_whose_stores_can_be_opened_is_refused(tmp_path: Pa
     async with gater.open(tmp_path, stores=["orders"]):
         pass
     let_go = hold(tmp_path)
-    with pytest.raises(StoreUnavailableError, match="another process"):
+    with pytest.raises(StoreUnavailableError, match="this process"):
         async with gater.open(tmp_path, stores=["billing"]):
             pass
     let_go()
