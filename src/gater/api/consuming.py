@@ -146,7 +146,8 @@ class Consuming:
                 settling.ask()
                 await self.pages.woken()
             else:
-                settling.report_now()  # before others have their turn, which may be long
+                if self.pages.ready:
+                    settling.report_now()  # before others have their turn, which may be long
                 await self.pages.changed()
             return True
         await self.close()

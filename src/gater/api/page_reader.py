@@ -16,7 +16,10 @@ Item = TypeVar("Item")
 
 
 class PageReader(Generic[Item]):
-    """Holds what is left of one page, and at most one more; the task that reads begins with the first wait."""
+    """Holds about two pages at most; the task that reads begins with the first wait.
+
+    Pages that have come together are ready together, so that what is said of their items travels together.
+    """
 
     def __init__(self, pages: AsyncGenerator[list[Item], None]) -> None:
         self.turn_seconds = TURN_SECONDS
@@ -103,7 +106,7 @@ class PageReader(Generic[Item]):
                 async for page in pages:
                     self.has_begun = True
                     self.ready.extend(page)
-                    self._enough = len(page) // 2
+                    self._enough = len(page)
                     self._changed.set()
                     while len(self.ready) > self._enough:
                         self._room.clear()
