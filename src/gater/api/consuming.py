@@ -112,10 +112,18 @@ class Consuming:
     def take(self) -> Delivery | None:
         """A delivery that is ready, and from now on is being processed; None: `prepare` says when to look again."""
         self.affinity.check_thread()
-        delivery = self.pick()
-        if delivery is not None:
-            self.given(delivery)
-        return delivery
+        # As `pick` and `given`, in one: this is done for each event.
+        pages, settling = self.pages, self._settling
+        ready = pages.ready
+        if not ready or settling is None or self._is_over:
+            return None
+        if not settling.owned_until > monotonic() < pages.turn_ends:
+            return None
+        delivered = ready.popleft()
+        if len(ready) <= pages.enough:
+            pages.taken()
+        settling.begin(delivered.receipt)
+        return Delivery(delivered, settling)
 
     def pick(self) -> Delivery | None:
         """The same from any thread, one at a time: `given` is to be called with the delivery on the event loop."""

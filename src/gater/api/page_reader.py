@@ -27,7 +27,7 @@ class PageReader(Generic[Item]):
         self.ready: deque[Item] = deque()
         """Items that were read; whoever takes one calls `taken`."""
         self._pages = pages
-        self._enough = 0
+        self.enough = 0
         """With more items ready than these, no page is asked for."""
         self._task: asyncio.Task[None] | None = None
         self._changed = asyncio.Event()
@@ -40,7 +40,7 @@ class PageReader(Generic[Item]):
 
     def taken(self) -> None:
         """An item was taken from those that are ready."""
-        if len(self.ready) <= self._enough:
+        if len(self.ready) <= self.enough:
             self._room.set()
 
     def wake(self) -> None:
@@ -106,9 +106,9 @@ class PageReader(Generic[Item]):
                 async for page in pages:
                     self.has_begun = True
                     self.ready.extend(page)
-                    self._enough = len(page)
+                    self.enough = len(page)
                     self._changed.set()
-                    while len(self.ready) > self._enough:
+                    while len(self.ready) > self.enough:
                         self._room.clear()
                         await self._room.wait()
         finally:
