@@ -122,6 +122,8 @@ class Consuming:
         delivered = ready.popleft()
         if len(ready) <= pages.enough:
             pages.taken()
+        if delivered.receipt <= settling.lost:  # it came after that was told
+            return None
         settling.begin(delivered.receipt)
         return Delivery(delivered, settling)
 
