@@ -1,4 +1,4 @@
-"""One node for all examples; each has a store of its own there."""
+"""One node for all examples; those that use the store `shop` begin without one."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
+import gater
 from gater.testing.server import GaterServer
 
 
@@ -14,3 +15,12 @@ def node() -> Iterator[GaterServer]:
     """A node."""
     with GaterServer(["greenhouse"]) as running:
         yield running
+
+
+@pytest.fixture
+def shop(node: GaterServer) -> Iterator[GaterServer]:
+    """The node, without the store `shop` before and afterwards."""
+    yield node
+    with gater.connect_sync(node.url) as api:
+        if "shop" in [info.store.store_id for info in api.list_stores()]:
+            api.remove_store("shop")

@@ -12,11 +12,11 @@ from gater.testing.server import GaterServer
 from tests.examples.programs import EXAMPLES, program
 
 
-def test_a_service_projects_consumes_and_stops(node: GaterServer) -> None:
-    with gater.connect_sync(node.url) as api:
+def test_a_service_projects_consumes_and_stops(shop: GaterServer) -> None:
+    with gater.connect_sync(shop.url) as api:
         api.create_store("shop")
         command = ["-m", "uvicorn", "--app-dir", str(EXAMPLES / "fastapi_service"), "--port", "0", "shop:app"]
-        with program(*command, GATER_URL=node.url) as service:
+        with program(*command, GATER_URL=shop.url) as service:
             address = service.says(r"running on (http://\S+)")[1]
             with httpx.Client(base_url=address, trust_env=False, timeout=20.0) as client:
                 order = {"customer": "ada", "total": 12}
@@ -36,4 +36,3 @@ def test_a_service_projects_consumes_and_stops(node: GaterServer) -> None:
             assert "stopped\n" in service.process.stdout.read()
         info = api.get_subscription("shop", "packing")
         assert (info.acked, info.in_flight, info.redelivered, info.consumers) == (2, 0, 0, 0)
-        api.remove_store("shop")

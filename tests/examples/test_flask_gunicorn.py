@@ -12,9 +12,9 @@ from tests.examples.programs import EXAMPLES, program
 FOLDER = EXAMPLES / "flask_gunicorn"
 
 
-def test_workers_that_were_forked_with_a_client_answer(node: GaterServer) -> None:
+def test_workers_that_were_forked_with_a_client_answer(shop: GaterServer) -> None:
     command = ["-m", "gunicorn", "--config", str(FOLDER / "gunicorn.conf.py"), "--chdir", str(FOLDER)]
-    with program(*command, "--bind", "127.0.0.1:0", "shop:app", GATER_URL=node.url) as gunicorn:
+    with program(*command, "--bind", "127.0.0.1:0", "shop:app", GATER_URL=shop.url) as gunicorn:
         address = gunicorn.says(r"Listening at: (http://\S+)")[1]
         workers = {gunicorn.says(r"Booting worker with pid: (\d+)")[1] for _ in range(2)}
         assert len(workers) == 2

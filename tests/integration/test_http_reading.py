@@ -13,6 +13,7 @@ import pytest
 
 from gater.api.operation import Operation
 from gater.gateway import scans
+from gater.gateway.backups import Backups
 from gater.model.errors import StoreUnavailableError
 from gater.server.http import reads
 from tests.integration.served import ORDERS, append, failure, served
@@ -299,7 +300,7 @@ async def test_backup_that_breaks_off_is_not_taken_for_whole(tmp_path: Path, mon
         yield b"the beginning"
         raise StoreUnavailableError("orders", "its disk is gone")
 
-    monkeypatch.setattr(scans, "backup", breaking)
+    monkeypatch.setattr(Backups, "send", breaking)
     async with served(tmp_path) as client:
         with pytest.raises(httpx.RemoteProtocolError):
             await client.get(f"{ORDERS}/backup")

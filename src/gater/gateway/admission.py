@@ -36,17 +36,21 @@ _check_content_type: Final = lru_cache(256)(check_name)
 
 def admit_append(writes: tuple[StreamWrite, ...], guards: tuple[StreamGuard, ...], limits: Limits) -> int:
     """Weigh an append for the queue; raises what is wrong with it."""
-    check_number("streams", len(writes), MOST_STREAMS)
-    check_number("guards", len(guards), MOST_GUARDS)
-    check_number("events", sum([len(write.events) for write in writes]), MOST_EVENTS)
-    if len(writes) != 1 and (not writes or len({write.stream_id for write in writes}) < len(writes)):
-        raise InvalidArgumentError("appends", "one or more streams, each named once")
-    total = events = 0
+    if len(writes) != 1 or guards:
+        check_number("streams", len(writes), MOST_STREAMS)
+        check_number("guards", len(guards), MOST_GUARDS)
+        if not writes or len({write.stream_id for write in writes}) < len(writes):
+            raise InvalidArgumentError("appends", "one or more streams, each named once")
+        events = sum([len(write.events) for write in writes])
+    else:
+        events = len(writes[0].events)
+    if events > MOST_EVENTS:
+        check_number("events", events, MOST_EVENTS)
+    total = 0
     for write in writes:
         check_stream_id(write.stream_id)
         parse_expected_version(write.expected_version)
         total += len(write.stream_id) + _admit_events(write.events, limits)
-        events += len(write.events)
     for guard in guards:
         check_name(guard.stream_id, "stream_id")
         parse_expected_version(guard.expected_version)

@@ -244,11 +244,14 @@ EventLike = NewEvent | Mapping[str, Any]
 
 def encode_events(events: Iterable[EventLike]) -> tuple[RawEvent, ...]:
     """What a command carries for these events: NewEvents, or mappings with the same fields."""
-    if isinstance(events, NewEvent | Mapping | str | bytes) or not isinstance(events, Iterable):
+    if type(events) is not list and (
+        isinstance(events, NewEvent | Mapping | str | bytes) or not isinstance(events, Iterable)
+    ):
         raise InvalidArgumentError("events", f"a list of events, not one {type(events).__name__}")
-    if isinstance(events, Sequence):
+    if isinstance(events, list | Sequence):
         check_number("events", len(events), MOST_EVENTS)
-    return check_gave("events", events, tuple([_as_new_event(event).encoded() for event in events]))
+    encoded = [(event if type(event) is NewEvent else _as_new_event(event)).encoded() for event in events]
+    return tuple(encoded) or check_gave("events", events, ())
 
 
 def check_gave(argument: str, source: Iterable[Any], items: tuple[Item, ...]) -> tuple[Item, ...]:
@@ -259,8 +262,6 @@ def check_gave(argument: str, source: Iterable[Any], items: tuple[Item, ...]) ->
 
 
 def _as_new_event(event: EventLike) -> NewEvent:
-    if type(event) is NewEvent:
-        return event
     if not isinstance(event, Mapping):
         raise InvalidArgumentError("events", f"NewEvent or a mapping, not {type(event).__name__}")
     unknown = set(event) - _NEW_EVENT_FIELDS

@@ -25,6 +25,7 @@ from gater.store.batches import take_batch, takes_long
 from gater.store.checkpointing import Checkpointer
 from gater.store.connection import translate
 from gater.store.file_guard import FileGuard
+from gater.store.handover import Handover
 from gater.store.log import Committed, Done
 from gater.store.log_stats import LogStats
 from gater.store.machine import Applied, Machine
@@ -33,9 +34,9 @@ from gater.store.watermark import Watermark
 PROBE_SECONDS: Final = 1.0
 
 LONELY_BATCHES: Final = 4
-"""Batches of a single command in a row after which such a batch is written on the event loop."""
+"""Batches of a single command in a row after which the event loop waits for such a batch."""
 SLOW_SECONDS: Final = 0.005
-"""A write on the loop that took longer ends the practice for SLOW_BATCHES batches of a single command."""
+"""How long it waits; a write that takes longer ends the practice for SLOW_BATCHES batches of a single command."""
 SLOW_BATCHES: Final = 2_000
 
 log = logging.getLogger(__name__)
@@ -45,8 +46,8 @@ class LocalLog:
     """Group commit: what arrives while one batch is synced to disk makes up the next.
 
     What a batch does is decided on the event loop, in memory; the writer's thread puts it on the disk, and the loop
-    goes on meanwhile. A command that is larger than a batch is planned on that thread, too. A caller that is alone
-    does not wait for two changes of thread: as long as the disk is quick, its command is written on the loop.
+    goes on meanwhile. A command that is larger than a batch is planned on that thread, too. For a caller that is alone
+    the loop itself waits, as long as the disk is quick: to come back to the loop would take longer.
 
     When the disk fails, the callers of that batch get StoreUnavailableError, every later command is refused at
     once, and each second the file is opened again and written to; when that works the store serves again.
@@ -167,11 +168,12 @@ class LocalLog:
         applied = None if takes_long(batch[-1]) else self._plan([entry[0] for entry in batch])
         if applied is not None and (self._trouble is not None or not self._machine.must_write):
             self._answer(batch, applied)
-        elif applied is not None and self._is_lonely(batch):
-            self._answer(batch, self._write_here(applied))
         else:
             self._in_hand = batch
-            self._hand_over(partial(self._write_batch, batch, applied))
+            if applied is None or not self._is_lonely(batch):
+                self._hand_over(partial(self._write_batch, batch, applied))
+            else:
+                self._write_beside(batch, applied)
             return
         self._begin_soon()
 
@@ -193,12 +195,15 @@ class LocalLog:
         self._lonely_batches += 1
         return self._lonely_batches > LONELY_BATCHES and not self._checkpointer.is_due
 
-    def _write_here(self, applied: Applied) -> Applied:
-        started = time.perf_counter()
-        applied = self._write(applied)
-        if time.perf_counter() - started > SLOW_SECONDS:
+    def _write_beside(self, batch: list[Entry], applied: Applied) -> None:
+        """Have the thread write, and wait for it here; when that takes long, go on meanwhile."""
+        handover = Handover[Applied]()
+        self._hand_over(partial(self._write_batch, batch, applied, handover))
+        written = handover.wait(SLOW_SECONDS)
+        if written is None:
             self._lonely_batches = -SLOW_BATCHES
-        return applied
+        else:
+            self._written(batch, written)
 
     def _hand_over(self, job: Callable[[], None]) -> None:
         self._busy = True
@@ -302,7 +307,9 @@ class LocalLog:
         self._guard.let_go(connection, sound=self._checkpointer.damage is None)
         connection.close()
 
-    def _write_batch(self, batch: list[Entry], applied: Applied | None = None) -> None:
+    def _write_batch(
+        self, batch: list[Entry], applied: Applied | None, handover: Handover[Applied] | None = None
+    ) -> None:
         if applied is None:
             applied = self._plan([entry[0] for entry in batch])
         if self._trouble is None:
@@ -312,7 +319,8 @@ class LocalLog:
                 self._checkpointer.after_commit(self._machine.connection)
             except Exception:  # the batch is durable all the same
                 log.exception("a checkpoint met a defect", extra={"store": self._store})
-        self._call(self._written, batch, applied)
+        if handover is None or not handover.give(applied):
+            self._call(self._written, batch, applied)
 
     def _recover(self) -> None:
         """Open the file anew, which settles what the failed batch left behind, and see whether it takes writes."""
@@ -359,8 +367,6 @@ class LocalLog:
         # A loop that is closed has no callers left to answer.
         with contextlib.suppress(RuntimeError):
             self._loop.call_soon_threadsafe(function, *arguments)
-
-    # --- on either, one at a time ---
 
     def _write(self, applied: Applied) -> Applied:
         """Put what was planned on the disk; what the callers are to be told."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -115,6 +116,32 @@ async def test_a_command_alone_is_answered_the_same_way(tmp_path: Path, disk: Di
         await answers.complete(number + 1)
     assert [outcome[0].version for _, outcome in answers.taken] == list(range(20))
     assert disk.writes == 20
+    await store.close()
+
+
+async def test_a_write_that_hangs_holds_up_no_reader_also_when_a_command_is_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store, answers = await open_store(tmp_path), Answers()
+    go_on, written = threading.Event(), Machine.write
+
+    def hang(machine: Machine) -> None:
+        if machine.must_write:
+            assert go_on.wait(20)
+        written(machine)
+
+    for number in range(local_log.LONELY_BATCHES + 2):
+        store.submit(append("s", [number], number - 1), 10, answers.of(number))
+        await answers.complete(number + 1)
+    count = len(answers.taken)
+    monkeypatch.setattr(Machine, "write", hang)
+    store.submit(append("s", [count], count - 1), 10, answers.of(count))
+    for _ in range(50):
+        await asyncio.sleep(0)
+        assert len(store.reader.read_all(0, 100, store.tail.position).events) == count
+    assert len(answers.taken) == count
+    go_on.set()
+    assert (await answers.complete(count + 1))[-1][0].version == count
     await store.close()
 
 
