@@ -324,11 +324,11 @@ async def test_who_does_not_read_is_told_that_it_fell_behind(
     await api.append_events(store, "s", numbered(1))
     async with aclosing(api.subscribe(store, kind, selector, notices=True)) as events:
         assert await told(events, 2) == [1, CAUGHT_UP]
-        for first in range(0, 12_000, 1_000):
+        for first in range(0, 16_000, 1_000):
             await api.append_events(store, "s", numbered(1_000, first=first))
-        items = await told(events, 12_002)
+        items = await told(events, 16_002)
         notices = [item for item in items if not isinstance(item, int)]
-        assert [item for item in items if isinstance(item, int)] == list(range(2, 12_002))
+        assert [item for item in items if isinstance(item, int)] == list(range(2, 16_002))
         assert notices == [FELL_BEHIND, CAUGHT_UP]
 
 
