@@ -38,7 +38,7 @@ LIVE: Final = -1
 
 _IMPORT_FIELDS: Final = frozenset({"stream_id", "version", "created_epoch", "data_base64"})
 _UNUSED_FIELDS: Final = frozenset({"position", "created", "attempt"})
-"""What lines of events have besides, depending on the writer."""
+"""Further fields of event lines, depending on the writer."""
 
 
 class StreamAppend(msgspec.Struct, frozen=True):

@@ -1,4 +1,4 @@
-"""What the blocking API gives in place of async iterators and deliveries."""
+"""Iterators and deliveries of the blocking API."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ MOST_AHEAD_BYTES: Final = 4 << 20
 
 
 class _Channel(Generic[Item]):
-    """Where the items of an async generator wait for the threads that read them."""
+    """A bounded queue of the items of an async generator, for the threads that read them."""
 
     def __init__(self) -> None:
         self.changed = threading.Condition()

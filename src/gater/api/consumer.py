@@ -40,7 +40,7 @@ class Consumer:
 
     def __init__(self, caller: Caller, operation: Consume) -> None:
         self.work = Consuming(caller, operation)
-        """What the consumer does; not for its users."""
+        """The internals of the consumer; not for its users."""
 
     async def __aenter__(self) -> Self:
         return self

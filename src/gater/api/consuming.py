@@ -85,7 +85,7 @@ class Consuming:
 
     @property
     def settling(self) -> Settling:
-        """What sends its settlements."""
+        """The sender of its settlements."""
         if self._settling is None:
             operation = self._operation
             self._settling = Settling(
@@ -219,7 +219,7 @@ class Consuming:
         await self.close()
 
     def forget(self) -> None:
-        """Nobody has the consumer any more: leave, from whichever thread this is called."""
+        """Leave, from any thread, when the consumer is forgotten."""
         if self.affinity.loop is not None and self._closing is None:
             self.affinity.call(self.close_soon)
 

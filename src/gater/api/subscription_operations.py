@@ -172,7 +172,7 @@ class Settle(Operation[list[Unsettled]], frozen=True, array_like=True):
 
 
 class Reported(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """What a consumer is told when it reports."""
+    """The answer to a consumer's report."""
 
     unsettled: list[Unsettled]
     """Those of the deliveries settled with the report that could not be."""

@@ -47,7 +47,7 @@ class StoreFigures:
         return {store.id: store.log_stats for store in self._stores.open()}
 
     def workers(self) -> Mapping[str, int]:
-        """How many workers there are, by store."""
+        """The number of workers, by store."""
         return {store.id: 1 for store in self._stores.open()}
 
     def listed(self) -> list[tuple[str, SubscriptionInfo]]:

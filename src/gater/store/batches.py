@@ -1,4 +1,4 @@
-"""What waiting commands are one batch: one transaction and one sync."""
+"""Batches of waiting commands: one transaction and one sync each."""
 
 from __future__ import annotations
 

@@ -40,7 +40,7 @@ class PayloadIndex(Generic[Group]):
         self._root: _Node[Group] = _Node()
 
     def load(self, term: Term) -> int:
-        """How many groups wait for a term."""
+        """The number of groups that wait for a term."""
         node = self._root
         for key in term.path:
             inner = node.inside.get(key)

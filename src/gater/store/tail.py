@@ -87,7 +87,7 @@ class Tail:
 
     @property
     def bytes(self) -> int:
-        """What the events weigh that are here."""
+        """Weight of the events that are here."""
         return self._bytes
 
     def shorten(self, most: int) -> None:
