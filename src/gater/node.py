@@ -18,9 +18,9 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Final, Self
 
 from gater.config.settings import Settings
-from gater.gateway.announcements import Announcements
 from gater.gateway.gateway import Gateway
 from gater.messages.signing import Keyring
+from gater.monitoring.announcements import Announcements
 from gater.telemetry.failures import failures_logged
 from gater.telemetry.log_forwarding import LogForwarder
 from gater.telemetry.logs import configure_logging

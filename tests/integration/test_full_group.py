@@ -12,11 +12,11 @@ from prometheus_client.parser import text_string_to_metric_families
 
 import gater
 from gater import Delivery
-from gater.gateway import watchman
 from gater.messages.envelope import open_envelope
 from gater.messages.payloads.alerts import SystemAlert
 from gater.messages.replay import ReplayGuard
 from gater.messages.signing import Keyring
+from gater.monitoring import node_monitor
 from gater.pubsub.system import held
 from gater.subscriptions import group_window
 from tests.contract.consumers import NAME, Worker, is_doing, save
@@ -30,7 +30,7 @@ REASON = "5 events are not settled; the first is at position 2 of stream s"
 @pytest.fixture(autouse=True)
 def full_with_three_retries(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(group_window, "MOST_WAITING", 3)
-    monkeypatch.setattr(watchman, "LOOK_SECONDS", 0.05)
+    monkeypatch.setattr(node_monitor, "CHECK_SECONDS", 0.05)
 
 
 async def refuse_all_but_the_first(delivery: Delivery) -> None:

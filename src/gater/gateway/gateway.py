@@ -11,7 +11,7 @@ import logging
 import time
 from collections.abc import AsyncGenerator, Callable, Coroutine, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import apsw
 
@@ -23,15 +23,10 @@ from gater.api.operation import Operation, StreamingOperation
 from gater.api.pubsub_operations import CheckedPublish, GetPubSub, Listen, Publish
 from gater.gateway import histories, reads, scans, speaking
 from gater.gateway.admission import admit_append, admit_import, admit_snapshot
-from gater.gateway.announcements import Announcements
 from gater.gateway.backups import Backups
-from gater.gateway.component_watch import ComponentWatch
-from gater.gateway.instance_watch import InstanceWatch
 from gater.gateway.store_figures import StoreFigures
 from gater.gateway.stores import Stores, state_of
 from gater.gateway.subscribing import Subscribing
-from gater.gateway.voice import Voice
-from gater.gateway.watchman import Watchman
 from gater.gateway.witness import Witness
 from gater.messages.signing import Keyring
 from gater.model import commands as c
@@ -50,13 +45,23 @@ from gater.model.memory_budget import MemoryBudget
 from gater.model.selectors import Selector
 from gater.model.snapshots import check_snapshot_version
 from gater.model.stores import StoreInfo, StoreStatus, VerifyReport
+from gater.monitoring.announcements import Announcements
+from gater.monitoring.component_monitor import ComponentMonitor
+from gater.monitoring.node_monitor import NodeMonitor
+from gater.monitoring.node_pubsub import NodePubSub
+from gater.monitoring.pubsub_monitor import PubSubMonitor
 from gater.pubsub.adapters.port import Adapter
+from gater.pubsub.instances import Instance
 from gater.pubsub.system import PubSub
 from gater.store.log import Done
 from gater.store.store import Store
 from gater.subscriptions.catch_up import reached
+from gater.subscriptions.channels import Channels
 from gater.telemetry.metrics import Metrics
 from gater.telemetry.sources import Sources
+
+CHANNELS: Final = (Instance.EVENTS, Instance.HEALTH, Instance.METRICS)
+"""The instances on which stores publish, in the order of Channels."""
 
 log = logging.getLogger(__name__)
 
@@ -85,11 +90,11 @@ class Gateway:
         self._stores = Stores(data_dir, self.limits, memory=memory, budget=self.memory, is_embedded=is_embedded)
         self._subscribing = Subscribing(self._stores)
         self._backups = Backups(data_dir)
-        self._voice = Voice(node, keyring, adapter)
+        self._node_pubsub = NodePubSub(node, keyring, adapter)
         self.witness = Witness(lambda: self.announcements)
-        self.metrics = Metrics(node, self._sources(), tell=self._voice.tell)
-        self._watchman: Watchman | None = None
-        self._components: ComponentWatch | None = None
+        self.metrics = Metrics(node, self._sources(), tell=self._node_pubsub.tell)
+        self._monitor: NodeMonitor | None = None
+        self._components: ComponentMonitor | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._closed = True
         self._handlers: dict[type, Callable[[Any, Done], None]] = {
@@ -124,59 +129,59 @@ class Gateway:
 
     async def start(self) -> None:
         """Open every store of the data folder; raises what makes one of them impossible to open."""
-        await self._voice.begin()
+        await self._node_pubsub.join()
         self.pubsub.share.limit = self.memory.messages_bytes
-        self._stores.channels = self._voice.channels()
-        self.announcements.node_is("starting")
+        self._stores.channels = Channels(*map(self.pubsub.instance, CHANNELS))
+        self.announcements.node_state("starting")
         try:
             await self._stores.open_all()
         except BaseException:
-            await self._voice.end()
+            await self._node_pubsub.leave()
             raise
         self._closed = False
         folder = None if self._stores.memory else self._stores.folder
-        self._components = ComponentWatch(self.announcements, self.metrics, self._stores.concerns)
-        watches = (InstanceWatch(self.pubsub, self.announcements), self._components)
-        self._watchman = Watchman(self.announcements, self.metrics, self._stores.troubles, folder, watches)
+        self._components = ComponentMonitor(self.announcements, self.metrics, self._stores.concerns)
+        watches = (PubSubMonitor(self.pubsub, self.announcements), self._components)
+        self._monitor = NodeMonitor(self.announcements, self.metrics, self._stores.troubles, folder, watches)
         for store in self._stores.open():
-            self.announcements.store_is(store.id, "started")
-        self.announcements.node_is("started")
+            self.announcements.store_state(store.id, "started")
+        self.announcements.node_state("started")
 
     async def close(self) -> None:
         """Answer everything accepted, then close the stores."""
         self.say_stopping()
-        if self._watchman is not None:
-            self._watchman.close()
+        if self._monitor is not None:
+            self._monitor.close()
         self._closed = True
         self._stores.stop_following()
         if self._tasks:
             await asyncio.wait(self._tasks)
         names = [store.id for store in self._stores.open()]
         await self._stores.close()
-        if self._voice.has_begun:
+        if self._node_pubsub.has_joined:
             for name in names:
-                self.announcements.store_is(name, "stopped")
-            self.announcements.node_is("stopped")
-            await self._voice.end()
+                self.announcements.store_state(name, "stopped")
+            self.announcements.node_state("stopped")
+            await self._node_pubsub.leave()
 
     def say_stopping(self) -> bool:
         """Announce, once, that the node is about to stop; whether somebody was told."""
-        return not self._closed and self._voice.say_stopping()
+        return not self._closed and self._node_pubsub.say_stopping()
 
     @property
     def announcements(self) -> Announcements:
         """What the node says of itself; only after it was started."""
-        return self._voice.announcements
+        return self._node_pubsub.announcements
 
     @property
     def pubsub(self) -> PubSub:
         """The pub/sub system that this gateway shares with all others of its process."""
-        return self._voice.pubsub
+        return self._node_pubsub.pubsub
 
     async def ensure_stores(self, names: Sequence[str]) -> None:
         """Make those of these stores that are missing."""
         for name in await self._stores.ensure(names):
-            self.announcements.store_is(name, "started")
+            self.announcements.store_state(name, "started")
 
     def statuses(self) -> list[StoreStatus]:
         """How each store is doing, the damaged ones included, ordered by name."""
@@ -262,9 +267,9 @@ class Gateway:
 
     def _sources(self) -> Sources:
         """Where the metrics look when they are asked."""
-        figures, voice = StoreFigures(self._stores), self._voice
+        figures = StoreFigures(self._stores)
         refusals = self.witness.refusals.by_reason.as_dict
-        return figures.sources(self.statuses, voice, lambda: [*self.memory, self.pubsub.share], refusals)
+        return figures.sources(self.statuses, self._node_pubsub, lambda: [*self.memory, self.pubsub.share], refusals)
 
     def _reset_metrics(self, _: tel.ResetMetrics, done: Done) -> None:
         self.metrics.reset_metrics()
@@ -344,12 +349,12 @@ class Gateway:
         made = await self._stores.create(
             operation.store, in_memory=operation.in_memory, description=operation.description, tags=operation.tags
         )
-        self.announcements.store_is(operation.store, "started")
+        self.announcements.store_state(operation.store, "started")
         return made.config
 
     async def _remove_store(self, operation: op.RemoveStore) -> None:
         await self._stores.remove(operation.store)
-        self.announcements.store_is(operation.store, "stopped")
+        self.announcements.store_state(operation.store, "stopped")
 
     async def _verify(self, operation: op.VerifyStore) -> Any:
         began = time.perf_counter()

@@ -8,8 +8,8 @@ from collections import deque
 from collections.abc import Callable
 from typing import Final
 
-from gater.gateway.announcements import Announcements
 from gater.model.errors import AccessError, UnauthenticatedError
+from gater.monitoring.announcements import Announcements
 from gater.telemetry.tally import Tally
 
 LOG_SECONDS: Final = 10.0

@@ -6,10 +6,10 @@ from collections.abc import Callable, Mapping, Sequence
 from heapq import nlargest
 
 from gater.gateway.stores import Stores
-from gater.gateway.voice import Voice
 from gater.model.memory_budget import Share
 from gater.model.stores import StoreStatus
 from gater.model.subscriptions import SubscriptionInfo
+from gater.monitoring.node_pubsub import NodePubSub
 from gater.store.log_stats import LogStats
 from gater.telemetry.sources import MOST_LISTED, Sources, SubscriptionSums
 
@@ -23,7 +23,7 @@ class StoreFigures:
     def sources(
         self,
         statuses: Callable[[], Sequence[StoreStatus]],
-        voice: Voice,
+        node_pubsub: NodePubSub,
         memory: Callable[[], Sequence[Share]],
         refusals: Callable[[], Mapping[str, int]],
     ) -> Sources:
@@ -31,9 +31,9 @@ class StoreFigures:
         return Sources(
             stores=statuses,
             logs=self.logs,
-            instances=voice.instance_figures,
-            topics=voice.topic_figures,
-            messages=voice.message_figures,
+            instances=node_pubsub.instance_figures,
+            topics=node_pubsub.topic_figures,
+            messages=node_pubsub.message_figures,
             subscriptions=self.listed,
             full_subscriptions=self.full,
             subscription_sums=self.sums,

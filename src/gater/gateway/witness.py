@@ -10,9 +10,9 @@ from contextvars import ContextVar
 from typing import Any, Final, TypeVar
 
 from gater.api.operation import Operation, StreamingOperation
-from gater.gateway.announcements import Announcements
 from gater.gateway.refusals import Refusals
 from gater.model.errors import AccessError, GaterError, OverloadedError
+from gater.monitoring.announcements import Announcements
 from gater.store.log import Done
 
 log = logging.getLogger(__name__)

@@ -185,7 +185,7 @@ async def test_closing_and_opening_while_the_disk_is_full_loses_nothing(disk: Sm
 async def test_a_store_that_takes_no_writes_is_told_and_so_is_its_recovery(
     disk: SmallDisk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("gater.gateway.watchman.LOOK_SECONDS", 0.05)
+    monkeypatch.setattr("gater.monitoring.node_monitor.CHECK_SECONDS", 0.05)
     async with gater.open(disk.data, stores=["s"]) as api, AsyncExitStack() as stack:
         alerts, parts, processes = [
             await stack.enter_async_context(api.pubsub(instance).subscribe(topic))

@@ -262,7 +262,7 @@ async def test_a_lost_lock_of_sqlite_is_told_once(tmp_path: Path, caplog: pytest
 
 
 async def test_a_lost_lock_of_sqlite_is_an_alert(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("gater.gateway.watchman.LOOK_SECONDS", 0.02)
+    monkeypatch.setattr("gater.monitoring.node_monitor.CHECK_SECONDS", 0.02)
     async with (
         gater.open(tmp_path, stores=["s"]) as api,
         api.pubsub("alerts").subscribe("system_alerts:warning") as alerts,

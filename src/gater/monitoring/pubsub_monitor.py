@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Final, NamedTuple
 
-from gater.gateway.announcements import Announcements
+from gater.monitoring.announcements import Announcements
 from gater.pubsub.instances import POLICIES, Instance
 from gater.pubsub.system import PubSub
 
@@ -28,7 +28,7 @@ class Counts(NamedTuple):
     failed: int
 
 
-class InstanceWatch:
+class PubSubMonitor:
     """Looks at all instances every so often, and gives an alert for each one in trouble."""
 
     def __init__(

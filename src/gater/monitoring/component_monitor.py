@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final, NamedTuple
 
-from gater.gateway.announcements import Announcements
+from gater.monitoring.announcements import Announcements
 from gater.telemetry.health_rules import (
     SLOW_WRITE_SECONDS,
     Health,
@@ -45,7 +45,7 @@ class Work(NamedTuple):
         return Work(self.times - before.times, self.failures - before.failures, self.seconds - before.seconds)
 
 
-class ComponentWatch:
+class ComponentMonitor:
     """Looks at the figures of a node, and tells how its parts are doing."""
 
     def __init__(

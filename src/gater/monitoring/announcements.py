@@ -50,7 +50,7 @@ class Announcements:
 
     # --- system and lifecycle ---
 
-    def node_is(self, event: str) -> None:
+    def node_state(self, event: str) -> None:
         """The node is `starting`, `started`, `stopping` or `stopped`."""
         self.say(
             Instance.SYSTEM,
@@ -65,7 +65,7 @@ class Announcements:
         )
         self._came_or_went("node", event, {"node": self.messenger.node})
 
-    def store_is(self, store: str, event: str, reason: str | None = None) -> None:
+    def store_state(self, store: str, event: str, reason: str | None = None) -> None:
         """The worker of a store is `started`, `stopped` or `crashed`."""
         self.say(
             Instance.LIFECYCLE,

@@ -1,31 +1,28 @@
-"""The part that a node has in pub/sub: the system that it shares with its process, and what it says there."""
+"""A node's membership of the pub/sub system that it shares with its process, and its announcements there."""
 
 from __future__ import annotations
 
 from typing import Any, Final
 
-from gater.gateway.announcements import Announcements
+from gater.messages import origin
 from gater.messages.broadcast import Messenger
-from gater.messages.origin import leave, use
 from gater.messages.signing import Keyring
 from gater.model.errors import StoreUnavailableError
 from gater.model.version import __version__
+from gater.monitoring.announcements import Announcements
 from gater.pubsub.adapters.local import LocalAdapter
 from gater.pubsub.adapters.port import Adapter
 from gater.pubsub.bus import InstanceStats
 from gater.pubsub.instances import Instance
 from gater.pubsub.system import PubSub, acquire, release
-from gater.subscriptions.channels import Channels
 from gater.telemetry.sources import MessageFigures
 
-SPOKEN_ON: Final = (Instance.EVENTS, Instance.HEALTH, Instance.METRICS)
-"""Where stores tell what happens in them, in the order of Channels."""
-HEARD_AT_THE_END: Final = (Instance.SYSTEM, Instance.LIFECYCLE)
-"""Where a node says that it stops."""
+STOP_INSTANCES: Final = (Instance.SYSTEM, Instance.LIFECYCLE)
+"""The instances on which a node announces that it stops."""
 
 
-class Voice:
-    """Speaks and listens for one node from `begin` to `end`; all else belongs to the event loop between them."""
+class NodePubSub:
+    """The membership of one node in the pub/sub system of its process, from `join` to `leave`."""
 
     def __init__(self, node: str, keyring: Keyring | None = None, adapter: Adapter | None = None) -> None:
         """`keyring`: what signs its announcements; `adapter`: what carries messages to other processes."""
@@ -51,11 +48,11 @@ class Voice:
         return self._announcements
 
     @property
-    def has_begun(self) -> bool:
-        """Whether it is between `begin` and `end`."""
+    def has_joined(self) -> bool:
+        """Whether it is between `join` and `leave`."""
         return self._pubsub is not None
 
-    async def begin(self) -> None:
+    async def join(self) -> None:
         """Join the system of the process; raises what keeps the adapter from beginning."""
         pubsub = acquire()
         try:
@@ -66,16 +63,16 @@ class Voice:
         self._pubsub = pubsub
         messenger = Messenger(pubsub.broadcast, self._keyring, node=self._node)
         self._announcements = Announcements(pubsub, messenger, __version__)
-        use(messenger)
+        origin.use(messenger)
         pubsub.slow_hooks.append(self._announcements.slow_listener)
 
-    async def end(self) -> None:
+    async def leave(self) -> None:
         """Leave the system; those who listen to it hear nothing more of this node."""
         if self._pubsub is None:
             return
         pubsub, self._pubsub = self._pubsub, None
         pubsub.slow_hooks.remove(self.announcements.slow_listener)
-        leave(self.announcements.messenger)
+        origin.leave(self.announcements.messenger)
         try:
             await pubsub.carrying.detach(self._adapter)
         finally:
@@ -86,8 +83,8 @@ class Voice:
         if self._said_stopping:
             return False
         self._said_stopping = True
-        self.announcements.node_is("stopping")
-        return any(self.pubsub.instance(instance).is_heard for instance in HEARD_AT_THE_END)
+        self.announcements.node_state("stopping")
+        return any(self.pubsub.instance(instance).is_heard for instance in STOP_INSTANCES)
 
     def tell(self, topic: str, body: dict[str, Any]) -> None:
         """Pass on what the metrics have to tell: as it is, and calls in trouble as alerts and diagnostics."""
@@ -107,10 +104,6 @@ class Voice:
             self.announcements.failed_call(facts["function"], facts["code"])
 
     # --- for others ---
-
-    def channels(self) -> Channels:
-        """Where stores tell what happens in them."""
-        return Channels(*map(self.pubsub.instance, SPOKEN_ON))
 
     def instance_figures(self) -> dict[str, InstanceStats]:
         """How the instances stand, by name; none before the beginning and after the end."""

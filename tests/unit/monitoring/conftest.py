@@ -6,11 +6,11 @@ from collections.abc import Iterator
 
 import pytest
 
-from gater.gateway.announcements import Announcements
 from gater.messages.broadcast import Messenger
 from gater.messages.signing import Keyring
+from gater.monitoring.announcements import Announcements
 from gater.pubsub.system import PubSub
-from tests.unit.gateway.listening import NODE, Listener
+from tests.unit.monitoring.listening import NODE, Listener
 
 
 @pytest.fixture

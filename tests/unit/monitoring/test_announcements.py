@@ -9,13 +9,13 @@ from types import SimpleNamespace
 
 import pytest
 
-from gater.gateway import announcements as module
-from gater.gateway.announcements import ALERT_SECONDS, MOST_KINDS, Announcements
 from gater.messages import health, origin, system
 from gater.messages.records import Record
+from gater.monitoring import announcements as module
+from gater.monitoring.announcements import ALERT_SECONDS, MOST_KINDS, Announcements
 from gater.pubsub.instances import Instance
 from gater.pubsub.system import PubSub
-from tests.unit.gateway.listening import NODE, Listener
+from tests.unit.monitoring.listening import NODE, Listener
 from tests.unit.telemetry.hands import Clock
 
 NOON = datetime(2026, 1, 2, 12, tzinfo=UTC)
@@ -75,7 +75,7 @@ def test_a_topic_that_is_none_is_logged_and_not_raised(
 
 def test_a_record_is_of_its_node_also_while_another_source_is_in_use(said: Announcements, listener: Listener) -> None:
     with origin.using(origin.Origin("elsewhere")):
-        said.store_is("orders", "started")
+        said.store_state("orders", "started")
         assert origin.self_node() == "elsewhere"
     [(_, _, record)] = listener.heard()
     assert record.to_dict()["node"] == NODE
@@ -84,7 +84,7 @@ def test_a_record_is_of_its_node_also_while_another_source_is_in_use(said: Annou
 def test_nothing_is_raised_when_the_system_has_ended(pubsub: PubSub, said: Announcements) -> None:
     with pubsub.subscribe(Instance.SYSTEM, "*") as subscription:
         pubsub.close()
-        said.node_is("stopped")
+        said.node_state("stopped")
         assert subscription.take() == []
 
 
@@ -100,12 +100,12 @@ def test_a_name_that_is_too_long_for_a_record_is_cut_and_told_whole(said: Announ
 @pytest.mark.parametrize(
     ("say", "component", "kind", "topics"),
     [
-        (lambda said: said.node_is("started"), "node", "startup", ["logging:node"]),
-        (lambda said: said.node_is("stopped"), "node", "shutdown", ["logging:node"]),
-        (lambda said: said.node_is("stopping"), "node", None, []),
-        (lambda said: said.store_is("orders", "started"), "store", "startup", OF_ORDERS),
-        (lambda said: said.store_is("orders", "stopped"), "store", "shutdown", OF_ORDERS),
-        (lambda said: said.store_is("orders", "crashed"), "store", None, []),
+        (lambda said: said.node_state("started"), "node", "startup", ["logging:node"]),
+        (lambda said: said.node_state("stopped"), "node", "shutdown", ["logging:node"]),
+        (lambda said: said.node_state("stopping"), "node", None, []),
+        (lambda said: said.store_state("orders", "started"), "store", "startup", OF_ORDERS),
+        (lambda said: said.store_state("orders", "stopped"), "store", "shutdown", OF_ORDERS),
+        (lambda said: said.store_state("orders", "crashed"), "store", None, []),
         (lambda said: said.logged("error", "store", "full", {"store": "orders"}, NOON), "store", "error", OF_ORDERS),
     ],
 )

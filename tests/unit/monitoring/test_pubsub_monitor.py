@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from gater.gateway.announcements import Announcements
-from gater.gateway.instance_watch import MOST_FAILURES, WINDOW_LOOKS, InstanceWatch
 from gater.messages import logs, metrics
+from gater.monitoring.announcements import Announcements
+from gater.monitoring.pubsub_monitor import MOST_FAILURES, WINDOW_LOOKS, PubSubMonitor
 from gater.pubsub.instances import POLICIES, Instance
 from gater.pubsub.system import PubSub
 from tests.unit.telemetry.hands import Clock
@@ -25,7 +25,7 @@ class Watched:
         self.clock = Clock()
         self._alerts = pubsub.subscribe("alerts", "system_alerts:*")
         self._open = said.messenger.open
-        self.watch = InstanceWatch(pubsub, said, self.clock)
+        self.watch = PubSubMonitor(pubsub, said, self.clock)
         self.watch.look()
 
     def look(self, seconds: float = 1.0) -> list[tuple[str, str, str, str]]:

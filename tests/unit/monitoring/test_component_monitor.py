@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from gater.api import operations as op
-from gater.gateway.component_watch import READS, WRITES, ComponentWatch
+from gater.monitoring.component_monitor import READS, WRITES, ComponentMonitor
 from gater.store.log_stats import LogStats
 from gater.telemetry.metrics import Metrics
 from gater.telemetry.sources import Sources
@@ -43,7 +43,7 @@ class Watched:
         sources = Sources(logs=lambda: {"orders": self.log}, subscription_sums=lambda: {"orders": self.deliveries})  # type: ignore[dict-item,return-value]
         self.metrics = Metrics("n@h", sources, clock=self.clock, now=self.clock.now)
         self.concerns = {"orders": "", "stock": ""}
-        self.watch = ComponentWatch(self.told, self.metrics, lambda: self.concerns)  # type: ignore[arg-type]
+        self.watch = ComponentMonitor(self.told, self.metrics, lambda: self.concerns)  # type: ignore[arg-type]
 
     def call(self, operation: str, times: int = 1, seconds: float = 0.001, code: str | None = None) -> None:
         for _ in range(times):

@@ -10,12 +10,12 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Final, Protocol
 
-from gater.gateway.announcements import Announcements
+from gater.monitoring.announcements import Announcements
 from gater.telemetry.health_rules import Health, overall_of_checks, resource_check, worst
 from gater.telemetry.metrics import UPDATE_SECONDS, Metrics
 from gater.telemetry.process import process_figures
 
-LOOK_SECONDS: Final = 1.0
+CHECK_SECONDS: Final = 1.0
 """How often it is looked whether something is in trouble."""
 SEVERITY: Final = {"warning": "warning", "error": "critical"}
 """Of the alert about a resource, by what its check says."""
@@ -27,7 +27,7 @@ class Watch(Protocol):
     """Somebody who looks after a part of the node."""
 
     def look(self) -> None:
-        """See whether something is in trouble; called every LOOK_SECONDS."""
+        """See whether something is in trouble; called every CHECK_SECONDS."""
         ...
 
     def tell(self) -> None:
@@ -35,7 +35,7 @@ class Watch(Protocol):
         ...
 
 
-class Watchman:
+class NodeMonitor:
     """Two timers of the event loop; whatever they find goes to the announcements."""
 
     def __init__(
@@ -60,7 +60,7 @@ class Watchman:
         """Calls of each operation, and their seconds, when it was last told."""
         self._loop = asyncio.get_running_loop()
         self._timers: list[asyncio.TimerHandle] = []
-        self._set(0, LOOK_SECONDS, self._look)
+        self._set(0, CHECK_SECONDS, self._look)
         self._set(1, UPDATE_SECONDS, self._tell)
 
     def _set(self, number: int, seconds: float, work: Callable[[], None]) -> None:
@@ -94,10 +94,10 @@ class Watchman:
             if reason and not before:
                 self._announcements.alert("critical", "data", f"store {store} takes no writes", reason, store)
                 self._announcements.component_health(store, "unhealthy", {"reason": reason})
-                self._announcements.store_is(store, "crashed", reason)
+                self._announcements.store_state(store, "crashed", reason)
             elif before and not reason:
                 self._announcements.component_health(store, "healthy", {"recovered_from": before})
-                self._announcements.store_is(store, "restarted")
+                self._announcements.store_state(store, "restarted")
         self._known = now
 
     # --- how all is doing ---

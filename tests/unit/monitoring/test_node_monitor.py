@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from gater.gateway import watchman as module
-from gater.gateway.watchman import LOOK_SECONDS, Watchman
+from gater.monitoring import node_monitor as module
+from gater.monitoring.node_monitor import CHECK_SECONDS, NodeMonitor
 from gater.telemetry.metrics import UPDATE_SECONDS, Metrics
 from gater.telemetry.process import ProcessFigures
 from tests.unit.hand_loop import HandLoop
@@ -49,7 +49,7 @@ class Part:
 
 
 class Watch:
-    """A watchman, and all that it watches."""
+    """A monitor, and all that it watches."""
 
     def __init__(self, loop: HandLoop, folder: Path | None) -> None:
         self.loop = loop
@@ -58,7 +58,7 @@ class Watch:
         self.troubles: dict[str, str] = {"orders": "", "stock": ""}
         self.part = Part()
         self.broken = SimpleNamespace(look=lambda: None, tell=lambda: None)
-        self.watchman = Watchman(
+        self.monitor = NodeMonitor(
             self.told,  # type: ignore[arg-type]
             self.metrics,
             lambda: self.troubles,
@@ -93,67 +93,67 @@ def use_process(monkeypatch: pytest.MonkeyPatch, memory: int, open_files: int) -
 
 def use_disk(monkeypatch: pytest.MonkeyPatch, percent: int) -> None:
     usage = SimpleNamespace(total=1_000, used=10 * percent, free=1_000 - 10 * percent)
-    monkeypatch.setattr("gater.gateway.watchman.shutil.disk_usage", lambda _: usage)
+    monkeypatch.setattr("gater.monitoring.node_monitor.shutil.disk_usage", lambda _: usage)
 
 
 # --- stores ---
 
 
 def test_trouble_of_a_store_is_told_once(watch: Watch) -> None:
-    watch.loop.move(LOOK_SECONDS)
+    watch.loop.move(CHECK_SECONDS)
     assert watch.told.all == []
     watch.troubles["orders"] = "the disk is full"
-    watch.loop.move(LOOK_SECONDS)
+    watch.loop.move(CHECK_SECONDS)
     assert watch.told.all == [
         ("alert", ("critical", "data", "store orders takes no writes", "the disk is full", "orders")),
         ("component_health", ("orders", "unhealthy", {"reason": "the disk is full"})),
-        ("store_is", ("orders", "crashed", "the disk is full")),
+        ("store_state", ("orders", "crashed", "the disk is full")),
     ]
     watch.told.all.clear()
-    watch.loop.move(5 * LOOK_SECONDS)
+    watch.loop.move(5 * CHECK_SECONDS)
     assert watch.told.all == []
 
 
 def test_recovery_of_a_store_is_told_once(watch: Watch) -> None:
     watch.troubles["orders"] = "the disk is full"
-    watch.loop.move(LOOK_SECONDS)
+    watch.loop.move(CHECK_SECONDS)
     watch.told.all.clear()
     watch.troubles["orders"] = ""
-    watch.loop.move(5 * LOOK_SECONDS)
+    watch.loop.move(5 * CHECK_SECONDS)
     assert watch.told.all == [
         ("component_health", ("orders", "healthy", {"recovered_from": "the disk is full"})),
-        ("store_is", ("orders", "restarted")),
+        ("store_state", ("orders", "restarted")),
     ]
 
 
 def test_a_store_that_is_in_trouble_from_the_beginning_is_told(loop: HandLoop) -> None:
     watch = Watch(loop, None)
     watch.troubles = {"orders": "the file is damaged"}
-    loop.move(LOOK_SECONDS)
-    assert watch.told.of("store_is") == [("orders", "crashed", "the file is damaged")]
+    loop.move(CHECK_SECONDS)
+    assert watch.told.of("store_state") == [("orders", "crashed", "the file is damaged")]
 
 
 def test_a_store_that_is_removed_in_trouble_is_forgotten(watch: Watch) -> None:
     watch.troubles["orders"] = "the disk is full"
-    watch.loop.move(LOOK_SECONDS)
+    watch.loop.move(CHECK_SECONDS)
     watch.told.all.clear()
     del watch.troubles["orders"]
-    watch.loop.move(LOOK_SECONDS)
+    watch.loop.move(CHECK_SECONDS)
     assert watch.told.all == []
     watch.troubles["orders"] = "the disk is full"
-    watch.loop.move(LOOK_SECONDS)
-    assert watch.told.of("store_is") == [("orders", "crashed", "the disk is full")]
+    watch.loop.move(CHECK_SECONDS)
+    assert watch.told.of("store_state") == [("orders", "crashed", "the disk is full")]
 
 
 def test_other_watches_look_and_tell_with_it(watch: Watch) -> None:
-    watch.loop.move(3 * LOOK_SECONDS)
+    watch.loop.move(3 * CHECK_SECONDS)
     assert (watch.part.looks, watch.part.tellings) == (3, 0)
     watch.loop.move(UPDATE_SECONDS)
     assert watch.part.tellings == 1
 
 
 def test_it_looks_every_second_and_tells_every_thirty() -> None:
-    assert (LOOK_SECONDS, UPDATE_SECONDS) == (1, 30)
+    assert (CHECK_SECONDS, UPDATE_SECONDS) == (1, 30)
 
 
 # --- every so often ---
@@ -162,12 +162,12 @@ def test_it_looks_every_second_and_tells_every_thirty() -> None:
 def test_how_the_node_and_its_stores_are_is_told_every_so_often(watch: Watch, monkeypatch: pytest.MonkeyPatch) -> None:
     use_process(monkeypatch, 40, 1)
     use_disk(monkeypatch, 50)
-    monkeypatch.setattr("gater.gateway.watchman.os.getloadavg", lambda: (0.25, 0.0, 0.0))
-    watch.loop.move(LOOK_SECONDS)
+    monkeypatch.setattr("gater.monitoring.node_monitor.os.getloadavg", lambda: (0.25, 0.0, 0.0))
+    watch.loop.move(CHECK_SECONDS)
     watch.troubles["stock"] = "the disk is full"
-    watch.loop.move(LOOK_SECONDS)
+    watch.loop.move(CHECK_SECONDS)
     watch.told.all.clear()
-    watch.loop.move(UPDATE_SECONDS - 2 * LOOK_SECONDS)
+    watch.loop.move(UPDATE_SECONDS - 2 * CHECK_SECONDS)
     checks = {"api_health": "healthy", "worker_pool_health": "unknown", "cluster_health": "healthy"}
     assert watch.told.of("node_health", "component_health", "resource", "alert") == [
         ("node_health", watch.metrics.get_health()["status"], checks, 0.25, 40.0, 50.0),
@@ -254,14 +254,14 @@ def test_calls_after_a_reset_of_the_metrics_are_told(watch: Watch) -> None:
 
 
 def test_a_look_that_fails_does_not_end_the_watch(watch: Watch, caplog: pytest.LogCaptureFixture) -> None:
-    good = watch.watchman._troubles
-    watch.watchman._troubles = failing
-    watch.loop.move(2 * LOOK_SECONDS)
+    good = watch.monitor._troubles
+    watch.monitor._troubles = failing
+    watch.loop.move(2 * CHECK_SECONDS)
     assert [line.getMessage() for line in caplog.records] == ["the watch over the node failed"] * 2
     assert caplog.records[0].exc_info is not None
-    watch.watchman._troubles = good
+    watch.monitor._troubles = good
     watch.troubles["orders"] = "the disk is full"
-    watch.loop.move(LOOK_SECONDS)
+    watch.loop.move(CHECK_SECONDS)
     assert len(watch.told.of("alert")) == 1
 
 
@@ -269,7 +269,7 @@ def test_telling_that_fails_does_not_end_the_watch(
     watch: Watch, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     with monkeypatch.context() as broken:
-        broken.setattr("gater.gateway.watchman.shutil.disk_usage", failing)
+        broken.setattr("gater.monitoring.node_monitor.shutil.disk_usage", failing)
         watch.loop.move(UPDATE_SECONDS)
     assert [line.getMessage() for line in caplog.records] == ["the watch over the node failed"]
     watch.told.all.clear()
@@ -279,7 +279,7 @@ def test_telling_that_fails_does_not_end_the_watch(
 
 def test_nothing_is_seen_after_the_end(watch: Watch) -> None:
     watch.loop.move(UPDATE_SECONDS)
-    watch.watchman.close()
+    watch.monitor.close()
     watch.told.all.clear()
     watch.troubles["orders"] = "the disk is full"
     watch.loop.move(10 * UPDATE_SECONDS)
@@ -288,8 +288,8 @@ def test_nothing_is_seen_after_the_end(watch: Watch) -> None:
 
 def test_a_part_that_fails_keeps_no_other_from_being_watched(watch: Watch, caplog: pytest.LogCaptureFixture) -> None:
     watch.broken.look = watch.broken.tell = failing
-    watch.watchman._troubles = failing
+    watch.monitor._troubles = failing
     watch.loop.move(UPDATE_SECONDS)
-    assert watch.part.looks == round(UPDATE_SECONDS / LOOK_SECONDS)
+    assert watch.part.looks == round(UPDATE_SECONDS / CHECK_SECONDS)
     assert watch.part.tellings == 1
     assert "the watch over the node failed" in caplog.text

@@ -8,18 +8,18 @@ from typing import Any
 
 import pytest
 
-from gater.gateway.announcements import Announcements
 from gater.messages import alerts, audit, diagnostics, health, lifecycle, logs, metrics, security, system
 from gater.messages.records import Record
+from gater.monitoring.announcements import Announcements
 from gater.pubsub.bus import SlowSubscriber
 from gater.pubsub.instances import Instance
-from tests.unit.gateway.listening import NODE, Listener
+from tests.unit.monitoring.listening import NODE, Listener
 
 AT = datetime(2026, 1, 2, tzinfo=UTC)
 SAYINGS: list[tuple[str, Callable[[Announcements], None], list[tuple[Instance, str, type[Record], dict[str, Any]]]]] = [
     (
         "store crashed",
-        lambda said: said.store_is("orders", "crashed", "disk full"),
+        lambda said: said.store_state("orders", "crashed", "disk full"),
         [
             (
                 Instance.LIFECYCLE,
@@ -377,7 +377,7 @@ def test_the_right_record_is_published_in_the_right_place(
 def test_start_and_stop_are_told_of_system_and_node(
     said: Announcements, listener: Listener, event: str, happened: str
 ) -> None:
-    said.node_is(event)
+    said.node_state(event)
     (_, topic, of_system), (_, _, of_node) = listener.heard()
     assert isinstance(of_system, system.SystemLifecycle)
     assert (topic, of_system.event, of_system.version) == (f"system_status:{NODE}", event, "1.2.3")

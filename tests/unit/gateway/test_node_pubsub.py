@@ -8,11 +8,11 @@ import pytest
 
 from gater.api.operations import VerifyStore
 from gater.gateway.gateway import Gateway
-from gater.gateway.voice import Voice
 from gater.messages import alerts, diagnostics, health, lifecycle
 from gater.messages.origin import current_source
 from gater.messages.signing import Keyring
 from gater.model.errors import InvalidRequestError, MisconfiguredError, StoreUnavailableError
+from gater.monitoring.node_pubsub import NodePubSub
 from gater.pubsub import system
 from gater.pubsub.adapters.port import Deliver
 from gater.telemetry.metrics import Metrics
@@ -22,10 +22,10 @@ from tests.unit.telemetry.hands import Clock, begin, end
 
 
 async def test_calls_in_trouble_become_alerts_and_diagnostics() -> None:
-    voice, clock = Voice("n@h"), Clock()
-    metrics = Metrics("n@h", tell=voice.tell, clock=clock, now=clock.now)
-    await voice.begin()
-    alarms, traces, figures = (voice.pubsub.subscribe(name, "*") for name in ("alerts", "diagnostics", "metrics"))
+    node_pubsub, clock = NodePubSub("n@h"), Clock()
+    metrics = Metrics("n@h", tell=node_pubsub.tell, clock=clock, now=clock.now)
+    await node_pubsub.join()
+    alarms, traces, figures = (node_pubsub.pubsub.subscribe(name, "*") for name in ("alerts", "diagnostics", "metrics"))
     call = begin(metrics.calls, "read_all")
     clock.move(6)
     end(call)
@@ -34,7 +34,7 @@ async def test_calls_in_trouble_become_alerts_and_diagnostics() -> None:
     metrics.registration_failed("orders", "no peer")
     metrics.node_up("other")
     metrics.tell_update()
-    messenger = voice.announcements.messenger
+    messenger = node_pubsub.announcements.messenger
     said = [messenger.open(message.body) for message in (*alarms.take(), *traces.take())]
     assert [(alert.title, alert.source) for alert in said if isinstance(alert, alerts.SystemAlert)] == [
         ("slow call", "read_all"),
@@ -44,34 +44,34 @@ async def test_calls_in_trouble_become_alerts_and_diagnostics() -> None:
     told = figures.take()
     assert [message.topic for message in told] == [*["gater:alerts"] * 3, "gater:cluster", "gater:metrics"]
     assert all(message.body[0] == message.body[1]["type"] for message in told)
-    await voice.end()
+    await node_pubsub.leave()
 
 
 async def test_before_the_beginning_and_after_the_end_nothing_is_there() -> None:
-    voice = Voice("n@h")
+    node_pubsub = NodePubSub("n@h")
     with pytest.raises(StoreUnavailableError):
-        _ = voice.announcements
+        _ = node_pubsub.announcements
     for _ in range(2):
         with pytest.raises(StoreUnavailableError):
-            _ = voice.pubsub
-        assert (voice.instance_figures(), voice.topic_figures()) == ({}, {})
-        voice.tell("gater:metrics", {"type": "metrics_update"})
-        await voice.end()
-        await voice.begin()
-        await voice.end()
+            _ = node_pubsub.pubsub
+        assert (node_pubsub.instance_figures(), node_pubsub.topic_figures()) == ({}, {})
+        node_pubsub.tell("gater:metrics", {"type": "metrics_update"})
+        await node_pubsub.leave()
+        await node_pubsub.join()
+        await node_pubsub.leave()
 
 
 async def test_nodes_of_a_process_share_one_system_and_leave_it_in_any_order() -> None:
-    machine, first, second = current_source(), Voice("a@h"), Voice("b@h")
-    await first.begin()
-    await second.begin()
+    machine, first, second = current_source(), NodePubSub("a@h"), NodePubSub("b@h")
+    await first.join()
+    await second.join()
     pubsub = second.pubsub
     assert first.pubsub is pubsub
     subscription = pubsub.subscribe("health", "*")
-    await first.end()
+    await first.leave()
     assert current_source() is second.announcements.messenger
     assert second.pubsub.broadcast("health", "t", 1) == 1
-    await second.end()
+    await second.leave()
     assert [message.body async for message in subscription] == [1]
     assert current_source() is machine
 
