@@ -9,7 +9,14 @@ from typing import Any
 
 import pytest
 
-from gater import AlreadyExistsError, GaterApi, InvalidArgumentError, StoreNotFoundError
+from gater import (
+    AlreadyExistsError,
+    GaterApi,
+    InvalidArgumentError,
+    NewEvent,
+    RequestTooLargeError,
+    StoreNotFoundError,
+)
 from tests.contract.samples import all_of, numbered, refused
 from tests.contract.ways import InMemory, Way
 
@@ -75,6 +82,16 @@ async def test_a_store_can_be_in_memory(api: GaterApi, store: str) -> None:
     assert (result.version, result.durability) == (2, "memory")
     assert len(await all_of(api.stream_all(f"{store}-memory"))) == 3
     assert (await api.verify(f"{store}-memory")).ok
+    await api.remove_store(f"{store}-memory")
+
+
+async def test_a_store_in_memory_takes_appends_of_a_bounded_number(api: GaterApi, store: str) -> None:
+    await api.create_store(f"{store}-memory", in_memory=True)
+    events = [NewEvent("T", 1)] * 5_001
+    with pytest.raises(RequestTooLargeError) as caught:
+        await api.append_events(f"{store}-memory", "s", events)
+    assert (caught.value.size, caught.value.limit, caught.value.details["what"]) == (5_001, 5_000, "events")
+    assert (await api.get_store_status(f"{store}-memory")).position == 0
     await api.remove_store(f"{store}-memory")
 
 
