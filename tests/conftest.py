@@ -22,6 +22,8 @@ Result = TypeVar("Result")
 TEST_SECONDS: Final = 60.0
 """An async test that takes longer is cancelled where it hangs, which shows the line."""
 
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # else each program that a test starts compiles all of its modules
+
 settings.register_profile("default", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("torture", settings.get_profile("default"), max_examples=2_000)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))

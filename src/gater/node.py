@@ -6,11 +6,8 @@ import asyncio
 import gc
 import logging
 import os
-import signal
 import socket
 import sys
-import threading
-import time
 from collections.abc import Generator
 from contextlib import AsyncExitStack, contextmanager
 from functools import partial
@@ -23,7 +20,6 @@ from gater.messages.signing import Keyring
 from gater.monitoring.announcements import Announcements
 from gater.telemetry.failures import failures_logged
 from gater.telemetry.log_forwarding import LogForwarder
-from gater.telemetry.logs import configure_logging
 
 if TYPE_CHECKING:
     from gater.server.listener import Listener
@@ -35,9 +31,6 @@ GC_THRESHOLD: Final = 50_000
 """New objects between two looks for garbage (Python's own: 700)."""
 LAST_WORD_SECONDS: Final = 0.05
 """How long the last announcement may take to leave."""
-LEAST_STOP_SECONDS: Final = 1.0
-"""How long a program may take to close its files at least, however short the drain timeout is."""
-STOP_SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
 
 log = logging.getLogger(__name__)
 
@@ -58,7 +51,6 @@ class Node:
         self._stop = asyncio.Event()
         self._running = AsyncExitStack()
         self._listener: Listener | None = None
-        self._ends_process = False
 
     async def __aenter__(self) -> Self:
         async with AsyncExitStack() as starting:
@@ -75,43 +67,18 @@ class Node:
         await self._running.aclose()
         log.info("node stopped", extra={"url": self.url})
 
-    async def serve_until_stopped(self) -> None:
-        """Serve until SIGTERM, SIGINT or `stop`, then drain; a second signal cuts the draining short."""
-        with self.stopped_by_signals():
-            await self.serve()
-
     async def serve(self) -> None:
         """Serve until `stop`, then drain."""
         await self._stop.wait()
-        log.info("node stopping", extra={"url": self.url, "drain_timeout": self.settings.drain_timeout})
         await self._running.aclose()
-
-    @contextmanager
-    def stopped_by_signals(self) -> Generator[None, None, None]:
-        """While it lasts, SIGTERM and SIGINT call `stop`; only in the main thread."""
-        loop = asyncio.get_running_loop()
-        for number in STOP_SIGNALS:
-            loop.add_signal_handler(number, self.stop)
-        try:
-            yield
-        finally:
-            for number in STOP_SIGNALS:
-                loop.remove_signal_handler(number)
 
     def stop(self) -> None:
         """Let `serve` end; called again, what is under way is not waited for."""
-        if self._stop.is_set() and self._listener is not None:
+        if not self._stop.is_set():
+            log.info("node stopping", extra={"url": self.url, "drain_timeout": self.settings.drain_timeout})
+        elif self._listener is not None:
             self._listener.hurry()
-        if self._ends_process and not self._stop.is_set():
-            _end_process_after(max(self.settings.drain_timeout, LEAST_STOP_SECONDS))
         self._stop.set()
-
-    def end_process_in_time(self) -> None:
-        """Have `stop` end the process after the drain timeout, whatever is under way or hangs then.
-
-        For a program that does nothing else. What was acknowledged is durable, as after any other end of a process.
-        """
-        self._ends_process = True
 
     async def _start(self, running: AsyncExitStack) -> None:
         """Start part by part; each is stopped in reverse, also when a later one does not start."""
@@ -169,29 +136,6 @@ class Node:
             facts = {"max_connections": settings.max_connections, "served": slots.served}
             log.warning("fewer connections are served: the process may open too few files", extra=facts)
         return service, Listener(settings, build_app(service), endpoint.protocol_class, slots, service.outgoing)
-
-
-async def run_node(settings: Settings) -> None:
-    """Run a node as a program does: with its log lines configured, until a signal stops it."""
-    configure_logging(settings.log_level, settings.log_format)
-    node = Node(settings)
-    node.end_process_in_time()
-    with node.stopped_by_signals():
-        async with node:
-            await node.serve()
-
-
-def _end_process_after(seconds: float) -> None:
-    """End the process unless it has ended by then: on a thread, for the event loop or the disk may hang."""
-
-    def end() -> None:
-        time.sleep(seconds)
-        try:
-            log.error("the node did not stop in time, and is ended", extra={"seconds": seconds})
-        finally:
-            os._exit(0)
-
-    threading.Thread(target=end, name="stop-limit", daemon=True).start()
 
 
 async def _say_stopping(gateway: Gateway) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import multiprocessing
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -12,11 +11,9 @@ import pytest
 import gater
 from gater.testing.server import GaterServer
 from tests.integration import forks
+from tests.integration.fresh_processes import FRESH
 
 SECONDS = 60.0
-FRESH = multiprocessing.get_context("forkserver")
-"""Makes processes from one that has imported what they need, and has no threads."""
-FRESH.set_forkserver_preload(["tests.integration.forks"])
 
 
 @pytest.fixture(scope="module")

@@ -161,7 +161,7 @@ async def test_stopping_node_ends_a_waiting_pull(tmp_path: Path) -> None:
             while not (await info(client))["consumers"]:
                 await asyncio.sleep(0.01)
             running.stop()
-            await running.serve_until_stopped()
+            await running.serve()
             assert await waiting == []
 
 

@@ -155,7 +155,7 @@ async def test_stopping_node_ends_subscriptions_at_once(tmp_path: Path) -> None:
             assert [(await anext(incoming))["id"] for _ in range(2)] == ["1", "1"]
             running.stop()
             async with asyncio.timeout(5):
-                await running.serve_until_stopped()
+                await running.serve()
                 assert [message async for message in incoming] == []
 
 

@@ -5,11 +5,9 @@ from __future__ import annotations
 import asyncio
 import gc
 import os
-import signal
 import socket
-import subprocess
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import httpx
@@ -18,13 +16,6 @@ import pytest
 import gater
 from gater.model.errors import MisconfiguredError, StoreUnavailableError
 from tests.integration.served import ORDERS, append, client_of, node
-
-PROGRAM = """
-import asyncio, sys
-from gater.config.sources import load_settings
-from gater.node import run_node
-asyncio.run(run_node(load_settings()))
-"""
 
 
 async def test_node_tells_where_it_is_reached(tmp_path: Path) -> None:
@@ -115,7 +106,7 @@ async def test_stop_answers_what_is_under_way(tmp_path: Path) -> None:
         assert (await client.get("/health/live")).status_code == 200
         appending = asyncio.ensure_future(client.post(f"{ORDERS}/streams/s/events", content=slow()))
         await asked.wait()
-        serving = asyncio.ensure_future(running.serve_until_stopped())
+        serving = asyncio.ensure_future(running.serve())
         running.stop()
         async with asyncio.timeout(10):
             await _until_refused(running.url)
@@ -134,7 +125,7 @@ async def test_stop_cuts_off_what_takes_longer_than_the_drain_timeout(
         reader, writer = await _half_a_request(running.url)
         running.stop()
         async with asyncio.timeout(10):
-            await running.serve_until_stopped()
+            await running.serve()
             with pytest.raises((ConnectionResetError, asyncio.IncompleteReadError)):
                 await reader.readexactly(1)
         writer.close()
@@ -145,7 +136,7 @@ async def test_second_stop_waits_for_nothing(tmp_path: Path) -> None:
     running = node(tmp_path, drain_timeout=600)
     async with running:
         _, writer = await _half_a_request(running.url)
-        serving = asyncio.ensure_future(running.serve_until_stopped())
+        serving = asyncio.ensure_future(running.serve())
         running.stop()
         async with asyncio.timeout(10):
             await _until_refused(running.url)
@@ -183,28 +174,6 @@ async def _half_a_request(url: str) -> tuple[asyncio.StreamReader, asyncio.Strea
     return reader, writer
 
 
-@pytest.fixture
-def program(tmp_path: Path) -> Iterator[subprocess.Popen[bytes]]:
-    """A node as a process of its own, on a free port; its log lines are JSON on stderr."""
-    environ = {**os.environ, "GATER_PORT": "0", "GATER_DATA_DIR": str(tmp_path / "data"), "GATER_STORES": "orders"}
-    environ["GATER_LOG_FORMAT"] = "json"
-    command = [sys.executable, "-c", PROGRAM]
-    with subprocess.Popen(command, env=environ, stderr=subprocess.PIPE) as process:
-        yield process
-        process.kill()
-
-
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_signal_stops_the_program_with_exit_code_0(program: subprocess.Popen[bytes], number: signal.Signals) -> None:
-    assert program.stderr is not None
-    assert b'"node started"' in program.stderr.readline()
-    program.send_signal(number)
-    said = program.stderr.read()
-    assert b'"node stopping"' in said
-    assert b'"node stopped"' in said
-    assert program.wait(10) == 0
-
-
 async def test_read_that_waits_for_a_position_does_not_hold_up_the_end(tmp_path: Path) -> None:
     running = node(tmp_path, drain_timeout=0.1)
     async with running, client_of(running) as client:
@@ -213,7 +182,7 @@ async def test_read_that_waits_for_a_position_does_not_hold_up_the_end(tmp_path:
         assert (await client.get(f"{ORDERS}/status")).status_code == 200
         async with asyncio.timeout(10):
             running.stop()
-            await running.serve_until_stopped()
+            await running.serve()
             with pytest.raises(httpx.TransportError):
                 await waiting
 

@@ -15,6 +15,7 @@ from gater.model.errors import MisconfiguredError
 
 if TYPE_CHECKING:
     from gater.config.settings import Settings
+    from gater.node import Node
 
 ConfigFile = Annotated[
     Path | None,
@@ -29,28 +30,19 @@ def serve(config: Path | None, **flags: Any) -> None:
     file, else from its default. Ctrl-C or SIGTERM ends the node when what it accepted is answered.
     """
     with exit_on_failure(interrupt_code=0):
-        run_coroutine(_serve(_settings(config, flags)))
+        settings = _settings(config, flags)
+        from gater.node_program import run_node
+
+        run_coroutine(run_node(settings, _print_place))
 
 
-async def _serve(settings: Settings) -> None:
-    """Serve until a signal ends it; one line on stdout says where, log lines go to stderr."""
-    from gater import __version__
-    from gater.node import Node
-    from gater.telemetry.logs import configure_logging
-
-    configure_logging(settings.log_level, settings.log_format)
-    async with Node(settings) as node:
-        node.end_process_in_time()
-        _print_place(
-            f"Gater {__version__} serves the stores in {settings.data_dir} at {node.url} (API: {node.url}/docs)"
-        )
-        await node.serve_until_stopped()
-
-
-def _print_place(line: str) -> None:
+def _print_place(node: Node) -> None:
     """Print where the node is reached, if anything takes it: a node does not end for want of an output."""
+    from gater import __version__
+
+    place = f"Gater {__version__} serves the stores in {node.settings.data_dir} at {node.url} (API: {node.url}/docs)"
     try:
-        print(line, flush=True)
+        print(place, flush=True)
     except OSError:
         silence_stdout()
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final
@@ -13,7 +14,7 @@ import apsw
 
 from gater.model.errors import GaterError, StoreCorruptError, StoreUnavailableError
 from gater.store.connection import SCAN_CACHE_KIB, open_file, translate
-from gater.store.write_ahead_log import LogFile, damage_in_use, frames_in_use
+from gater.store.write_ahead_log import LogFile, Pause, damage_in_use, frames_in_use
 
 PAGES_TO_START: Final = 4_000
 """Pages in the write-ahead log after which a checkpoint begins."""
@@ -24,8 +25,14 @@ PAGES_TO_WARN: Final = 65_536
 MOST_PAGES: Final = 1 << 20
 """Pages (4 GiB) in the log at which the store takes no more writes, until it is shorter."""
 RETRY_SECONDS: Final = 1.0
+PAUSE_SECONDS: Final = 0.0001
+"""Between the comparison of a few frames and the next ones."""
 
 log = logging.getLogger(__name__)
+
+
+class _GivenUpError(Exception):
+    """The store is closed: the last connection copies what is left."""
 
 
 class Checkpointer:
@@ -123,30 +130,31 @@ class Checkpointer:
         elif not self._wanted.is_set():
             self._wanted.set()
 
-    def may_copy(self, connection: apsw.Connection, *, paced: bool = False) -> bool:
+    def may_copy(self, connection: apsw.Connection, *, pause: Pause | None = None) -> bool:
         """Whether the frames that are not in the store's file yet are what was written; raises apsw.Error.
 
-        `paced`: as of `damage_in_use`.
+        `pause`: as of `damage_in_use`.
         """
         if self.damage is None and self._log is None:
             self._log = LogFile(self._log_path)
         if self.damage is None and self._log is not None:
-            found = damage_in_use(connection, self._log, copied_too=False, paced=paced)
+            found = damage_in_use(connection, self._log, copied_too=False, pause=pause)
             if found:
                 self.damage = StoreCorruptError(self._store, found)
                 self._note(self.damage)
                 self._tell(self.damage)
         return self.damage is None
 
-    def _checkpoint(self, connection: apsw.Connection, *, paced: bool = False) -> int:
+    def _checkpoint(self, connection: apsw.Connection, *, pause: Pause | None = None) -> int:
         """Copy what can be copied without waiting; returns the pages copied since the log began."""
         if not self._copying.acquire(blocking=False):
             return -1  # the other thread is at it
         try:
-            if not self.may_copy(connection, paced=paced):
+            if not self.may_copy(connection, pause=pause):
                 return -1
             _, copied = connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
-            if paced and not self.may_copy(connection, paced=True):  # what came meanwhile, so that the writer need not
+            # What came meanwhile is compared, too, so that the writer need not.
+            if pause is not None and not self.may_copy(connection, pause=pause):
                 return -1
         except apsw.Error as error:
             # The log keeps everything; the next commit tries again.
@@ -184,7 +192,9 @@ class Checkpointer:
         try:
             if self._connection is None:
                 self._connection = open_file(self._path, cache_kib=SCAN_CACHE_KIB)
-            self._rest = self._checkpoint(self._connection, paced=True)
+            self._rest = self._checkpoint(self._connection, pause=self._pause)
+        except _GivenUpError:
+            return False
         except apsw.Error as error:
             self._note(translate(self._store, error))
         except Exception as error:
@@ -195,6 +205,12 @@ class Checkpointer:
                 self._note(None)
             return self._rest >= 0
         return False
+
+    def _pause(self) -> None:
+        """Leave Python's lock to the event loop for a moment; raises _GivenUpError when the store is closed."""
+        if self._closing.is_set():
+            raise _GivenUpError
+        time.sleep(PAUSE_SECONDS)
 
     def close(self, last: apsw.Connection | None = None) -> None:
         """End the thread, and see to it that SQLite copies no damage when the last connection is closed."""

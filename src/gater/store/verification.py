@@ -33,10 +33,14 @@ def verify_connection(connection: apsw.Connection, store: str) -> VerifyReport:
                 if len(problems) == MOST_PROBLEMS:
                     break
     except apsw.InterruptError:
-        raise StoreUnavailableError(store, "the verification was given up") from None
+        raise _given_up(store) from None
     except apsw.Error as error:
         problems.append(f"{translate(store, error).message}: {error}")
     return VerifyReport(store, check.events, len(check.first), check.position, tuple(problems))
+
+
+def _given_up(store: str) -> StoreUnavailableError:
+    return StoreUnavailableError(store, "the verification was given up")
 
 
 class _Check:
@@ -114,7 +118,7 @@ def verify_file(path: Path, store: str, given_up: threading.Event | None = None)
     if given_up is not None:
         connection.set_progress_handler(given_up.is_set, STEPS_A_LOOK)
     try:
-        in_log = _damage_in_log(path, store)
+        in_log = _damage_in_log(path, store, given_up)
         report = verify_connection(connection, store)
     finally:
         connection.close()
@@ -123,12 +127,17 @@ def verify_file(path: Path, store: str, given_up: threading.Event | None = None)
     return msgspec.structs.replace(report, problems=(in_log, *report.problems)[:MOST_PROBLEMS])
 
 
-def _damage_in_log(path: Path, store: str) -> str:
+def _damage_in_log(path: Path, store: str, given_up: threading.Event | None) -> str:
     """Faults of the frames of the log, those included that nothing reads at the moment."""
+
+    def pause() -> None:
+        if given_up is not None and given_up.is_set():
+            raise _given_up(store)
+
     with translated(store):
         connection = open_file(path, cache_kib=SCAN_CACHE_KIB)
         try:
             with opened(path.with_name(f"{path.name}-wal")) as log:
-                return damage_in_use(connection, log, copied_too=True)
+                return damage_in_use(connection, log, copied_too=True, pause=pause)
         finally:
             connection.close()

@@ -9,9 +9,9 @@ from __future__ import annotations
 import contextlib
 import struct
 import time
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, TypeAlias
 
 import apsw
 
@@ -19,8 +19,7 @@ from gater.store.checksums import FRAME_HEADER_BYTES, Sums, add_words, is_sound_
 
 HEADER_BYTES: Final = 32
 FRAMES_A_TURN: Final = 4
-"""Frames that a paced check compares before it pauses."""
-PAUSE_SECONDS: Final = 0.0001
+"""Frames that are compared between two pauses."""
 COMPARED_SECONDS: Final = 1.0
 """How long frames that were compared need not be compared again before they are copied."""
 _MAGIC: Final = 0x377F0682
@@ -28,6 +27,8 @@ _MAGIC: Final = 0x377F0682
 FILE_LAYER: Final = "unix"
 """SQLite's own layer for files, below that of page checksums."""
 _MOST_ATTEMPTS: Final = 10
+
+Pause: TypeAlias = Callable[[], None]
 
 
 class Header(NamedTuple):
@@ -129,13 +130,12 @@ def frames_in_use(connection: apsw.Connection) -> tuple[int, int]:
     return max(frames, 0), max(copied, 0)
 
 
-def damage_in_use(connection: apsw.Connection, log: LogFile, *, copied_too: bool, paced: bool = False) -> str:
+def damage_in_use(connection: apsw.Connection, log: LogFile, *, copied_too: bool, pause: Pause | None = None) -> str:
     """The first fault in the frames of a log that is in use, in words; empty when they are sound.
 
     The connection is one to its store (see `frames_in_use`). Frames that are in the store's file already, or were
-    compared by a call just before, are looked at with `copied_too`. With `paced` the thread pauses every few frames, so
-    that the event loop, which needs Python's lock too, is not slowed down. Raises apsw.Error when the log cannot be
-    read.
+    compared by a call just before, are looked at with `copied_too`. `pause` is called every few frames; what it raises
+    ends the comparison. Raises apsw.Error when the log cannot be read.
     """
     for _ in range(_MOST_ATTEMPTS):
         header = log.header()
@@ -147,7 +147,7 @@ def damage_in_use(connection: apsw.Connection, log: LogFile, *, copied_too: bool
         if header is None:
             return "the header of the write-ahead log is damaged"
         first = 1 if copied_too else max(copied, _last_compared(log, header)) + 1
-        damaged = _first_damaged(log, header, first, frames, paced=paced)
+        damaged = _first_damaged(log, header, first, frames, pause)
         if damaged is None:
             log.compared = Compared(header, frames, time.monotonic())
             return ""
@@ -163,15 +163,15 @@ def _last_compared(log: LogFile, header: Header) -> int:
     return compared.frame
 
 
-def _first_damaged(log: LogFile, header: Header, first: int, last: int, *, paced: bool = False) -> int | None:
+def _first_damaged(log: LogFile, header: Header, first: int, last: int, pause: Pause | None = None) -> int | None:
     sums = log.sums(header, first - 1)
     for number in range(first, last + 1):
         frame, page = log.frame(header, number)
         if not _fits(header, sums, frame, page):
             return number
         sums = struct.unpack_from(">2I", frame, 16)
-        if paced and number % FRAMES_A_TURN == 0:
-            time.sleep(PAUSE_SECONDS)
+        if pause is not None and number % FRAMES_A_TURN == 0:
+            pause()
     return None
 
 
