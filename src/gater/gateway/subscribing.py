@@ -116,7 +116,7 @@ class Subscribing:
         durables, limit = self._durables(operation.store), min(check_count(operation.limit), MOST_LISTED)
         found: list[Any] = []
         size = 0
-        for name in [name for name in durables.names() if name > operation.after][:limit]:
+        for name in durables.names(operation.after, limit):
             try:
                 info = durables.info(name)
             except SubscriptionNotFoundError:

@@ -121,6 +121,9 @@ SELECT name, selector, start_from, first_version, settings, created, updated, ma
 FROM subscriptions"""
 ONE_SUBSCRIPTION: Final = f"{SUBSCRIPTION} WHERE name = ?"
 ALL_SUBSCRIPTIONS: Final = f"{SUBSCRIPTION} ORDER BY name"
+# Names and numbers of the first runs; nothing else of them is read.
+SUBSCRIPTION_NAMES: Final = "SELECT name, made FROM subscriptions WHERE name > ? ORDER BY name LIMIT ?"
+SUBSCRIPTION_MADE: Final = "SELECT made FROM subscriptions WHERE name = ?"
 COUNT_ALL_PARKED: Final = "SELECT subscription, count(*) FROM parked GROUP BY subscription"
 PARKED: Final = """
 SELECT position, reason, attempts, parked, replaying FROM parked

@@ -53,6 +53,16 @@ class SubscriptionReader:
         row = self._connection.execute(queries.ONE_SUBSCRIPTION, (name,)).fetchone()
         return None if row is None else _saved(row)
 
+    def names(self, after: str, limit: int) -> list[tuple[str, int]]:
+        """Up to `limit` names behind `after`, in order, each with the number of the subscription's first run."""
+        rows: list[Any] = self._connection.execute(queries.SUBSCRIPTION_NAMES, (after, limit)).fetchall()
+        return rows
+
+    def made(self, name: str) -> int | None:
+        """The number of the first run of the durable subscription of that name."""
+        found: int | None = queries.one(self._connection, queries.SUBSCRIPTION_MADE, (name,))
+        return found
+
     def numbers(self) -> int:
         """The last number that was given to a run, or as a receipt."""
         return int(queries.one(self._connection, queries.GET_META, ("numbers",)))

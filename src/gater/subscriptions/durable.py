@@ -200,15 +200,15 @@ class DurableSubscription:
         """Whether a receipt is of before this run; the event of another one is read if it is not here."""
         if receipt is None or position <= self._group.reached:
             return receipt is not None and receipt < self.run
-        if receipt >= self.run:
-            self._read_up_to(position)
+        if receipt >= self.run:  # delivered before the store was opened: it is read, so that it can be settled at once
+            self._read(lambda: self._feeder.read_up_to(position, waits=bool(self._consumers)))
         return receipt < self.run and position <= self._store.tail.position
 
-    def _read_up_to(self, position: int) -> None:
-        """Have an event that was delivered before the store was opened, so that it can be settled at once."""
+    def _read(self, read: Callable[[], object]) -> None:
+        """Read something from the store; when that is not possible, the consumers are told."""
         try:
             with self._store.reading():
-                self._feeder.read_up_to(position, waits=bool(self._consumers))
+                read()
         except GaterError as error:
             self.failed(error)
 
@@ -249,10 +249,16 @@ class DurableSubscription:
         except Exception as defect:
             log.exception("a subscription failed", extra={"store": self._store.id, "subscription": self.config.name})
             self.failed(InternalError(message=f"{type(defect).__name__}: {defect}"))
-        self._memory.count(self._feeder)
+        self._count()
         self._tell_if_full()
         self._wake_consumers()
         self._set_timer()
+
+    def _count(self) -> None:
+        """Have what is in memory counted, and found when events are hidden."""
+        self._memory.count(self._feeder)
+        if self._group.refill.keeps_events:
+            self._observer.holds_events(self)
 
     def _tell_if_full(self) -> None:
         """Tell when the group stops reading, with the event that it waits for."""
@@ -317,15 +323,14 @@ class DurableSubscription:
         self._group.unparked(positions)
         self._work_soon()
 
-    def hidden(self, hidden: Hidden) -> None:
-        """Events were hidden: they are neither delivered nor retried any more."""
-        try:
-            with self._store.reading():
-                self._feeder.hidden(hidden)
-        except GaterError as error:
-            self.failed(error)
+    def hidden(self, hidden: Hidden) -> bool:
+        """Events were hidden: they are neither delivered nor retried any more. Whether it holds any events."""
+        if not self._group.refill.keeps_events:
+            return False
+        self._read(lambda: self._feeder.hidden(hidden))
         if self._consumers:
             self._work_soon()
+        return True
 
     def stop_waiting(self) -> None:
         """Nothing is to be waited for any more: those who pull are told."""
@@ -356,8 +361,8 @@ class DurableSubscription:
         self._feeder.drop_hidden()
         group, config = self._group, self.config
         if not self._consumers and not self.is_closed and self._failure is None:
-            self._look_ahead()
-            self._memory.count(self._feeder)
+            self._read(self._feeder.look_ahead)
+            self._count()
         behind = self._feeder.behind
         if not self._consumers:
             self._feeder.leave()
@@ -378,14 +383,6 @@ class DurableSubscription:
             delivery_seconds=self.keeper.delivery_seconds,
             reason=self._group.full_reason if self._failure is None else str(self._failure),
         )
-
-    def _look_ahead(self) -> None:
-        """Find what comes next; who asks how it is doing is answered also when that cannot be read."""
-        try:
-            with self._store.reading():
-                self._feeder.look_ahead()
-        except GaterError as error:
-            self.failed(error)
 
     def _state(self, behind: int) -> str:
         if self._failure is not None:

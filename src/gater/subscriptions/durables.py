@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any, Final
 
@@ -14,7 +14,7 @@ from gater.model import commands as c
 from gater.model.errors import GaterError, InvalidArgumentError, NotFoundError, SubscriptionNotFoundError
 from gater.model.events import POSITION
 from gater.model.limits import MOST_POSITIONS, check_number
-from gater.model.selectors import Selector, parse_selector
+from gater.model.selectors import Selector
 from gater.model.subscriptions import (
     TRANSIENT,
     GroupSettings,
@@ -29,16 +29,15 @@ from gater.store.subscription_reader import ParkedRow, SavedSubscription, select
 from gater.subscriptions.channels import Channels
 from gater.subscriptions.confinement import confined_to
 from gater.subscriptions.durable import DurableSubscription
-from gater.subscriptions.emitters import Emitter
+from gater.subscriptions.emitter_pool import EmitterPool
 from gater.subscriptions.figures import Figures
 from gater.subscriptions.group_budget import GroupBudget
+from gater.subscriptions.holding_groups import HoldingGroups
 from gater.subscriptions.reporting import SOME, Reporter
 from gater.subscriptions.times import first_since
-from gater.subscriptions.topics import ALL_EVENTS, delivery_topic
 
 PARKED_STEP: Final = 1_000
 """Parked events that one command changes."""
-EVERYTHING: Final = parse_selector("by_stream", "$all")
 
 
 class Durables:
@@ -50,27 +49,25 @@ class Durables:
         """`memory`: what the groups of all stores may hold together; with `is_local`, consumers are in this process."""
         self._store = store
         self._is_local = is_local
-        self._bus = channels.events
         self._memory = memory or GroupBudget()
         self._reporter = Reporter(store.id, channels, self.at_work, self.check, self._status_changed)
         self._running: dict[str, DurableSubscription] = {}
         self.figures = Figures()
         """What was found last of them."""
-        self._emitters: dict[str, Emitter] = {}
-        """Of saved subscriptions, by topic."""
-        self._shared: dict[str, Emitter] = {}
-        """Of transient ones, by topic; a saved subscription may have the same."""
-        self._users: dict[str, int] = {}
-        """How many connections share a transient emitter, by topic."""
-        self._default_topic = delivery_topic(store.id, EVERYTHING, ALL_EVENTS)
-        self._emit(EVERYTHING, ALL_EVENTS)
+        self._holding = HoldingGroups[DurableSubscription]()
+        """Those at work that may hold events; one that holds none any more is met once, and leaves."""
+        self._emitters = EmitterPool(store, channels.events, self._memory.turns, self._status_changed)
         for saved in store.subscriptions.all():
-            self._emit(saved.config.selector, saved.config.name)
+            self._emit(saved)
         store.tail.on_hidden.append(self._hidden)
 
     def _hidden(self, hidden: Hidden) -> None:
-        for running in self._running.values():
-            running.hidden(hidden)
+        """Tell those that may hold events which were hidden."""
+        found: Mapping[DurableSubscription, Hidden]
+        found = dict.fromkeys(self._holding.all()) if hidden is None else self._holding.of(hidden)
+        for running, of_its_streams in found.items():
+            if not running.hidden(of_its_streams):
+                self._holding.discard(running, running.config.selector)
 
     # --- looking ---
 
@@ -98,9 +95,10 @@ class Durables:
             self._reporter.note(name, "proxy_started")
         return running
 
-    def names(self) -> list[str]:
-        """The names of all, in order."""
-        return [saved.config.name for saved in self._store.subscriptions.all()]
+    def names(self, after: str, limit: int) -> list[str]:
+        """Up to `limit` names behind `after`, in order."""
+        with self._store.reading():
+            return [name for name, _ in self._store.subscriptions.names(after, limit)]
 
     def info(self, name: str) -> SubscriptionInfo:
         """How a subscription is doing."""
@@ -141,7 +139,7 @@ class Durables:
         now = time.time_ns() // 1_000
         as_new = SubscriptionConfig(name, selector, start_from or 0, GroupSettings(**settings), now, now)
         if name == TRANSIENT:
-            self._share(delivery_topic(self._store.id, selector), selector)
+            self._emitters.share(selector)
             return as_new
         await self._write(selector, name, start_from, settings, now)
         saved = self._follow(name)
@@ -156,16 +154,20 @@ class Durables:
             if running is not None and (saved is None or saved.made > running.run):
                 del self._running[name]
                 running.remove()
+                self._holding.discard(running, running.config.selector)
                 self.figures.forget(name)
-                self._silence(delivery_topic(self._store.id, running.config.selector, name))
+                self._emitters.silence(running.config.selector, name)
             elif running is not None and saved is not None:
                 if saved.run != running.run:
                     running.begin_again(saved)
                 elif saved.config != running.config:
                     running.reconfigure(saved.config)
         if saved is not None:
-            self._emit(saved.config.selector, name)
+            self._emit(saved)
         return saved
+
+    def _emit(self, saved: SavedSubscription) -> None:
+        self._emitters.emit(saved.config.selector, saved.config.name, saved.made)
 
     async def _write(
         self, selector: Selector, name: str, start_from: int | None, settings: Mapping[str, Any], now: int
@@ -196,24 +198,14 @@ class Durables:
         facts = {"result": result, "source": "subscription_metrics", "processing_time_ms": taken}
         self._reporter.measure(name, "registration_attempt", facts)
 
-    def _share(self, topic: str, selector: Selector) -> None:
-        self._users[topic] = self._users.get(topic, 0) + 1
-        if topic not in self._shared and topic != self._default_topic:
-            self._shared[topic] = Emitter(self._store, selector, topic, self._bus, self._memory.turns)
-
     def release(self, selector: Selector) -> None:
-        """Somebody who saved a transient subscription is gone; the last one ends it."""
-        topic = delivery_topic(self._store.id, selector)
-        left = self._users.get(topic, 0) - 1
-        if left > 0:
-            self._users[topic] = left
-        elif self._users.pop(topic, None) is not None and topic in self._shared:
-            self._shared.pop(topic).close()
+        """The connection that saved a transient subscription is gone; the last one ends it."""
+        self._emitters.release(selector)
 
     async def remove(self, selector: Selector, name: str) -> bool:
         """Forget a subscription with all that is parked of it; whether there was one of that selector."""
         if name == TRANSIENT:
-            found = delivery_topic(self._store.id, selector) in self._users
+            found = self._emitters.is_shared(selector)
             self.release(selector)
             return found
         saved = self._store.subscriptions.get(name)
@@ -225,7 +217,7 @@ class Durables:
         self._reporter.forget(name)
         saved = self._follow(name)
         if saved is None or saved.config.selector != selector:
-            self._silence(delivery_topic(self._store.id, selector, name))
+            self._emitters.silence(selector, name)
         return True
 
     async def rewind(self, name: str, position: int | None, epoch: int | None) -> int:
@@ -297,47 +289,41 @@ class Durables:
             raise NotFoundError("parked event", missing)
         return run
 
-    # --- emitters ---
+    # --- the check ---
 
-    def _emit(self, selector: Selector, name: str) -> None:
-        topic = delivery_topic(self._store.id, selector, name)
-        if topic not in self._emitters:
-            self._emitters[topic] = Emitter(self._store, selector, topic, self._bus, self._memory.turns)
-            self._status_changed(name)
+    def check(self, *, cleanup: bool = True) -> Generator[None, None, dict[str, Any]]:
+        """Whether emitters and subscriptions fit together, in steps; what does not is mended, unless told otherwise.
 
-    def _silence(self, topic: str) -> None:
-        if topic != self._default_topic and (emitter := self._emitters.pop(topic, None)) is not None:
-            emitter.close()
-
-    def check(self, *, cleanup: bool = True) -> dict[str, Any]:
-        """Whether emitters and subscriptions fit together; what does not is mended, unless told otherwise."""
-        begun, store = time.perf_counter(), self._store.id
-        saved = {saved.config.name: saved.config for saved in self._store.subscriptions.all()}
-        wanted = {delivery_topic(store, config.selector, name): config for name, config in saved.items()}
-        orphaned = sorted(set(self._emitters) - set(wanted) - {self._default_topic})
-        missing = sorted(set(wanted) - set(self._emitters))
+        Each step looks at a few, and decodes only what does not fit.
+        """
+        begun = time.perf_counter()
         for _ in islice(self.at_work(), SOME):  # of more than these, what was found last is told
             pass
+        yield
+        found = yield from self._emitters.check(cleanup=cleanup)
         stranded = self.figures.in_state("stranded")
-        if cleanup:
-            for topic in orphaned:
-                self._silence(topic)
-            for topic in missing:
-                self._emit(wanted[topic].selector, wanted[topic].name)
-        issues = {"stale_subscriptions": stranded, "orphaned_pools": orphaned, "missing_pools": missing}
-        counts = {name: len(found) for name, found in issues.items()}
+        issues = {
+            "stale_subscriptions": stranded,
+            "orphaned_pools": sorted(found.orphaned),
+            "missing_pools": sorted(found.missing),
+        }
+        counts = {name: len(listed) for name, listed in issues.items()}
         return {
             "timestamp": time.time_ns() // 1_000_000,
-            "store_id": store,
+            "store_id": self._store.id,
             "is_leader": True,
             "check_duration_ms": round((time.perf_counter() - begun) * 1_000, 3),
-            "total_subscriptions": len(saved),
-            "total_emitter_pools": len(self._emitters) + len(self._shared),
+            "total_subscriptions": found.subscriptions,
+            "total_emitter_pools": len(self._emitters),
             "issues": issues,
             "summary": {**counts, "total_issues": sum(counts.values())},
         }
 
     # --- what happens to them (durable.Observer) ---
+
+    def holds_events(self, durable: DurableSubscription) -> None:
+        """It is to be told when events of its streams are hidden."""
+        self._holding.add(durable, durable.config.selector)
 
     def consumers_changed(self, durable: DurableSubscription) -> None:
         """While somebody consumes a subscription, its events are not broadcast."""
@@ -376,9 +362,8 @@ class Durables:
     def _pause(self, durable: DurableSubscription) -> None:
         """Have its events broadcast, or not: not while somebody consumes it, nor while it is not well."""
         config = durable.config
-        emitter = self._emitters.get(delivery_topic(self._store.id, config.selector, config.name))
-        if emitter is not None:
-            emitter.paused = durable.consumers > 0 or self._reporter.is_bad(config.name)
+        paused = durable.consumers > 0 or self._reporter.is_bad(config.name)
+        self._emitters.pause(config.selector, config.name, paused=paused)
 
     def stop_waiting(self) -> None:
         """Nothing is to be waited for any more."""
@@ -388,6 +373,5 @@ class Durables:
     async def close(self) -> None:
         """The store closes: keep how far each has come, end the consumers."""
         self._reporter.close()
-        for emitter in (*self._emitters.values(), *self._shared.values()):
-            emitter.close()
+        self._emitters.close()
         await asyncio.gather(*[running.close() for running in self._running.values()])

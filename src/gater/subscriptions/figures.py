@@ -26,7 +26,8 @@ class Figures:
         self._listed: dict[str, None] = {}
         self._full: dict[str, None] = {}
         self._sums: Counter[str] = Counter()
-        self._states: Counter[str] = Counter()
+        self._states: dict[str, dict[str, None]] = {}
+        """The names of those that were found in each state."""
 
     def add(self, name: str) -> None:
         """A subscription is at work."""
@@ -76,15 +77,19 @@ class Figures:
 
     def in_state(self, state: str) -> list[str]:
         """Those that were found in a state."""
-        return [name for name, info in self._known.items() if info is not None and info.state == state]
+        return list(self._states.get(state, ()))
 
     def sums(self) -> SubscriptionSums:
         """The sums of all."""
         sums = {name: self._sums[name] for name in (*STANDING, *COUNTED)}
-        return SubscriptionSums(**sums, states={state: count for state, count in self._states.items() if count})
+        return SubscriptionSums(**sums, states={state: len(names) for state, names in self._states.items() if names})
 
     def _count(self, info: SubscriptionInfo | None, sign: int) -> None:
         if info is not None:
-            self._states[info.state] += sign
+            names = self._states.setdefault(info.state, {})
+            if sign > 0:
+                names[info.name] = None
+            else:
+                names.pop(info.name, None)
             for name in STANDING:
                 self._sums[name] += sign * getattr(info, name)

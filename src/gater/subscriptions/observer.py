@@ -16,6 +16,10 @@ class Observer(Protocol):
         """Somebody was attached or has left."""
         ...
 
+    def holds_events(self, durable: DurableSubscription) -> None:
+        """It holds events in memory: it is to be told when events of its streams are hidden."""
+        ...
+
     def delivery_failed(self, durable: DurableSubscription, reason: str) -> None:
         """A delivery was not acknowledged."""
         ...

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from itertools import islice
 from typing import Any, Final
 
@@ -30,10 +30,10 @@ class Reporter:
         store: str,
         channels: Channels,
         infos: Callable[[], Iterable[SubscriptionInfo]],
-        check: Callable[[], Any],
+        check: Callable[[], Generator[None, None, Any]],
         changed: Callable[[str], Any],
     ) -> None:
-        """`infos` gives the subscriptions at work, `check` looks for what is wrong and mends it.
+        """`infos` gives the subscriptions at work, `check` looks for what is wrong and mends it, step by step.
 
         `changed` is told of each subscription whose status may be another now.
         """
@@ -113,8 +113,18 @@ class Reporter:
 
     def _look_around(self) -> None:
         """Have the subscriptions checked, and tell what was found."""
-        self._timers[1] = self._loop.call_later(CHECK_SECONDS, self._look_around)
-        self._channels.health.broadcast(f"store_health:{self._store}", ["subscription_check", self._check()])
+        self._look_on(self._check())
+
+    def _look_on(self, check: Generator[None, None, Any]) -> None:
+        """Take one step of a check; the next one has its turn after what else there is to do."""
+        self._timers[1] = self._loop.call_later(CHECK_SECONDS, self._look_around)  # whatever comes of this step
+        try:
+            next(check)
+        except StopIteration as end:
+            self._channels.health.broadcast(f"store_health:{self._store}", ["subscription_check", end.value])
+        else:
+            self._timers[1].cancel()
+            self._timers[1] = self._loop.call_later(PAUSE_SECONDS, self._look_on, check)
 
     def close(self) -> None:
         """Tell no more."""

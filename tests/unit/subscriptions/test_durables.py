@@ -80,7 +80,16 @@ class Desk:
         return [body["event_type"] for _, body in self.health.on(f"subscription_health:s:{name}")]
 
     def emitters(self) -> set[str]:
-        return set(self.durables._emitters)
+        return self.durables._emitters.topics()
+
+    def checked(self, *, cleanup: bool = True) -> Any:
+        """The report of a check, all of whose steps are taken at once."""
+        steps = self.durables.check(cleanup=cleanup)
+        while True:
+            try:
+                next(steps)
+            except StopIteration as end:
+                return end.value
 
 
 async def turns() -> None:
@@ -190,7 +199,7 @@ async def test_check_of_what_is_sound_finds_nothing(desk: Desk) -> None:
     await desk.save()
     await desk.durables.save(EVERYTHING, "bill", 0, SETTINGS)
     await desk.durables.save(STREAM, TRANSIENT, 0, SETTINGS)
-    report = desk.durables.check()
+    report = desk.checked()
     assert set(report) == {
         "timestamp",
         "store_id",
@@ -208,29 +217,29 @@ async def test_check_of_what_is_sound_finds_nothing(desk: Desk) -> None:
 
 async def test_missing_emitter_is_found_and_made(desk: Desk) -> None:
     await desk.save()
-    desk.durables._silence(TOPIC)
+    desk.durables._emitters.silence(EVERYTHING, "mail")
     assert not await desk.emitted()
-    report = desk.durables.check()
+    report = desk.checked()
     assert (report["issues"]["missing_pools"], report["summary"]["total_issues"]) == ([TOPIC], 1)
     assert await desk.emitted()
-    assert desk.durables.check()["summary"]["total_issues"] == 0
+    assert desk.checked()["summary"]["total_issues"] == 0
 
 
 async def test_emitter_that_is_made_by_a_check_keeps_quiet_while_somebody_consumes(desk: Desk) -> None:
     await desk.save()
     durable, consumer = desk.durables.get("mail"), Consumer(1)
     durable.attach(consumer)
-    desk.durables._silence(TOPIC)
-    desk.durables.check()
+    desk.durables._emitters.silence(EVERYTHING, "mail")
+    desk.checked()
     assert not await desk.emitted()
     durable.detach(consumer)
     assert await desk.emitted()
 
 
 async def test_orphaned_emitter_is_found_and_ended(desk: Desk) -> None:
-    desk.durables._emit(EVERYTHING, "mail")
+    desk.durables._emitters.emit(EVERYTHING, "mail", 99)
     assert await desk.emitted()
-    report = desk.durables.check()
+    report = desk.checked()
     assert (report["issues"]["orphaned_pools"], report["total_emitter_pools"]) == ([TOPIC], 1)
     assert not await desk.emitted()
     assert desk.emitters() == {DEFAULT_TOPIC}
@@ -239,9 +248,9 @@ async def test_orphaned_emitter_is_found_and_ended(desk: Desk) -> None:
 async def test_stranded_subscription_is_shown(desk: Desk) -> None:
     await desk.save()
     await write(desk.store, "a", event_of())
-    assert desk.durables.check()["issues"]["stale_subscriptions"] == []
+    assert desk.checked()["issues"]["stale_subscriptions"] == []
     desk.durables.get("mail")
-    report = desk.durables.check()
+    report = desk.checked()
     assert (report["issues"]["stale_subscriptions"], report["summary"]["stale_subscriptions"]) == (["mail"], 1)
 
 
@@ -261,15 +270,15 @@ async def test_subscription_that_cannot_read_is_failed_and_all_are_told_of_never
     desk.durables._reporter._sum_up()
     [(_, summary)] = desk.health.on("health_summary:s")
     assert (summary["healthy"], summary["failed"]) == (1, 1)
-    assert desk.durables.check()["issues"]["stale_subscriptions"] == []
+    assert desk.checked()["issues"]["stale_subscriptions"] == []
 
 
 async def test_a_check_without_cleanup_only_reports(desk: Desk) -> None:
     await desk.save()
-    desk.durables._silence(TOPIC)
-    desk.durables._emit(EVERYTHING, "gone")
+    desk.durables._emitters.silence(EVERYTHING, "mail")
+    desk.durables._emitters.emit(EVERYTHING, "gone", 99)
     for _ in range(2):
-        assert desk.durables.check(cleanup=False)["summary"] == {
+        assert desk.checked(cleanup=False)["summary"] == {
             "stale_subscriptions": 0,
             "orphaned_pools": 1,
             "missing_pools": 1,

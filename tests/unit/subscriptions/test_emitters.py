@@ -315,7 +315,7 @@ async def test_transient_subscriptions_are_broadcast_once_however_many_want_them
         for _ in range(2):
             await durables.save(selector, TRANSIENT, 0, {})
         await write(store, "a", event_of("T", b'{"k":"x"}'), event_of("T", b'{"k":"y"}'))
-        (topic,) = durables._shared
+        (topic,) = durables._emitters._shared
         await until(lambda: ear.on(topic) == [1])
 
 

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from typing import Any
 
 import pytest
 
-from gater.model.errors import NotFoundError
+from gater.model.errors import NotFoundError, StoreUnavailableError
 from gater.model.selectors import parse_selector
 from gater.model.subscriptions import GroupSettings, SubscriptionInfo
 from gater.subscriptions import reporting
 from gater.subscriptions.channels import NOWHERE, Channels
 from gater.subscriptions.health import FAILURES_IN_A_ROW
-from gater.subscriptions.reporting import CHECK_SECONDS, QUIET_SECONDS, SUMMARY_SECONDS, Reporter
+from gater.subscriptions.reporting import CHECK_SECONDS, PAUSE_SECONDS, QUIET_SECONDS, SUMMARY_SECONDS, Reporter
 from tests.unit.hand_loop import HandLoop
 
 ENVELOPE = {"store_id", "subscription_name", "event_type", "timestamp", "metadata"}
@@ -50,12 +50,16 @@ class Told:
         self.loop = loop
         self.events, self.health, self.metrics = Heard(), Heard(), Heard()
         self.at_work: list[SubscriptionInfo] = []
-        self.checks = 0
+        self.checks = self.steps = 0
+        self.steps_of_a_check = 0
         self.changed: list[str] = []
         channels = Channels(self.events, self.health, self.metrics)
         self.reporter = Reporter("orders", channels, lambda: self.at_work, self._check, self.changed.append)
 
-    def _check(self) -> dict[str, int]:
+    def _check(self) -> Generator[None, None, dict[str, int]]:
+        for _ in range(self.steps_of_a_check):
+            self.steps += 1
+            yield
         self.checks += 1
         return {"total_issues": self.checks}
 
@@ -251,6 +255,37 @@ def test_it_is_checked_every_sixty_seconds(told: Told) -> None:
     assert told.checks == 3
 
 
+def test_a_check_takes_its_steps_one_at_a_time(told: Told) -> None:
+    told.steps_of_a_check = 3
+    told.loop.move(CHECK_SECONDS)
+    seen = [told.steps]
+    while not told.checks:
+        told.loop.move(PAUSE_SECONDS)
+        seen.append(told.steps)
+    assert seen == [1, 2, 3, 3]
+    told.loop.move(CHECK_SECONDS + 3 * PAUSE_SECONDS)
+    assert told.checks == 2
+
+
+def test_a_check_that_fails_is_made_again(told: Told, monkeypatch: pytest.MonkeyPatch) -> None:
+    def failing() -> Generator[None, None, None]:
+        yield
+        raise StoreUnavailableError("orders", "it cannot be read")
+
+    monkeypatch.setattr(told.reporter, "_check", failing)
+    told.loop.move(CHECK_SECONDS)
+    with pytest.raises(StoreUnavailableError):
+        told.loop.move(PAUSE_SECONDS)
+    monkeypatch.setattr(told.reporter, "_check", told._check)
+    told.loop.move(CHECK_SECONDS)
+    assert told.checks == 1
+
+
+def no_check() -> Generator[None, None, None]:
+    """A check that finds nothing, at once."""
+    yield from ()
+
+
 def test_nothing_is_told_after_the_end(told: Told) -> None:
     told.loop.move(SUMMARY_SECONDS)
     told.health.messages.clear()
@@ -261,7 +296,7 @@ def test_nothing_is_told_after_the_end(told: Told) -> None:
 
 
 def test_speaking_where_nobody_listens_is_possible(told: Told) -> None:
-    reporter = Reporter("orders", NOWHERE, lambda: [info()], lambda: None, lambda _: None)
+    reporter = Reporter("orders", NOWHERE, lambda: [info()], no_check, lambda _: None)
     reporter.note("mail", "proxy_started")
     told.loop.move(SUMMARY_SECONDS)
     assert reporter.tracker.get("mail").last_event == "periodic_heartbeat"
