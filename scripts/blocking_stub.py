@@ -20,7 +20,7 @@ _HEAD: Final = '''# ruff: noqa
 '''
 _INSTEAD: Final = {
     "Delivery": "BlockingDelivery",
-    "AsyncGenerator": "BlockingIterator",
+    "PagedIterator": "BlockingIterator",
     "Subscription": "BlockingIterator",
     "Consumer": "BlockingConsumer",
 }
@@ -87,12 +87,6 @@ class _Blocking(ast.NodeTransformer):
     def visit_AsyncFunctionDef(self, node: ast.AsyncFunctionDef) -> ast.FunctionDef:
         fields = {field: getattr(node, field) for field in node._fields}
         return self.visit_FunctionDef(ast.FunctionDef(**fields, lineno=0))
-
-    def visit_Subscript(self, node: ast.Subscript) -> ast.AST:
-        if isinstance(node.value, ast.Name) and node.value.id == "AsyncGenerator" and isinstance(node.slice, ast.Tuple):
-            node.slice = node.slice.elts[0]
-        self.generic_visit(node)
-        return node
 
     def visit_Name(self, node: ast.Name) -> ast.expr:
         instead = _INSTEAD.get(node.id)

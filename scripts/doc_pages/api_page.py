@@ -8,6 +8,7 @@ from typing import Final
 
 import gater
 from gater.api.gater_api import GaterApi
+from gater.api.paged_iterator import PagedIterator
 from gater.api.pubsub_api import Listening, PubSubChannel
 from gater.api.pubsub_operations import InstanceStatus, PubSubMessage
 from scripts.doc_pages.source_facts import (
@@ -76,6 +77,7 @@ _SHOWN_CLASSES: Final = (
     gater.Subscription,
     gater.BlockingConsumer,
     gater.BlockingDelivery,
+    PagedIterator,
     PubSubChannel,
     Listening,
 )
@@ -153,9 +155,9 @@ def _function(name: str) -> str:
 
 def _method(cls: type, name: str) -> str:
     method = getattr(cls, name)
-    if inspect.isasyncgenfunction(method):
-        item = inspect.signature(method).return_annotation.removeprefix("AsyncGenerator[").partition(",")[0]
-        head = signature_text(f"async for {item.split()[0].lower()} in {name}", method, item)
+    if (gives := str(inspect.signature(method).return_annotation)).startswith("PagedIterator["):
+        item = gives.removeprefix("PagedIterator[").removesuffix("]")
+        head = signature_text(f"async for {item.lower()} in {name}", method, item)
     elif inspect.iscoroutinefunction(method):
         head = signature_text(f"await {name}", method)
     else:

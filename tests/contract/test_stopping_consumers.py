@@ -1,4 +1,4 @@
-"""Consumers and subscriptions as objects: handlers side by side, a stop from outside, waits that are given up."""
+"""Consumers and subscriptions as objects: handlers side by side, and a stop from outside."""
 
 from __future__ import annotations
 
@@ -142,30 +142,6 @@ async def test_deliveries_that_are_kept_are_settled_after_the_loop(api: GaterApi
             await delivery.ack()
     info = await info_of(api, store)
     assert (info.acked, info.parked, info.redelivered) == (3, 0, 0)
-
-
-async def test_waiting_for_a_delivery_may_be_given_up(api: GaterApi, store: str) -> None:
-    await save(api, store)
-    async with api.consumer(store, NAME) as consumer:
-        for position in (1, 2, 3):
-            for _ in range(2):
-                with pytest.raises(TimeoutError):
-                    await asyncio.wait_for(anext(consumer), 0.01)
-            await append_to_each(api, store, 1)
-            delivery = await anext(consumer)
-            assert delivery.event.position == position
-            await delivery.ack()
-    assert (await info_of(api, store)).redelivered == 0
-
-
-async def test_waiting_for_an_event_may_be_given_up(api: GaterApi, store: str) -> None:
-    async with api.subscribe(store) as subscription:
-        for position in (1, 2, 3):
-            for _ in range(2):
-                with pytest.raises(TimeoutError):
-                    await asyncio.wait_for(anext(subscription), 0.01)
-            await append_to_each(api, store, 1)
-            assert (await anext(subscription)).position == position
 
 
 async def test_a_subscription_is_stopped_while_it_waits(api: GaterApi, store: str) -> None:

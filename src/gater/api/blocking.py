@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
 import inspect
-from collections.abc import AsyncGenerator, Callable, Coroutine
+from collections.abc import Callable, Coroutine
 from functools import wraps
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Never, Self
+from typing import TYPE_CHECKING, Any, Final, Never, Self
 
 from gater.api.arguments import check_timeout
 from gater.api.blocking_consumer import BlockingConsumer
@@ -15,8 +14,9 @@ from gater.api.blocking_items import BlockingDelivery, BlockingIterator, blockin
 from gater.api.consumer import Consumer
 from gater.api.gater_api import GaterApi
 from gater.api.loop_thread import LoopThread
-from gater.api.pubsub_api import Listening
+from gater.api.paged_iterator import PagedIterator
 from gater.api.pubsub_operations import PubSubMessage
+from gater.api.subscription import Subscription
 from gater.api.thread_api import ThreadApi
 from gater.model.errors import WrongContextError
 from gater.pubsub.instances import Instance, parse_instance
@@ -80,18 +80,12 @@ class BlockingPubSubChannel:
         thread, api = self._running()
         listening = api.pubsub(self.instance.value).subscribe(topic)
         thread.run(listening.__aenter__())
-        return BlockingIterator(thread, _messages(listening))
+        return BlockingIterator(thread, listening.direct())
 
     def broadcast(self, topic: str, message: Any) -> int:
         """Give a message to all who listen to the topic; returns how many they are on the node."""
         thread, api = self._running()
         return thread.run(api.pubsub(self.instance.value).broadcast(topic, message))
-
-
-async def _messages(listening: Listening) -> AsyncGenerator[PubSubMessage, None]:
-    async with contextlib.aclosing(listening):
-        async for message in listening:
-            yield message
 
 
 def _blocking_call(method: Callable[..., Coroutine[Any, Any, Any]]) -> Callable[..., Any]:
@@ -103,11 +97,18 @@ def _blocking_call(method: Callable[..., Coroutine[Any, Any, Any]]) -> Callable[
     return call
 
 
-def _blocking_iterator(method: Callable[..., AsyncGenerator[Any, None]]) -> Callable[..., BlockingIterator[Any]]:
+_ITERATORS: Final = {"stream_forward", "stream_backward", "stream_all", "subscribe"}
+"""Methods that give an async iterator."""
+
+
+def _blocking_iterator(
+    method: Callable[..., PagedIterator[Any] | Subscription[Any]],
+) -> Callable[..., BlockingIterator[Any]]:
     @wraps(method)
     def iterate(self: BlockingGaterApi, *arguments: Any, **named: Any) -> BlockingIterator[Any]:
         thread, api = self._running()
-        return BlockingIterator(thread, method(api, *arguments, **named))
+        items: Any = method(api, *arguments, **named)
+        return BlockingIterator(thread, items.direct() if isinstance(items, PagedIterator) else items)
 
     return iterate
 
@@ -123,7 +124,7 @@ def _blocking_consumer(method: Callable[..., Consumer]) -> Callable[..., Blockin
 
 for _name, _method in inspect.getmembers(GaterApi, inspect.isfunction):
     if not _name.startswith("_") and _name not in vars(BlockingGaterApi):
-        if inspect.isasyncgenfunction(_method) or _name == "subscribe":
+        if _name in _ITERATORS:
             setattr(BlockingGaterApi, _name, _blocking_iterator(_method))
         elif _name in ("consumer", "consume"):
             setattr(BlockingGaterApi, _name, _blocking_consumer(_method))

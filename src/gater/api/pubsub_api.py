@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator
-from types import TracebackType
 from typing import Any, Self
 
 from gater.api.caller import Caller
+from gater.api.paged_iterator import PagedIterator
 from gater.api.pubsub_operations import CheckedPublish, GetPubSub, InstanceStatus, Listen, PubSubMessage
 from gater.api.resuming import backoff
 from gater.model.errors import TransientError
@@ -61,49 +61,41 @@ class PubSubChannel:
         return await self._caller.call(CheckedPublish(self.instance.value, check_topic(topic), check_body(message)))
 
 
-class Listening:
-    """Messages of one pattern, as an async iterator; after a lost connection it listens again to what comes then."""
+class Listening(PagedIterator[PubSubMessage]):
+    """Messages of one pattern, as an async iterator; after a lost connection it listens again to what comes then.
+
+    Waiting for a message may be given up (`asyncio.wait_for`) and begun again: it listens all the time.
+    """
 
     def __init__(self, caller: Caller, operation: Listen) -> None:
-        self._caller = caller
-        self._pages = self._listen(operation)
-        self._ready: list[PubSubMessage] = []
-
-    async def _listen(self, operation: Listen) -> AsyncGenerator[list[PubSubMessage], None]:
-        failures = 0
-        while True:
-            stream = self._caller.stream(operation)
-            try:
-                async for page in stream:
-                    failures = 0
-                    yield page
-                return
-            except TransientError as error:
-                # An overloaded listener is told: it has lost messages that must not be lost in silence.
-                if not self._caller.resumes or error.code == "overloaded":
-                    raise
-                failures += 1
-            finally:
-                await stream.aclose()
-            await asyncio.sleep(backoff(failures))
+        super().__init__(_listened(caller, operation), None)
+        self._has_begun = False
 
     async def __aenter__(self) -> Self:
-        self._ready = await anext(self._pages)
+        if not self._has_begun and not await self._fetch():
+            raise StopAsyncIteration
         return self
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self.aclose()
+    async def _fetch(self) -> bool:
+        """The first page, an empty one, says that listening has begun."""
+        self._has_begun = await super()._fetch()
+        return self._has_begun
 
-    def __aiter__(self) -> Self:
-        return self
 
-    async def __anext__(self) -> PubSubMessage:
-        while not self._ready:
-            self._ready = (await anext(self._pages))[::-1]
-        return self._ready.pop()
-
-    async def aclose(self) -> None:
-        """Listen no longer."""
-        await self._pages.aclose()
+async def _listened(caller: Caller, operation: Listen) -> AsyncGenerator[list[PubSubMessage], None]:
+    failures = 0
+    while True:
+        stream = caller.stream(operation)
+        try:
+            async for page in stream:
+                failures = 0
+                yield page
+            return
+        except TransientError as error:
+            # An overloaded listener is told: it has lost messages that must not be lost in silence.
+            if not caller.resumes or error.code == "overloaded":
+                raise
+            failures += 1
+        finally:
+            await stream.aclose()
+        await asyncio.sleep(backoff(failures))

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
-from contextlib import aclosing
-
 from gater.api import operations as op
 from gater.api.arguments import (
     Direction,
@@ -18,7 +15,8 @@ from gater.api.arguments import (
 )
 from gater.api.caller import Caller
 from gater.api.listing import Listing
-from gater.api.resuming import resumed
+from gater.api.paged_iterator import PagedIterator
+from gater.api.resuming import scanned
 from gater.api.subscription_api import Kind
 from gater.model.events import Event
 from gater.model.identifiers import check_name, check_store_id
@@ -65,7 +63,7 @@ class ReadingApi:
             following, known = listing.take(page), page.history or known
         return listing.events
 
-    async def stream_forward(
+    def stream_forward(
         self,
         store: str,
         stream_id: str,
@@ -74,17 +72,15 @@ class ReadingApi:
         *,
         after_position: int = 0,
         history: str | None = None,
-    ) -> AsyncGenerator[Event, None]:
+    ) -> PagedIterator[Event]:
         """The events of a stream from `start_version` on, oldest first, fetched as they are asked for.
 
-        All of them, or the first `count`; whatever length the stream has, little memory is needed.
+        All of them, or the first `count`; whatever length the stream has, little memory is needed. Waiting for an
+        event may be given up (`asyncio.wait_for`) and begun again; `aclose` ends it early.
         """
-        scanned = self._scan_stream(store, stream_id, start_version, count, False, after_position, history)
-        async with aclosing(scanned) as events:
-            async for event in events:
-                yield event
+        return self._scan_stream(store, stream_id, start_version, count, False, after_position, history)
 
-    async def stream_backward(
+    def stream_backward(
         self,
         store: str,
         stream_id: str,
@@ -93,14 +89,11 @@ class ReadingApi:
         *,
         after_position: int = 0,
         history: str | None = None,
-    ) -> AsyncGenerator[Event, None]:
+    ) -> PagedIterator[Event]:
         """The events of a stream from `start_version` down (None: from the last), newest first: all, or `count`."""
-        scanned = self._scan_stream(store, stream_id, start_version, count, True, after_position, history)
-        async with aclosing(scanned) as events:
-            async for event in events:
-                yield event
+        return self._scan_stream(store, stream_id, start_version, count, True, after_position, history)
 
-    async def _scan_stream(
+    def _scan_stream(
         self,
         store: str,
         stream_id: str,
@@ -109,16 +102,14 @@ class ReadingApi:
         backward: bool,
         after_position: int,
         history: str | None,
-    ) -> AsyncGenerator[Event, None]:
+    ) -> PagedIterator[Event]:
         start = None if backward and start_version is None else read_start(start_version, backward)
         left = None if count is None else check_count(count)
         step = -1 if backward else 1
         store, stream_id = check_store_id(store), check_name(stream_id, "stream_id")
         waited, known = check_position(after_position), check_history(history)
 
-        given = 0
-
-        def rest(last: Event | None) -> op.ScanStream | None:
+        def rest(last: Event | None, given: int) -> op.ScanStream | None:
             """What is still to be read after `last`; None when that is nothing."""
             begin = start if last is None else last.version + step
             remaining = None if left is None else left - given
@@ -126,11 +117,7 @@ class ReadingApi:
                 return None
             return op.ScanStream(store, stream_id, begin, remaining, backward, waited, known)
 
-        async with aclosing(resumed(self._caller, rest)) as pages:
-            async for page in pages:
-                given += len(page)
-                for event in page:
-                    yield event
+        return scanned(self._caller, rest)
 
     async def read_all(
         self,
@@ -159,7 +146,7 @@ class ReadingApi:
             if begin is None:
                 return listing.events
 
-    async def stream_all(
+    def stream_all(
         self,
         store: str,
         after: int | None = None,
@@ -168,7 +155,7 @@ class ReadingApi:
         selector: Kind | None = None,
         after_position: int = 0,
         history: str | None = None,
-    ) -> AsyncGenerator[Event, None]:
+    ) -> PagedIterator[Event]:
         """The events of a whole store in commit order, or those that match, fetched as they are asked for.
 
         They are those behind position `after` (backward: below it), up to where the store ends when the read begins.
@@ -177,13 +164,10 @@ class ReadingApi:
         store, begin = check_store_id(store), read_after(after, backward)
         waited, known = check_position(after_position), check_history(history)
 
-        def rest(last: Event | None) -> op.ScanAll:
+        def rest(last: Event | None, given: int) -> op.ScanAll:
             return op.ScanAll(store, last.position if last else begin, backward, waited, wanted, known)
 
-        async with aclosing(resumed(self._caller, rest)) as pages:
-            async for page in pages:
-                for event in page:
-                    yield event
+        return scanned(self._caller, rest)
 
     async def get_version(self, store: str, stream_id: str, *, after_position: int = 0) -> int:
         """The version of a stream's last event; -1 for a stream that was never written to."""

@@ -13,6 +13,7 @@ from msgspec.structs import replace
 from gater.api.caller import Caller
 from gater.api.operation import Seen
 from gater.api.operations import ScanAll, ScanStream
+from gater.api.paged_iterator import PagedIterator
 from gater.api.subscription_operations import SubscribeOperation, SubscriptionPage
 from gater.model.errors import TransientError
 from gater.model.events import Event
@@ -23,32 +24,61 @@ FIRST_DELAY: Final = 0.1
 LONGEST_DELAY: Final = 5.0
 
 
-async def resumed(caller: Caller, rest: Callable[[Event | None], Scan | None]) -> AsyncGenerator[list[Event], None]:
-    """The pages of `rest(None)`; when the stream breaks, those of `rest(last event yielded)`, with backoff.
+Rest = Callable[[Event | None, int], Scan | None]
+"""The operation that reads on after the last event that was yielded, given how many were; None: nothing is left."""
+
+
+class Scanning:
+    """How far a read has come."""
+
+    def __init__(self, rest: Rest) -> None:
+        self.failures = 0
+        """How often the connection was lost since the last page."""
+        self._rest = rest
+        self._last: Event | None = None
+        self._given = 0
+
+    def take(self, page: list[Event]) -> None:
+        """A page was read."""
+        self.failures = 0
+        if page:
+            self._last, self._given = page[-1], self._given + len(page)
+
+    def operation(self) -> Scan | None:
+        """What is to be asked for next; None: nothing is left."""
+        operation, last = self._rest(self._last, self._given), self._last
+        return operation if operation is None or last is None else replace(operation, seen=_seen(last))
+
+
+def scanned(caller: Caller, rest: Rest) -> PagedIterator[Event]:
+    """The events of `rest(None, 0)`, and after a lost connection, or a wait that was given up, the rest of them."""
+    scanning = Scanning(rest)
+    return PagedIterator(resumed(caller, scanning), lambda: resumed(caller, scanning))
+
+
+async def resumed(caller: Caller, scanning: Scanning) -> AsyncGenerator[list[Event], None]:
+    """The pages of a read; when the stream breaks, those that come after the last event, with backoff.
 
     Raises HistoryChangedError when that event is no longer what the store has there, and the TransientError when the
     caller does not resume, or has got nothing for as long as its patience lasts.
     """
-    last: Event | None = None
-    failures = 0
     failing_since = 0.0
-    while (operation := rest(last)) is not None:
-        stream = caller.stream(operation if last is None else replace(operation, seen=_seen(last)))
+    while (operation := scanning.operation()) is not None:
+        stream = caller.stream(operation)
         try:
             async for page in stream:
-                failures = 0
+                scanning.take(page)
                 if page:
-                    last = page[-1]
                     yield page
             return
         except TransientError:
-            failures += 1
-            failing_since = monotonic() if failures == 1 else failing_since
+            scanning.failures += 1
+            failing_since = monotonic() if scanning.failures == 1 else failing_since
             if not caller.resumes or monotonic() - failing_since >= caller.patience:
                 raise
         finally:
             await stream.aclose()
-        await asyncio.sleep(backoff(failures))
+        await asyncio.sleep(backoff(scanning.failures))
 
 
 async def followed(caller: Caller, operation: SubscribeOperation) -> AsyncGenerator[SubscriptionPage, None]:
@@ -63,10 +93,7 @@ async def followed(caller: Caller, operation: SubscribeOperation) -> AsyncGenera
         try:
             async for page in stream:
                 failures = 0
-                seen = _seen(page.events[-1]) if page.events else operation.seen
-                operation = replace(
-                    operation, start_from=page.next, history=page.history or operation.history, seen=seen
-                )
+                operation = _after(operation, page)
                 yield page
             return
         except TransientError:

@@ -11,6 +11,7 @@ from gater.cli.selecting import of_stream, together
 if TYPE_CHECKING:
     from gater.api.arguments import Direction
     from gater.api.gater_api import GaterApi
+    from gater.api.paged_iterator import PagedIterator
     from gater.model.events import Event
     from gater.model.selectors import Selector
 
@@ -52,7 +53,7 @@ async def chosen_events(
 
 def _of_stream(
     api: GaterApi, store: str, stream: str, begin: int | None, count: int | None, backward: bool
-) -> AsyncGenerator[Event, None]:
+) -> PagedIterator[Event]:
     if backward:
         return api.stream_backward(store, stream, begin, count)
     return api.stream_forward(store, stream, begin or 0, count)
