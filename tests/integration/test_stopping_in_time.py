@@ -204,7 +204,8 @@ def test_an_export_of_a_client_that_takes_its_time_does_not_hold_up_the_end(tmp_
     with program(tmp_path) as node, gater.connect_sync(node.started()) as api:
         events = api.stream_all("orders")
         next(events)
-        assert STOPPED in node.stopped()
+        assert STOPPED in (said := node.stopped())
+        assert CUT_OFF not in said
 
 
 def test_an_import_that_does_not_come_to_its_end_does_not_hold_up_the_end(tmp_path: Path) -> None:
