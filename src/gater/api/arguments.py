@@ -42,7 +42,7 @@ _UNUSED_FIELDS: Final = frozenset({"position", "created", "attempt"})
 
 
 class StreamAppend(msgspec.Struct, frozen=True):
-    """What `append_streams` appends to one stream."""
+    """Events that `append_streams` appends to one stream."""
 
     stream_id: str
     events: Iterable[EventLike]
@@ -57,7 +57,7 @@ def check_start_version(value: Any) -> int:
 
 
 def check_begin(value: Any) -> int:
-    """Where a subscription begins: a whole number, 0 or more, or LIVE."""
+    """Check the beginning of a subscription: a whole number, 0 or more, or LIVE."""
     return LIVE if type(value) is int and value == LIVE else check_start_version(value)
 
 
@@ -69,7 +69,7 @@ def read_start(value: int | None, backward: bool) -> int:
 
 
 def read_after(value: int | None, backward: bool) -> int | None:
-    """The position that a read of a store starts behind; None: at its beginning, or backward at its end."""
+    """The position after which a read of a store starts; None: at its beginning, or backward at its end."""
     if value is None:
         return None if backward else 0
     return check_position(value, "after")
@@ -83,7 +83,7 @@ def check_history(value: Any) -> str:
 
 
 def check_count(value: Any) -> int:
-    """How many are asked for: a whole number, 1 or more."""
+    """Check a number of items: a whole number, 1 or more."""
     if type(value) is not int or not 1 <= value <= LARGEST_VERSION:
         raise InvalidCountError(value)
     return value
@@ -106,12 +106,12 @@ def check_direction(value: Any) -> bool:
 
 
 def check_filter(value: Any, argument: str) -> str | None:
-    """What narrows a listing: a name, or None for no bound (which empty text means too)."""
+    """Check the filter of a listing: a name, or None for no bound (which empty text means too)."""
     return None if value is None or value == "" else check_name(value, argument)
 
 
 def encode_writes(appends: Iterable[StreamAppend]) -> tuple[StreamWrite, ...]:
-    """What a command carries for these appends; a stream may be named once."""
+    """The writes of a command for these appends; a stream may be named once."""
     writes = tuple(
         [
             StreamWrite(
@@ -153,7 +153,7 @@ def encode_guards(guards: Iterable[StreamGuard]) -> tuple[StreamGuard, ...]:
 
 
 def encode_imported(events: Iterable[Mapping[str, Any]]) -> tuple[ImportedEvent, ...]:
-    """What a command carries for exported events."""
+    """The events of a command for exported events."""
     if isinstance(events, Mapping | str | bytes) or not isinstance(events, Iterable):
         raise InvalidArgumentError("events", f"a list of events, not one {type(events).__name__}")
     return check_gave("events", events, tuple([_imported(event) for event in events]))

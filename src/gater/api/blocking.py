@@ -83,7 +83,7 @@ class BlockingPubSubChannel:
         return BlockingIterator(thread, listening.direct())
 
     def broadcast(self, topic: str, message: Any) -> int:
-        """Give a message to all who listen to the topic; returns how many they are on the node."""
+        """Give a message to all subscribers of the topic; returns their number on the node."""
         thread, api = self._running()
         return thread.run(api.pubsub(self.instance.value).broadcast(topic, message))
 

@@ -124,7 +124,7 @@ class Consumer:
 
 
 async def _failure(handler: Handler, delivery: Delivery) -> str | None:
-    """Why a handler failed; None when it did not."""
+    """The reason why a handler failed; None when it did not."""
     try:
         await handler(delivery)
     except asyncio.CancelledError as error:

@@ -92,11 +92,11 @@ class GaterApi(ReadingApi, SubscriptionApi, PubSubApi, TelemetryApi):
         await self._caller.call(op.RemoveStore(check_store_id(store)))
 
     async def get_store_status(self, store: str) -> StoreStatus:
-        """How a store is doing: state, position, size, what waits."""
+        """The state of a store: its position, size, and commands that wait."""
         return await self._caller.call(op.GetStoreStatus(check_store_id(store)))
 
     async def get_store_config(self, store: str) -> StoreConfig:
-        """How a store was made."""
+        """The configuration with which a store was made."""
         return await self._caller.call(op.GetStoreConfig(check_store_id(store)))
 
     # --- streams ---

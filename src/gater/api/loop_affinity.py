@@ -12,7 +12,7 @@ from gater.model.errors import WrongContextError
 
 
 class ForkCount:
-    """How many forks lie between this process and the one that imported the module; cheaper to read than its id."""
+    """The number of forks between this process and the one that imported the module; cheaper to read than its id."""
 
     def __init__(self) -> None:
         self.value = 0
@@ -34,7 +34,7 @@ class LoopAffinity:
     """Belongs to the event loop, and the process, in which it is first checked."""
 
     def __init__(self, *, elsewhere: str, forked: str) -> None:
-        """What to do instead: in another event loop, in a child of the process."""
+        """Advice for the errors: the call to make in another event loop, and in a child of the process."""
         self.loop: asyncio.AbstractEventLoop | None = None
         """The event loop; None until the first check."""
         self._elsewhere = elsewhere

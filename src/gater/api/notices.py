@@ -1,4 +1,4 @@
-"""What a subscription says of itself between its events."""
+"""Notices that a subscription gives between its events."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Final
 
 
 class Notice(Enum):
-    """How a subscription stands to the writers."""
+    """The distance between a subscription and the newest event."""
 
     CAUGHT_UP = "caught_up"
     """Everything stored was given; what comes next is new."""

@@ -1,4 +1,4 @@
-"""What an operation of the API is: a value with a name, the type of its answer, and how it may be repeated."""
+"""The kinds of API operations: values with a name, the type of their answer, and how they may be repeated."""
 
 from __future__ import annotations
 

@@ -59,7 +59,7 @@ class RemoveStore(Operation[None], frozen=True, array_like=True):
 
 
 class GetStoreStatus(Operation[StoreStatus], frozen=True, array_like=True):
-    """How a store is doing."""
+    """The state of a store."""
 
     name = "get_store_status"
     answer = StoreStatus
@@ -67,7 +67,7 @@ class GetStoreStatus(Operation[StoreStatus], frozen=True, array_like=True):
 
 
 class GetStoreConfig(Operation[StoreConfig], frozen=True, array_like=True):
-    """How a store was made."""
+    """The configuration with which a store was made."""
 
     name = "get_store_config"
     answer = StoreConfig

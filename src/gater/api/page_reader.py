@@ -1,4 +1,4 @@
-"""The items of a stream of pages, read ahead by a task, so that whoever waits for one may give up and come again."""
+"""The items of a stream of pages, read ahead by a task, so that a caller may give up waiting and call again."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class PageReader(Generic[Item]):
             self._room.set()
 
     def wake(self) -> None:
-        """Let whoever waits look at what it waits for."""
+        """Wake the waiting callers, so that they check their conditions again."""
         self._changed.set()
 
     def begin(self) -> None:

@@ -28,7 +28,7 @@ class PubSubApi:
         return PubSubChannel(self._caller, parse_instance(instance))
 
     async def get_pubsub(self) -> list[InstanceStatus]:
-        """How each instance stands: what was published and dropped, who listens, what waits."""
+        """The state of each instance: messages published, dropped and waiting, and subscribers."""
         return await self._caller.call(GetPubSub())
 
 
@@ -53,7 +53,7 @@ class PubSubChannel:
         return Listening(self._caller, Listen(self.instance.value, check_pattern(topic)))
 
     async def broadcast(self, topic: str, message: Any) -> int:
-        """Give a message to all who listen to the topic; returns how many they are on the node.
+        """Give a message to all subscribers of the topic; returns their number on the node.
 
         `message` is plain data: what JSON can say, and bytes; whole numbers have at most 64 bits. Nobody is waited
         for. Raises ValidationError for anything else, and RequestTooLargeError for a message of more than 16 MiB.

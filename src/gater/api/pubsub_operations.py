@@ -52,7 +52,7 @@ class Listen(StreamingOperation[list[PubSubMessage]], frozen=True, array_like=Tr
 
 
 class Publish(Operation[int], frozen=True, array_like=True):
-    """Give a message to those who listen; answers how many took it."""
+    """Give a message to the present subscribers; answers how many took it."""
 
     name = "publish"
     answer = int
@@ -67,7 +67,7 @@ class CheckedPublish(Publish, frozen=True, array_like=True):
 
 
 class GetPubSub(Operation[list[InstanceStatus]], frozen=True, array_like=True):
-    """How the ten instances of a node stand."""
+    """The state of the ten instances of a node."""
 
     name = "get_pubsub"
     answer = list[InstanceStatus]

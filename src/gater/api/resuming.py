@@ -1,4 +1,4 @@
-"""Streams that go on after a broken connection, behind the last event that was yielded."""
+"""Streams that resume after a broken connection, after the last event that was yielded."""
 
 from __future__ import annotations
 
@@ -106,13 +106,13 @@ async def followed(caller: Caller, operation: SubscribeOperation) -> AsyncGenera
 
 
 def _after(operation: SubscribeOperation, page: SubscriptionPage) -> SubscribeOperation:
-    """What goes on after a page."""
+    """The operation that resumes after a page."""
     seen = _seen(page.events[-1]) if page.events else operation.seen
     return replace(operation, start_from=page.next, history=page.history or operation.history, seen=seen)
 
 
 def _seen(event: Event) -> Seen:
-    """What a reader says of the last event that it was given."""
+    """The last event that a reader was given, as its next operation names it."""
     return Seen(event.position, event.id_bytes)
 
 

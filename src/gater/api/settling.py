@@ -63,7 +63,7 @@ class DirectSettling:
 
 
 class Settling:
-    """What one consumer says: which deliveries it has begun to process, and what became of them.
+    """The reports of one consumer: the deliveries that it has begun to process, and how each was settled.
 
     What is said together travels together, as a report, while the next is made. Settlements are sent before the next
     call of the client; when the consumer has ended, each is waited for.

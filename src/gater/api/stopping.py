@@ -7,7 +7,7 @@ from typing import Any
 
 
 class Stopping:
-    """What a `stop` returns: awaiting it waits until the stop is done, without that it happens all the same."""
+    """The answer of `stop`: awaiting it waits until the stop is done; the stop happens in any case."""
 
     def __init__(self, done: Callable[[], Coroutine[Any, Any, None]]) -> None:
         self._done = done

@@ -147,7 +147,7 @@ class SubscriptionApi:
             await self._caller.call(op.RemoveSubscriptionOperation(check_store_id(store), wanted, name))
 
     async def _selector_of(self, store: str, name: str) -> Selector | None:
-        """What a durable subscription selects; None when there is none of that name."""
+        """The selector of a durable subscription; None when there is no subscription of that name."""
         try:
             return (await self.get_subscription(store, name)).selector
         except SubscriptionNotFoundError:
@@ -190,7 +190,7 @@ class SubscriptionApi:
         return _with_whole_selector(found)
 
     async def get_subscription_health(self, store: str, name: str) -> SubscriptionHealth:
-        """What has happened to a durable subscription since the node began, and how it is judged by that.
+        """The counted events of a durable subscription since the node began, and the status that follows from them.
 
         Raises NotFoundError for one that nothing has happened to.
         """
@@ -249,7 +249,7 @@ class SubscriptionApi:
         await settle(self._caller, check_store_id(store), check_name(name, "name"), nacks=(nack,))
 
     async def list_parked(self, store: str, name: str, after: int = 0, limit: int | None = None) -> list[ParkedEvent]:
-        """The events that a durable subscription has set aside, in order, those behind position `after`."""
+        """The parked events of a durable subscription, in order, after position `after`."""
         store, name = check_store_id(store), check_name(name, "name")
         left, cursor = None if limit is None else check_count(limit), check_position(after, "after")
         found: list[ParkedEvent] = []

@@ -107,7 +107,7 @@ class GetSubscription(Operation[SubscriptionInfo], frozen=True, array_like=True)
 
 
 class GetSubscriptionHealth(Operation[SubscriptionHealth], frozen=True, array_like=True):
-    """What has happened to a subscription lately."""
+    """The recent events of a subscription, as its health."""
 
     name = "get_subscription_health"
     answer = SubscriptionHealth
@@ -116,7 +116,7 @@ class GetSubscriptionHealth(Operation[SubscriptionHealth], frozen=True, array_li
 
 
 class Consume(StreamingOperation[list[Delivered]], frozen=True, array_like=True):
-    """Deliveries to one consumer of a durable subscription, who may hold `prefetch` unsettled events."""
+    """Deliveries to one consumer of a durable subscription, which may hold `prefetch` unsettled events."""
 
     name = "consume"
     answer = list[Delivered]
@@ -201,7 +201,7 @@ class Report(Operation[Reported], frozen=True, array_like=True):
 
 
 class ListParked(Operation[list[ParkedEvent]], frozen=True, array_like=True):
-    """Up to `limit` parked events of a durable subscription, behind position `after`; none: there are no more."""
+    """Up to `limit` parked events of a durable subscription, after position `after`; none: there are no more."""
 
     name = "list_parked"
     answer = list[ParkedEvent]

@@ -9,14 +9,14 @@ from gater.api.telemetry_operations import GetHealth, GetMetrics, GetWorkerPoolS
 
 
 class TelemetryApi:
-    """What the node counts, and what follows from it."""
+    """The metrics of a node, and its health that follows from them."""
 
     _caller: Caller
 
     # --- figures and health ---
 
     async def get_metrics(self) -> dict[str, Any]:
-        """What the node has counted since it began: calls, workers, messages, memory. Times are in milliseconds."""
+        """The counts of the node since it began: calls, workers, messages, memory. Times are in milliseconds."""
         return await self._caller.call(GetMetrics())
 
     async def reset_metrics(self) -> None:
@@ -24,9 +24,9 @@ class TelemetryApi:
         await self._caller.call(ResetMetrics())
 
     async def get_health(self) -> dict[str, Any]:
-        """How the node is doing: `status` is healthy, degraded or unhealthy; and the parts that it follows from."""
+        """The health of the node: `status` is healthy, degraded or unhealthy; and the parts that it follows from."""
         return await self._caller.call(GetHealth())
 
     async def get_worker_pool_status(self) -> dict[str, Any]:
-        """How many workers serve stores here, and how well they were to be had."""
+        """The number of workers that serve stores here, and the share of attempts that found one."""
         return await self._caller.call(GetWorkerPoolStatus())

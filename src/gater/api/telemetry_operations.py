@@ -8,7 +8,7 @@ from gater.api.operation import Operation
 
 
 class GetMetrics(Operation[dict[str, Any]], frozen=True, array_like=True):
-    """What the node has counted."""
+    """The counts of the node."""
 
     name = "get_metrics"
     answer = dict[str, Any]
@@ -22,14 +22,14 @@ class ResetMetrics(Operation[None], frozen=True, array_like=True):
 
 
 class GetHealth(Operation[dict[str, Any]], frozen=True, array_like=True):
-    """How the node is doing, by rules on its figures."""
+    """The health of the node, by rules on its figures."""
 
     name = "get_health"
     answer = dict[str, Any]
 
 
 class GetWorkerPoolStatus(Operation[dict[str, Any]], frozen=True, array_like=True):
-    """How many workers there are, and how well they were to be had."""
+    """The number of workers, and the share of attempts that found one."""
 
     name = "get_worker_pool_status"
     answer = dict[str, Any]
