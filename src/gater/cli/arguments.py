@@ -70,7 +70,7 @@ def json_object(text: str | None, name: str) -> dict[str, Any] | None:
 
 
 def start_from(text: str) -> int:
-    """Where to begin, as it was typed: a version or a position, or LIVE."""
+    """Parse the beginning as it was typed: a version or a position, or LIVE."""
     from gater.api.arguments import LIVE
 
     if text == "live":
@@ -86,7 +86,7 @@ def one_stream(stream: str | None) -> str | None:
 
 
 def confirm(question: str, yes: bool) -> None:
-    """Ask before something is gone for good; a usage error where nobody can answer and --yes was not said."""
+    """Ask before something is gone for good; a usage error without a terminal and without --yes."""
     if yes:
         return
     if not sys.stdin.isatty():

@@ -59,7 +59,7 @@ def _numbered(lines: list[bytes], before: int) -> Iterator[Line]:
 
 
 async def _chunks(descriptor: int) -> AsyncIterator[bytes]:
-    """Whatever can be read, as soon as it can be, to the end."""
+    """Read all chunks of a descriptor, each as soon as it is there."""
     waits = not stat.S_ISREG(os.fstat(descriptor).st_mode)
     while True:
         waits = waits and await _readable(descriptor)

@@ -41,7 +41,7 @@ BenchStore = Annotated[
 
 @dataclass
 class Load:
-    """What to do, and what came of it."""
+    """The settings and the results of a benchmark run."""
 
     store: str
     payload: bytes
@@ -50,7 +50,7 @@ class Load:
     latencies: LatencyHistogram
 
     def events(self) -> list[NewEvent]:
-        """What one call appends."""
+        """The events of one call."""
         from gater.model.events import JSON, NewEvent
 
         return [NewEvent(EVENT_TYPE, self.payload, content_type=JSON) for _ in range(self.batch)]

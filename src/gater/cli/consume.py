@@ -73,14 +73,14 @@ _FATE: Final[dict[NackAction, str]] = {
 
 
 class Worker(Protocol):
-    """What is done with each delivery."""
+    """Handle each delivery with the program, or print it."""
 
     async def work(self, delivery: Delivery) -> bool:
         """Process a delivery and settle it; whether to go on."""
         ...
 
     def last(self) -> None:
-        """What it works on is the last."""
+        """End after the delivery that is being handled."""
         ...
 
     def hurry(self, number: int) -> None:
@@ -186,12 +186,12 @@ class Running:
         return self._on_failure != "stop"
 
     def _fate(self, attempt: int) -> str:
-        """What becomes of the event after so many failures."""
+        """The settlement of an event after so many failures."""
         last = self._on_failure == "retry" and attempt > self._settings.max_retries
         return _FATE["park" if last else self._on_failure]
 
     def last(self) -> None:
-        """Tell who waits at a terminal what is waited for."""
+        """Tell a user at a terminal what the command waits for."""
         if sys.stderr.isatty() and not self._quiet:
             output.remark("Ends when the command has ended; a second signal is passed on to it.")
 

@@ -99,7 +99,7 @@ def event_json(delivery: Delivery) -> bytes:
 
 
 def ending(code: int) -> str | None:
-    """How a process ended, told by its exit code (negative: the signal that killed it); None for success."""
+    """The description of a process's end by its exit code (negative: the signal that killed it); None for success."""
     if code == 0:
         return None
     if code > 0:

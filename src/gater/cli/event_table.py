@@ -56,7 +56,7 @@ class EventTable:
 
 
 def event_line(event: Event, *, coloured: bool, attempt: int = 1) -> str:
-    """An event on one line, for a reader who watches them arrive; a repeated delivery is told as such."""
+    """One line for an event, as it arrives; a repeated delivery is marked."""
     created, stream = output.moment(event.created), output.printable(event.stream_id)
     event_type = output.printable(event.event_type)
     again = "" if attempt == 1 else f"attempt {attempt}  "

@@ -1,4 +1,4 @@
-"""How a command ends: exit code 0 when it did what it was asked, 1 when it failed, 2 when it was typed wrongly."""
+"""Exit codes of commands: 0 when the command did what it was asked, 1 when it failed, 2 for wrong usage."""
 
 from __future__ import annotations
 
@@ -89,5 +89,5 @@ def first_failure(group: BaseExceptionGroup[BaseException]) -> GaterError | None
 
 
 def silence_stdout() -> None:
-    """Whoever read our output has gone: send the rest nowhere, so that nothing complains at exit."""
+    """Send the rest of the output to the null device after its reader has gone, so that nothing fails at exit."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -1,4 +1,4 @@
-"""How long calls took: a histogram of bounded size that answers percentiles to three digits."""
+"""A histogram of latencies, of bounded size, that answers percentiles to three digits."""
 
 from __future__ import annotations
 

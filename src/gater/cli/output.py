@@ -1,4 +1,4 @@
-"""What commands print: JSON for programs on stdout, tables for people, remarks on stderr."""
+"""The output of commands: JSON for programs on stdout, tables for people, remarks on stderr."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ def stdout_console() -> Console:
 
 
 def in_colour() -> bool:
-    """Whether stdout is a terminal that shows colours, and nobody asked for none (NO_COLOR)."""
+    """Whether stdout is a terminal that shows colours, and NO_COLOR is not set."""
     return sys.stdout.isatty() and stdout_console().color_system is not None
 
 

@@ -1,4 +1,4 @@
-"""A progress bar on stderr, for a person who waits; silent when stderr is not a terminal."""
+"""A progress bar on stderr, for users at a terminal; silent when stderr is not one."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def _ignore(step: int) -> None:
 
 @contextmanager
 def waiting(label: str) -> Iterator[None]:
-    """Show that something is being done whose length nobody knows."""
+    """Show a spinner for work of unknown length."""
     if not sys.stderr.isatty():
         yield
         return

@@ -73,7 +73,7 @@ async def listen(call: Call, instance: InstanceName, topic: Pattern = "*", count
 
 @command(group, "send")
 async def send(call: Call, instance: InstanceName, topic: Topic, message: MessageText) -> None:
-    """Publish a message to those who listen to its topic at the moment; it is not kept."""
+    """Publish a message to the present subscribers of its topic; it is not kept."""
     _check_served(call)
     text = sys.stdin.buffer.read().decode(errors="surrogateescape") if message == "-" else message
     body = msgspec.json.decode(json_value(text, "MESSAGE"))
@@ -86,7 +86,7 @@ async def send(call: Call, instance: InstanceName, topic: Topic, message: Messag
 
 
 def _check_served(call: Call) -> None:
-    """Nobody but this command would hear it in a folder of store files."""
+    """Refuse a folder of store files, where only this command would receive the messages."""
     if call.target.data_dir is not None:
         raise typer.BadParameter("messages go through a node that runs: name it with --url", param_hint="--data-dir")
 

@@ -1,4 +1,4 @@
-"""Where the events that commands show come from: a stream or a store, all of it or what a selector chooses."""
+"""The source of events for commands: a stream or a store, all of it or what a selector chooses."""
 
 from __future__ import annotations
 

@@ -78,7 +78,7 @@ def chosen(
 
 
 def together(*parts: Selector | None) -> Selector | None:
-    """What all the parts select that there are; None when there is none."""
+    """The conjunction of the selectors that are given; None when there is none."""
     given = [part for part in parts if part is not None]
     if len(given) < 2:
         return given[0] if given else None

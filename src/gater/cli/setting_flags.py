@@ -39,7 +39,7 @@ def _parameter(field: msgspec.structs.FieldInfo) -> inspect.Parameter:
 
 
 def _metavar(kind: str) -> str:
-    """What stands for the value of a setting whose type has this name."""
+    """The placeholder for the value of a setting whose type has this name."""
     for part, metavar in _METAVARS.items():
         if part in kind:
             return metavar

@@ -12,7 +12,7 @@ STOP_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
 
 
 class Stopping:
-    """What a signal does: while the task waits it is cancelled, while it works it is asked to end afterwards."""
+    """The effect of signals: a task that waits is cancelled, a task that works is asked to end afterwards."""
 
     def __init__(self, first: Callable[[], None], again: Callable[[int], None]) -> None:
         """While the task works, `first` is called when it is asked to end, and `again` with each further signal."""

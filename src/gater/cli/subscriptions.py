@@ -165,12 +165,12 @@ def _row(info: SubscriptionInfo) -> tuple[object, ...]:
 
 
 def _age(info: SubscriptionInfo) -> str:
-    """How old the oldest event is that waits."""
+    """The age of the oldest waiting event."""
     return output.duration(info.lag_seconds) if info.lag_seconds else ""
 
 
 def _facts(info: SubscriptionInfo) -> dict[str, object]:
-    """What is known of a subscription, for people."""
+    """The facts of a subscription, as text for people."""
     facts = {**msgspec.structs.asdict(info), **msgspec.structs.asdict(info.settings)}
     del facts["settings"], facts["created_epoch"], facts["updated_epoch"]
     if not info.reason:

@@ -1,4 +1,4 @@
-"""Where a command goes: to a server, or straight to the store files of a data folder."""
+"""The target of a command: a server, or the store files of a data folder."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Target:
 
     @asynccontextmanager
     async def open(self, *, create: bool = False) -> AsyncIterator[GaterApi]:
-        """The API of this place; raises StoreUnavailableError, with what to do about it, when nobody answers.
+        """The API of this place; raises StoreUnavailableError, with advice, when no server answers.
 
         A folder must exist already, unless `create`.
         """
@@ -56,7 +56,7 @@ class Target:
 
 
 async def check_reachable(url: str) -> None:
-    """Find out at once, rather than after the client's patient retries, that nobody listens at the URL."""
+    """Fail at once, rather than after the client's patient retries, when no server listens at the URL."""
     from gater.client.address import parse_address
 
     address = parse_address(url)
@@ -72,7 +72,7 @@ async def check_reachable(url: str) -> None:
 
 
 def _reason(error: OSError) -> str:
-    """Why a connection could not be made, without the address, which is said already."""
+    """The reason why a connection could not be made, without the address."""
     if isinstance(error, ConnectionRefusedError):
         return "connection refused"
     return (error.strerror or str(error)).lower()
