@@ -1,4 +1,4 @@
-"""Where a server is, as people write it."""
+"""The address of a server, as people write it."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Address(msgspec.Struct, frozen=True):
 
     @property
     def rpc_url(self) -> str:
-        """Where its RPC is found."""
+        """The URL of its RPC endpoint."""
         return f"{'wss' if self.secure else 'ws'}://{self._authority()}{self.path}{RPC_PATH}"
 
     def _authority(self) -> str:

@@ -1,4 +1,4 @@
-"""Where a client begins: `gater.connect` and `gater.connect_sync`."""
+"""Entry points of a client: `gater.connect` and `gater.connect_sync`."""
 
 from __future__ import annotations
 

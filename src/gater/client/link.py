@@ -43,7 +43,7 @@ class _ErrorBody(msgspec.Struct):
 
 
 class Link:
-    """A connection to one server, shared by all who need one."""
+    """A connection to one server, shared by all callers of a client."""
 
     def __init__(self, open_connection: Open, address: Address, backoff: Backoff | None = None) -> None:
         self._open = open_connection
@@ -77,7 +77,7 @@ class Link:
         return connection
 
     async def _next_attempt(self, deadline: float | None) -> Connection | GaterError:
-        """What comes of the attempt that is under way, or of a new one."""
+        """The result of the attempt that is under way, or of a new one."""
         if self._closed:
             raise ApiClosedError()
         loop = asyncio.get_running_loop()
@@ -128,7 +128,7 @@ class Link:
             logger.warning("no connection", extra={"address": str(self._address), "reason": _why(error)})
 
     def _refusal(self, refused: WSHandshakeError) -> GaterError:
-        """Why the server did not take the connection: the error in its answer, or what its status says."""
+        """The reason why the server refused the connection: the error in its answer, or the meaning of its status."""
         if refused.response is None:
             return self._unavailable(str(refused))
         with contextlib.suppress(msgspec.DecodeError):

@@ -1,4 +1,4 @@
-"""What a server would say about a request that is too large to be sent to it."""
+"""The errors of requests that are too large to be sent to the server."""
 
 from __future__ import annotations
 

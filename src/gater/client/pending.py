@@ -1,4 +1,4 @@
-"""What waits for the server: a call for its answer, a stream for its items."""
+"""Requests that wait for the server: a call for its answer, a stream for its items."""
 
 from __future__ import annotations
 

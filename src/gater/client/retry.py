@@ -11,7 +11,7 @@ from gater.model.errors import GaterError, OverloadedError, TransientError
 
 
 class Backoff(msgspec.Struct, frozen=True):
-    """How long to wait before the next attempt to connect: doubling, bounded, with jitter."""
+    """The delay before the next attempt to connect: doubling, bounded, with jitter."""
 
     first: float = 0.05
     longest: float = 2.0

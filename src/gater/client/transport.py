@@ -99,7 +99,7 @@ class Connection(MessageListener):
         self._transport.disconnect()
 
     def _lose(self, reason: str, *, violated: bool = False) -> None:
-        """Tell everyone who waits, once."""
+        """Fail all waiting calls and streams, once."""
         if self.lost is not None:
             return
         goodbye = self._session.goodbye
