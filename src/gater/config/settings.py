@@ -21,7 +21,7 @@ _DEFAULT_LIMITS: Final = Limits()
 
 
 def _about(doc: str, *, aliases: tuple[str, ...] = (), must: str = "") -> msgspec.Meta:
-    """What is known of a setting besides its type: a line for people, older names in the environment, and its rule."""
+    """The metadata of a setting: a line for people, older names in the environment, and its rule."""
     return msgspec.Meta(description=doc, extra={"aliases": aliases, "must": must})
 
 

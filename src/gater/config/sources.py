@@ -1,4 +1,4 @@
-"""Where settings come from: explicit values, then the environment, then a TOML file, then the defaults.
+"""The sources of settings: explicit values, then the environment, then a TOML file, then the defaults.
 
 SECRET_KEY_BASE and LOG_LEVEL, which other programs use as well, come after the file, and LOG_LEVEL is passed over when
 it says nothing that a node knows.
@@ -88,7 +88,7 @@ def _refuse_unknown(values: Mapping[str, Any], place: str) -> None:
 
 
 def _from_environment(environ: Mapping[str, str]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """What variables say: those that other programs use, too, and those that are meant for a node."""
+    """The settings in variables: those that other programs use, too, and those that are meant for a node."""
     shared: dict[str, Any] = {}
     own: dict[str, Any] = {}
     for name in FIELD_TYPES:
@@ -164,7 +164,7 @@ def _json_list(text: str) -> list[Any]:
 
 
 def _parser_of(kind: Any) -> Callable[[str], Any] | None:
-    """How text becomes a value of that type; None for what is text already."""
+    """The parser from text to a value of that type; None for text."""
     match msgspec.inspect.type_info(kind):
         case msgspec.inspect.Metadata(type=inner):
             return _parser_of_plain(inner)
