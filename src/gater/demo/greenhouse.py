@@ -1,4 +1,4 @@
-"""What happens in a greenhouse: made-up events of its sensors, its operators and its machines."""
+"""Made-up events of a greenhouse: of its sensors, its operators and its machines."""
 
 from __future__ import annotations
 

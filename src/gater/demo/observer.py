@@ -33,7 +33,7 @@ class Observer:
 
 
 def seen_line(event: Event) -> str:
-    """What an observer says of an event: its stream, type, version and payload (JSON as it is, else its size)."""
+    """The line for an event that was observed: stream, type, version and payload (JSON as it is, else its size)."""
     return f'SEEN ["{event.stream_id}:{event.event_type} (v{event.version}) => {_payload(event)}"]'
 
 

@@ -68,5 +68,5 @@ async def _pause(seconds: float, stop: asyncio.Event) -> None:
 
 
 def appended_line(stream_id: str, count: int, result: WriteResult) -> str:
-    """What a producer says of an append."""
+    """The line for an append of a producer."""
     return f'APPENDED ["{stream_id}" {count} (v{result.version})]'

@@ -1,4 +1,4 @@
-"""What someone who watches the demo sees."""
+"""The screen of the demo."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ DEFAULT_PORT_URL: Final = "http://127.0.0.1:4001"
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """What came of a run."""
+    """The result of a run."""
 
     appended: int
     seen: int
@@ -66,7 +66,7 @@ class Screen:
 
 
 def command_name() -> str:
-    """How the program was called: `gater` when the shell finds it by that name, otherwise its path."""
+    """The name of the program: `gater` when the shell finds it by that name, otherwise its path."""
     typed = Path(sys.argv[0])
     found = shutil.which("gater")
     if typed.name != "gater" or (found is not None and Path(found).resolve() == typed.resolve()):
