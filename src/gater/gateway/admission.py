@@ -1,4 +1,4 @@
-"""What a write must be before it is ordered, whoever sent it: names, ids, sizes, expected versions, sound JSON.
+"""The rules for a write before it is ordered, whatever its source: names, ids, sizes, expected versions, sound JSON.
 
 The API object has checked most of this already; a client of another make may not have.
 """
@@ -119,7 +119,7 @@ def check_event(event: RawEvent) -> None:
 
 
 def _check_json(content_type: str, data: bytes, metadata: bytes | None) -> None:
-    """What is stored as JSON must be JSON, or those who read it later fail."""
+    """Refuse data that is marked as JSON and is not, or readers would fail later."""
     if content_type == JSON:
         check_json(data, "data")
     if metadata is not None:

@@ -1,4 +1,4 @@
-"""Backups that are being sent: each a whole copy on disk, so there are few at once, and none stays for nobody."""
+"""Backups that are being sent: each a whole copy on disk, so there are few at once, and none stays without a reader."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ class _Copy:
         self.path = Path(self._folder.name) / "copy"
 
     def expect_reader(self, file: BinaryIO) -> None:
-        """A part is given to the reader, who is to ask for the next in time."""
+        """Expect the reader, which was given a part, to ask for the next one in time."""
         self._timer = asyncio.get_running_loop().call_later(STALLED_SECONDS, self._give_up, file)
 
     def was_read(self) -> None:

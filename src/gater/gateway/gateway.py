@@ -67,7 +67,7 @@ log = logging.getLogger(__name__)
 
 
 class Gateway:
-    """The stores of this node behind the operations of the API; all methods are called on the event loop."""
+    """The operations of the API on the stores of this node; all methods are called on the event loop."""
 
     def __init__(
         self,
@@ -165,12 +165,12 @@ class Gateway:
             await self._node_pubsub.leave()
 
     def say_stopping(self) -> bool:
-        """Announce, once, that the node is about to stop; whether somebody was told."""
+        """Announce, once, that the node is about to stop; whether there were subscribers."""
         return not self._closed and self._node_pubsub.say_stopping()
 
     @property
     def announcements(self) -> Announcements:
-        """What the node says of itself; only after it was started."""
+        """The announcements of the node; only after it was started."""
         return self._node_pubsub.announcements
 
     @property
@@ -184,7 +184,7 @@ class Gateway:
             self.announcements.store_state(name, "started")
 
     def statuses(self) -> list[StoreStatus]:
-        """How each store is doing, the damaged ones included, ordered by name."""
+        """The status of each store, the damaged ones included, ordered by name."""
         return [self._status(name) for name in self._stores.names()]
 
     def states(self) -> dict[str, tuple[str, str]]:
@@ -198,7 +198,7 @@ class Gateway:
         return StoreStatus(store, state_of(refusal), "", 0, 0, 0, 0, 0, 0, 0, str(refusal))
 
     def selector_of(self, store: str, subscription: str) -> Selector:
-        """What a durable subscription selects; StoreNotFoundError or SubscriptionNotFoundError when there is none."""
+        """The selector of a durable subscription; raises StoreNotFoundError or SubscriptionNotFoundError."""
         return self._stores.durables(store).config(subscription).selector
 
     def dispatch(self, operation: Operation[Any], done: Done) -> None:
@@ -266,7 +266,7 @@ class Gateway:
     # --- telemetry ---
 
     def _sources(self) -> Sources:
-        """Where the metrics look when they are asked."""
+        """The sources of the node's metrics."""
         figures = StoreFigures(self._stores)
         refusals = self.witness.refusals.by_reason.as_dict
         return figures.sources(self.statuses, self._node_pubsub, lambda: [*self.memory, self.pubsub.share], refusals)

@@ -43,6 +43,6 @@ def check_start(
 
 
 def check_after(store: Store, operation: Any, after: int) -> None:
-    """The same for one that goes on behind a position."""
+    """The same check for an operation that resumes after a position."""
     if operation.history:
         store.history.check_reached(after, store.tail.position)

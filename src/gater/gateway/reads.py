@@ -41,13 +41,13 @@ def read_all(store: Store, operation: op.ReadAll) -> Any:
 
 
 def matcher_of(selector: Selector | None) -> Matcher | None:
-    """What decides whether an event matches; None when every event does."""
+    """The matcher that decides about events; None when every event matches."""
     matcher = None if selector is None else compile_selector(parse_selector(selector))
     return None if matcher is None or matcher.everything else matcher
 
 
 def read_all_page(store: Store, cursor: int, head: int, count: int, backward: bool, matcher: Matcher | None) -> Page:
-    """Up to `count` matching events behind a position (backward: below it); of few that match, perhaps none."""
+    """Up to `count` matching events after a position (backward: below it); of few that match, perhaps none."""
     reader = store.reader
     if matcher is None:
         return reader.read_all_backward(cursor, count) if backward else reader.read_all(cursor, count, head)

@@ -17,7 +17,7 @@ PAGE_MESSAGES: Final = 500
 
 
 async def listen(pubsub: PubSub, operation: Listen) -> AsyncGenerator[list[PubSubMessage], None]:
-    """What is published under topics that fit a pattern, from now on, after an empty page."""
+    """The messages published under topics that fit a pattern, from now on, after an empty page."""
     with pubsub.subscribe(operation.instance, operation.pattern) as subscription:
         yield []
         while await subscription.wait():
@@ -31,7 +31,7 @@ def publish(pubsub: PubSub, operation: Publish, done: Done) -> None:
 
 
 def stats(pubsub: PubSub) -> list[InstanceStatus]:
-    """How the instances stand."""
+    """The state of the instances."""
     found = []
     for instance, stats in pubsub.stats().items():
         policy = POLICIES[instance]

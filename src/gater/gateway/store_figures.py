@@ -1,4 +1,4 @@
-"""What metrics are told of the stores of a node and of their subscriptions, at a cost that does not grow with these."""
+"""The figures of stores and subscriptions for metrics, at a cost that does not grow with their number."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class StoreFigures:
         memory: Callable[[], Sequence[Share]],
         refusals: Callable[[], Mapping[str, int]],
     ) -> Sources:
-        """Where the metrics of the node look: statuses of its stores, shares of its memory, refusals by reason."""
+        """The sources of metrics: statuses of its stores, shares of its memory, refusals by reason."""
         return Sources(
             stores=statuses,
             logs=self.logs,
@@ -43,7 +43,7 @@ class StoreFigures:
         )
 
     def logs(self) -> Mapping[str, LogStats]:
-        """What the logs have done, by store."""
+        """The figures of the logs, by store."""
         return {store.id: store.log_stats for store in self._stores.open()}
 
     def workers(self) -> Mapping[str, int]:

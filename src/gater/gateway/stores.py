@@ -79,11 +79,11 @@ class Stores:
         return sorted([*self._open, *self._unopened])
 
     def refusal(self, store: str) -> GaterError | None:
-        """Why a store could not be opened; None when it was."""
+        """The reason why a store could not be opened; None when it was."""
         return self._unopened.get(store)
 
     def config(self, store: str) -> StoreConfig:
-        """How a store was made, as far as that can be read."""
+        """The configuration of a store, as far as it can be read."""
         if store in self._unopened:
             return StoreConfig(store, str(self.folder), status=state_of(self._unopened[store]))
         return self.get(store).config
@@ -93,7 +93,7 @@ class Stores:
         return [self._open[name] for name in sorted(self._open)]
 
     def troubles(self) -> dict[str, str]:
-        """Why each store is not running; empty for those that are."""
+        """The reason why each store is not running; empty for those that are."""
         unopened = {name: str(refusal) for name, refusal in self._unopened.items()}
         return {**unopened, **{name: store.trouble for name, store in self._open.items()}}
 

@@ -35,13 +35,13 @@ REFUSED: Final = {Outcome.STALE: "stale", Outcome.UNKNOWN: "unknown"}
 
 
 class Subscribing:
-    """What the gateway does about subscriptions."""
+    """The subscription operations of the gateway."""
 
     def __init__(self, stores: Stores) -> None:
         self._stores = stores
 
     def handlers(self, in_task: InTask) -> dict[type, Handler]:
-        """What carries out each operation; those that wait or take long have a task."""
+        """The handlers of the operations; those that wait or take long have a task."""
         return {
             op.Settle: self.settle,
             op.Report: self.report,
@@ -106,13 +106,13 @@ class Subscribing:
         return durable, failed
 
     def health(self, operation: op.GetSubscriptionHealth, done: Done) -> None:
-        """What has happened to one lately."""
+        """The recent health of a subscription."""
         done(self._durables(operation.store).health(operation.subscription), None)
 
     # --- in tasks ---
 
     async def list(self, operation: op.GetSubscriptions) -> Any:
-        """How each is doing, as far as a page goes; none: there are no more. Others have their turn between two."""
+        """The state of each subscription, for one page; none: there are no more. Others have their turn between two."""
         durables, limit = self._durables(operation.store), min(check_count(operation.limit), MOST_LISTED)
         found: list[Any] = []
         size = 0
@@ -129,7 +129,7 @@ class Subscribing:
         return found
 
     async def get(self, operation: op.GetSubscription) -> Any:
-        """How one is doing; what was parked before is counted as parked."""
+        """The state of a subscription; events that were parked before are counted as parked."""
         durables = await self._settled(operation.store, operation.subscription)
         with self._stores.get(operation.store).reading():
             return durables.info(operation.subscription)
@@ -154,7 +154,7 @@ class Subscribing:
         await self._durables(operation.store).remove(selector, check_name(operation.subscription, "name"))
 
     async def pull(self, operation: op.Pull) -> Any:
-        """Deliveries for whoever has their receipt."""
+        """Deliveries for the holder of their receipts."""
         durable = self._durables(operation.store).get(operation.subscription)
         return await durable.pull(check_count(operation.count), check_wait(operation.wait))
 

@@ -1,4 +1,4 @@
-"""Administrative acts and refusals, told to those who audit the node."""
+"""Administrative acts and refusals, announced for audits of the node."""
 
 from __future__ import annotations
 
@@ -45,14 +45,14 @@ source: Final[ContextVar[str | None]] = ContextVar("gater_source", default=None)
 
 
 class Witness:
-    """Sees what is asked of a node, and tells of what somebody may want to know later."""
+    """Announce administrative acts, refused callers and limits that are reached."""
 
     def __init__(self, announcements: Callable[[], Announcements]) -> None:
         self.refusals = Refusals(announcements)
         self._announcements = announcements
 
     def watching(self, who: str, operation: Operation[Any], came_from: str | None, done: Done) -> Done:
-        """What is to be told the outcome of an operation; an administrative one is noted with it."""
+        """Wrap the callback for an operation's outcome, so that an administrative one is announced with it."""
         if operation.name not in ADMINISTRATIVE:
             return done
         begun = time.perf_counter()
@@ -111,18 +111,18 @@ class Witness:
             self._tell(lambda to: to.configured(resource, {"operation": operation.name}, who))
 
     def turned_away(self, error: GaterError, came_from: str | None) -> None:
-        """Somebody was not let in: they are not known, or there are too many."""
+        """Announce a connection that was refused: its caller is unknown, or there are too many."""
         if isinstance(error, AccessError):
             self.refused("unknown", None, error, came_from)
         elif isinstance(error, OverloadedError):
             self.limit_reached(error)
 
     def limit_reached(self, error: OverloadedError) -> None:
-        """Somebody was refused as a limit of the node is reached."""
+        """Announce a call that was refused because a limit of the node is reached."""
         self._tell(lambda to: to.limit_reached(error.what, error.limit))
 
     def refused(self, who: str, operation: Operation[Any] | None, error: AccessError, came_from: str | None) -> None:
-        """Somebody is not known, or may not do what they asked for."""
+        """Announce a caller that is unknown, or is not allowed to do what it asked for."""
         self._tell(lambda _: self.refusals.note(error, came_from))
         if operation is None:
             self._tell(lambda to: to.not_known(error.message, came_from))
@@ -138,7 +138,7 @@ class Witness:
 
 
 def _resource(operation: Any) -> str:
-    """What an operation is about, as a path."""
+    """The path of the resource that an operation is about."""
     names = ("store", "stream_id", "subscription")
     found = [str(getattr(operation, name)) for name in names if getattr(operation, name, None)]
     return "/".join(found) or operation.name
