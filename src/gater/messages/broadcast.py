@@ -100,7 +100,7 @@ class Messenger:
         return record
 
     def stats(self) -> MessageFigures:
-        """What was sent and received so far."""
+        """The numbers of messages sent and received so far."""
         counts = self._counts
         return MessageFigures(
             counts["sent"], self.failures.total(), counts["received"], counts["unsigned"], dict(self._refused)

@@ -1,4 +1,4 @@
-"""What a payload module offers besides its records: functions that publish them, and one that opens what came."""
+"""The functions of a payload module besides its records: one to publish each of them, and one to open messages."""
 
 from __future__ import annotations
 

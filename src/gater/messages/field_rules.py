@@ -1,4 +1,4 @@
-"""What a field of a record may hold, told by its type: one rule for each type that records declare.
+"""The rules for fields of a record, by type: one rule for each type that records declare.
 
 A rule takes the name of the field and a value. It returns the value as it is kept, which is immutable and can travel,
 or raises ValidationError naming the field.

@@ -1,4 +1,4 @@
-"""Where and when a system message is made: the node, the clock and the ids that records take when none are given."""
+"""The origin of a system message: the node, the clock and the ids that records take when none are given."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _ID_BYTES: Final = 8
 
 
 class Source(Protocol):
-    """What knows the name of the local node and the time."""
+    """The name of the local node and the time."""
 
     @property
     def node(self) -> str:

@@ -27,7 +27,7 @@ _UNSET: Final[Any] = object()
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """What one system message says."""
+    """The fields of one system message."""
 
     tag: ClassVar[str] = ""
     """The name of the message on the bus."""

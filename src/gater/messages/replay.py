@@ -1,4 +1,4 @@
-"""What tells a signed message from one that was captured and is sent again: its age, and a memory of what came."""
+"""Protection against replayed messages: the age of a signed message, and a memory of those that came."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class ReplayGuard:
 
     @property
     def remembered(self) -> int:
-        """How many messages it remembers."""
+        """The number of messages in the memory."""
         return len(self._nonces)
 
     def admit(self, nonce: bytes, sent: int, now: int) -> None:

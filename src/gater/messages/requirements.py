@@ -1,4 +1,4 @@
-"""What a message that came as a plain map must hold before a record is made of it.
+"""The requirements that a plain map must meet before a record is made of it.
 
 Each check raises ValidationError: `field` is the first name concerned, `reason` the code of the check and `names` all
 names concerned.

@@ -1,1 +1,1 @@
-"""What each kind of system message says: declarations of fields, one module for each pub/sub instance."""
+"""The kinds of system messages: declarations of fields, one module for each pub/sub instance."""

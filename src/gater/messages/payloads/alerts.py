@@ -1,4 +1,4 @@
-"""What somebody must look at, and whether they do: the messages on ex_esdb_alerts."""
+"""Alerts and their handling: the messages on ex_esdb_alerts."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class SystemAlert(Record):
 
 @record(INSTANCE, "alert_acknowledged")
 class AlertAck(Record):
-    """Somebody has taken on an alert."""
+    """The acknowledgement of an alert by an operator."""
 
     alert_id: str
     ack_by: str
@@ -60,7 +60,7 @@ class AlertEscalation(Record):
 
 @record(INSTANCE, "notification_status")
 class NotificationStatus(Record):
-    """What became of telling somebody about an alert."""
+    """The result of a notification about an alert."""
 
     alert_id: str
     delivery_method: Literal["email", "sms", "webhook", "push"]

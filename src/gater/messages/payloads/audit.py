@@ -1,4 +1,4 @@
-"""Who did what, for the record: the messages on ex_esdb_audit."""
+"""Acts and their actors, for the record: the messages on ex_esdb_audit."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ TOPICS: Final = ("data_changes", "admin_actions", "access_logs", "compliance")
 
 @record(INSTANCE, "data_change")
 class DataChange(Record):
-    """Somebody has changed or read data."""
+    """A change or a read of data."""
 
     user_id: str
     resource_type: str
@@ -46,7 +46,7 @@ class AdminAction(Record):
 
 @record(INSTANCE, "access_log")
 class AccessLog(Record):
-    """Somebody has used a resource, or tried to."""
+    """An access to a resource, or an attempt."""
 
     user_id: str
     resource_type: str

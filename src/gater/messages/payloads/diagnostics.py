@@ -1,4 +1,4 @@
-"""What helps to find out why something is slow or failed: the messages on ex_esdb_diagnostics."""
+"""Traces and analyses of slow or failed operations: the messages on ex_esdb_diagnostics."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ TOPICS: Final = ("debug_traces", "performance_analysis", "system_state", "error_
 
 @record(INSTANCE, "debug_trace")
 class DebugTrace(Record):
-    """How an operation went."""
+    """The trace of an operation."""
 
     component: Symbol
     operation: str
@@ -33,7 +33,7 @@ class DebugTrace(Record):
 
 @record(INSTANCE, "performance_analysis")
 class PerformanceAnalysis(Record):
-    """What a look at the performance of a component has found."""
+    """The result of a performance analysis of a component."""
 
     component: Symbol
     analysis_type: Literal["bottleneck", "memory_leak", "cpu_hotspot", "io_analysis"]

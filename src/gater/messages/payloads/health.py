@@ -1,4 +1,4 @@
-"""How nodes, clusters and components are doing: the messages on ex_esdb_health."""
+"""The health of nodes, clusters and components: the messages on ex_esdb_health."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ TOPICS: Final = ("node_health", "cluster_health", "component_health", "health_ch
 
 @record(INSTANCE, "node_health_updated")
 class NodeHealth(Record):
-    """How a node is doing."""
+    """The health of a node."""
 
     node: Symbol
     status: Literal["healthy", "degraded", "unhealthy", "unknown"]
@@ -33,7 +33,7 @@ class NodeHealth(Record):
 
 @record(INSTANCE, "cluster_health_updated")
 class ClusterHealth(Record):
-    """How a cluster is doing."""
+    """The health of a cluster."""
 
     status: Literal["healthy", "degraded", "unhealthy"]
     healthy_nodes: int
@@ -46,7 +46,7 @@ class ClusterHealth(Record):
 
 @record(INSTANCE, "component_health_updated")
 class ComponentHealth(Record):
-    """How one component of a node is doing."""
+    """The health of a component of a node."""
 
     component: Symbol
     node: Symbol
@@ -58,7 +58,7 @@ class ComponentHealth(Record):
 
 @record(INSTANCE, "health_check_completed")
 class HealthCheck(Record):
-    """What a check has found."""
+    """The result of a health check."""
 
     check_name: Symbol
     node: Symbol

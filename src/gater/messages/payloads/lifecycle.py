@@ -1,4 +1,4 @@
-"""What comes and goes: nodes, processes and members of the cluster, the messages on ex_esdb_lifecycle."""
+"""Starts and stops of nodes, processes and members of the cluster: the messages on ex_esdb_lifecycle."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class ProcessLifecycle(Record):
 
 @record(INSTANCE, "supervision_event")
 class SupervisionEvent(Record):
-    """What watches over others has started or given up one of them."""
+    """A supervisor has started or given up a process."""
 
     supervisor: Handle
     child_spec: Map

@@ -34,7 +34,7 @@ class LogEntry(Record):
 
 @record(INSTANCE, "log_summary")
 class LogSummary(Record):
-    """How many log lines there were in a span of time."""
+    """The number of log lines in a span of time."""
 
     time_period: str
     """For example `last_hour`."""

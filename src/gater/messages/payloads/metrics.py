@@ -1,4 +1,4 @@
-"""What was measured: the messages on ex_esdb_metrics."""
+"""Measurements: the messages on ex_esdb_metrics."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def _rate(metric: Any) -> float:
 
 @record(INSTANCE, "throughput_metric")
 class ThroughputMetric(Record):
-    """How often an operation was carried out in a span of time."""
+    """The rate of an operation in a span of time."""
 
     operation: Symbol
     count: int
@@ -47,7 +47,7 @@ class ThroughputMetric(Record):
 
 @record(INSTANCE, "latency_metric")
 class LatencyMetric(Record):
-    """How long an operation took."""
+    """The duration of an operation."""
 
     operation: Symbol
     latency_ms: float
@@ -59,7 +59,7 @@ class LatencyMetric(Record):
 
 @record(INSTANCE, "resource_usage")
 class ResourceUsage(Record):
-    """How much of a resource is in use."""
+    """The use of a resource."""
 
     resource_type: Literal["cpu", "memory", "disk", "network"]
     usage_percent: float

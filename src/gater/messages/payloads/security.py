@@ -1,4 +1,4 @@
-"""Who came in, who tried, and what looks suspicious: the messages on ex_esdb_security."""
+"""Authentication, refused access and suspicious activity: the messages on ex_esdb_security."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ TOPICS: Final = ("auth_events", "access_violations", "security_alerts", "session
 
 @record(INSTANCE, "auth_event")
 class AuthEvent(Record):
-    """Somebody has proved who they are, or failed to."""
+    """An authentication, or a failed one."""
 
     user_id: str
     event_type: Literal["login_success", "login_failure", "logout", "token_refresh"]
@@ -31,7 +31,7 @@ class AuthEvent(Record):
 
 @record(INSTANCE, "access_violation")
 class AccessViolation(Record):
-    """Somebody tried what they may not do."""
+    """An attempt to do what the caller is not allowed to do."""
 
     violation_type: Literal["unauthorized_access", "permission_denied", "rate_limit_exceeded", "invalid_token"]
     resource: str

@@ -1,4 +1,4 @@
-"""What the system as a whole announces, on ex_esdb_system: its configuration, start and stop, and feature toggles."""
+"""Announcements about the system as a whole, on ex_esdb_system: configuration, start and stop, and feature toggles."""
 
 from __future__ import annotations
 
