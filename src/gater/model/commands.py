@@ -1,4 +1,4 @@
-"""What can be asked of a store's state machine: values that carry all they need, time and identity included."""
+"""The commands of a store's state machine: values that carry all they need, time and identity included."""
 
 from __future__ import annotations
 
@@ -212,7 +212,7 @@ class Compacted(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 
 class WriteResult(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """What a write did, and how safe it is.
+    """The result of a write, with its durability.
 
     `version` is the stream's last version, `position` the store's position of the write's last event (for a write
     without events: the store's position at that moment). `durability` is the level reached: `memory`, `fsync`,

@@ -141,7 +141,7 @@ class RequestTooLargeError(InvalidRequestError):
 
 
 class WrongContextError(InvalidRequestError):
-    """What is used belongs to another event loop or process."""
+    """The object that is used belongs to another event loop or process."""
 
     code = "wrong_context"
     fields: ClassVar[tuple[str, ...]] = ("reason",)
@@ -225,7 +225,7 @@ class AccessError(GaterError):
 
 
 class UnauthenticatedError(AccessError):
-    """The caller did not say who it is, or could not prove it."""
+    """The caller gave no identity, or could not prove it."""
 
     code = "unauthenticated"
 
@@ -344,7 +344,7 @@ class MissingExtraError(SetupError):
 
 
 class IntegrityError(GaterError):
-    """What is stored is not what was written."""
+    """The stored data is not the data that was written."""
 
 
 class StoreCorruptError(IntegrityError):

@@ -204,7 +204,7 @@ def take_fitting(rows: Iterable[EventRow], count: int, room: int) -> tuple[list[
 
 
 def fitting(rows: Sequence[EventRow], room: int) -> int:
-    """How many of these events come before the one with which they weigh `room` bytes, that one included."""
+    """The number of these events up to the one with which they weigh `room` bytes, that one included."""
     size = 0
     for count, row in enumerate(rows, 1):
         size += payload_bytes(row)
@@ -243,7 +243,7 @@ EventLike = NewEvent | Mapping[str, Any]
 
 
 def encode_events(events: Iterable[EventLike]) -> tuple[RawEvent, ...]:
-    """What a command carries for these events: NewEvents, or mappings with the same fields."""
+    """The events of a command: from NewEvents, or mappings with the same fields."""
     if type(events) is not list and (
         isinstance(events, NewEvent | Mapping | str | bytes) or not isinstance(events, Iterable)
     ):

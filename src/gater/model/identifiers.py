@@ -1,4 +1,4 @@
-"""What streams, event types and stores may be called."""
+"""The rules for names of streams, event types and stores."""
 
 from __future__ import annotations
 

@@ -84,7 +84,7 @@ def may_hold_long_numbers(raw: bytes) -> bool:
 
 
 def count_values(raw: bytes) -> int:
-    """How many values sound JSON holds at the most, those of its lists and objects and their names included."""
+    """The most values that sound JSON can hold, those of its lists and objects and their names included."""
     return 1 + sum(map(len, _outside_of_text(raw, _NO_STARTS)))
 
 

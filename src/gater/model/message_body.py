@@ -39,7 +39,7 @@ def check_body(body: Any) -> Any:
 
 
 def _values(body: Any) -> int:
-    """How many values a body holds; no more are looked at than a message may hold."""
+    """The number of values in a body; no more are looked at than a message may hold."""
     total, todo = 1, [body]
     while todo and total <= MOST_MESSAGE_VALUES:
         value = todo.pop()

@@ -69,11 +69,11 @@ class Selector(msgspec.Struct, frozen=True, array_like=True):
     value: Any
 
     def __and__(self, other: Selector) -> Selector:
-        """What both select."""
+        """The selector of events that both select."""
         return _join("all_of", self, other)
 
     def __or__(self, other: Selector) -> Selector:
-        """What one of them selects, or both."""
+        """The selector of events that at least one of the two selects."""
         return _join("any_of", self, other)
 
     def __eq__(self, other: object) -> bool:

@@ -1,4 +1,4 @@
-"""What is known of a store besides its events: its configuration and its state."""
+"""The configuration and the state of a store."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import msgspec
 
 
 class StoreConfig(msgspec.Struct, frozen=True, omit_defaults=False):
-    """How a store was made."""
+    """The configuration with which a store was made."""
 
     store_id: str
     data_dir: str
@@ -48,7 +48,7 @@ class StoreInfo(msgspec.Struct, frozen=True):
 
 
 class StoreStatus(msgspec.Struct, frozen=True):
-    """How a store is doing."""
+    """The state of a store."""
 
     store: str
     state: str
@@ -71,7 +71,7 @@ class StoreStatus(msgspec.Struct, frozen=True):
 
 
 class VerifyReport(msgspec.Struct, frozen=True):
-    """What a check of a whole store found; it is sound when `problems` is empty."""
+    """The result of a check of a whole store; it is sound when `problems` is empty."""
 
     store: str
     events: int

@@ -36,7 +36,7 @@ MOST_DELAYS: Final = 100
 
 
 class GroupSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """How a consumer group behaves; durations are in seconds."""
+    """The settings of a consumer group; durations are in seconds."""
 
     ack_timeout: float = 30.0
     """An event that is not acknowledged for so long is taken back and given to someone else."""
@@ -136,7 +136,7 @@ def cut_reason(reason: str) -> str:
 
 
 class Waiting(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """The unsettled events of one stream from a position on, which wait behind an earlier one."""
+    """The unsettled events of one stream from a position on, which wait for an earlier one."""
 
     stream: str
     first: int
@@ -223,7 +223,7 @@ HealthStatus = Literal["registering", "healthy", "degraded", "failed", "unknown"
 
 
 class SubscriptionHealth(msgspec.Struct):
-    """What is known of one subscription; times in milliseconds since 1970."""
+    """The health of one subscription; times in milliseconds since 1970."""
 
     subscription_name: str
     current_status: HealthStatus = "unknown"
