@@ -1,1 +1,1 @@
-"""What a node says of itself: announcements on pub/sub, and the monitors that check its parts."""
+"""The monitoring of a node: announcements on pub/sub, and the monitors that check its parts."""

@@ -1,4 +1,4 @@
-"""What a node says of itself: signed messages of the nine kinds, made only when somebody listens."""
+"""The announcements of a node: signed messages of the nine kinds, made only when there are subscribers."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Announcements:
         self._alerted: dict[tuple[str, str], float] = {}
 
     def say(self, instance: Instance, topic: str, make: Callable[[], Record]) -> None:
-        """Publish a record, if anybody listens to its instance."""
+        """Publish a record, if its instance has subscribers."""
         if not self._pubsub.instance(instance).is_heard:
             return
         try:
@@ -75,7 +75,7 @@ class Announcements:
         self._came_or_went("store", event, {"store": store})
 
     def configured(self, component: str, changes: Mapping[str, Any], by: str) -> None:
-        """Somebody has changed how something works; a long name is cut, and then whole among the changes."""
+        """Announce a change of configuration; a long name is cut, and then whole among the changes."""
         name, facts = component[:LONGEST_SYMBOL], dict(changes)
         if name != component:
             facts["component"] = component
@@ -88,7 +88,7 @@ class Announcements:
     # --- health and metrics ---
 
     def node_health(self, status: str, checks: Mapping[str, Any], load: float, memory: float, disk: float) -> None:
-        """How the node is doing; memory and disk in per cent."""
+        """Announce the health of the node; memory and disk in per cent."""
         self.say(
             Instance.HEALTH,
             "node_health",
@@ -103,7 +103,7 @@ class Announcements:
         )
 
     def component_health(self, component: str, status: str, details: Mapping[str, Any]) -> None:
-        """How a part of the node is doing, such as a store."""
+        """Announce the health of a part of the node, such as a store."""
         self.say(
             Instance.HEALTH,
             f"process_health:{component}",
@@ -138,7 +138,7 @@ class Announcements:
         )
 
     def latency(self, operation: str, seconds: float, count: int) -> None:
-        """What calls of an operation took on average lately."""
+        """Announce the recent average latency of an operation."""
         self.say(
             Instance.METRICS,
             f"performance_metrics:{operation}",
@@ -146,7 +146,7 @@ class Announcements:
         )
 
     def resource(self, kind: str, percent: float, available: int, used: int) -> None:
-        """How much of the machine is used: `memory` or `disk`, in bytes."""
+        """Announce the use of a resource of the machine: `memory` or `disk`, in bytes."""
         self.say(
             Instance.METRICS,
             f"performance_metrics:{kind}",
@@ -156,7 +156,7 @@ class Announcements:
     # --- security and audit ---
 
     def not_known(self, reason: str, source: str | None) -> None:
-        """Somebody could not prove who they are."""
+        """Announce a caller that could not prove its identity."""
         self.say(
             Instance.SECURITY,
             "security_events:authentication",
@@ -166,7 +166,7 @@ class Announcements:
         )
 
     def not_allowed(self, who: str, operation: str, resource: str, source: str | None) -> None:
-        """Somebody asked for what they may not do."""
+        """Announce a caller that asked for an operation which it is not allowed to do."""
         self.say(
             Instance.SECURITY,
             "security_events:authorization",
@@ -186,7 +186,7 @@ class Announcements:
     def administered(
         self, who: str, operation: str, resource: str, outcome: str, seconds: float, source: str | None
     ) -> None:
-        """Somebody has done an administrative act, or has tried to (`outcome` is `ok` or the code of the error)."""
+        """Announce an administrative act, or an attempt (`outcome` is `ok` or the code of the error)."""
         self.say(
             Instance.AUDIT,
             "audit_trail:admin_operations",
@@ -221,7 +221,7 @@ class Announcements:
         )
 
     def slow_listener(self, slow: SlowSubscriber) -> None:
-        """Somebody does not keep up with an instance that drops nothing, or was disconnected for it."""
+        """Announce a subscriber that does not keep up with an instance that drops nothing, or was disconnected."""
         name = slow.instance.value
         text = f"{slow.depth:,} messages wait for a listener to {slow.pattern} on {name}"
         if slow.is_disconnected:
@@ -235,18 +235,18 @@ class Announcements:
         self.alert("warning", "performance", "unusual volume", text, instance.value)
 
     def failing_instance(self, instance: Instance, failures: int) -> None:
-        """Messages on an instance do not reach whom they should, more often than by chance."""
+        """Announce that messages on an instance do not reach their subscribers, more often than by chance."""
         text = f"{failures:,} messages on {instance.value} could not be given to somebody lately"
         self.alert("error", "system", "messages fail", text, instance.value)
 
     def instance_down(self, instance: Instance) -> None:
-        """An instance had ended, with all who listened to it, and was opened again."""
+        """Announce that an instance had ended, with all its subscriptions, and was opened again."""
         text = f"{instance.value} had ended and was opened again; who listened to it must do so again"
         self.alert("critical", "system", "instance down", text, instance.value)
         self.component_health(f"pubsub:{instance.value}", "unhealthy", {"reason": text})
 
     def limit_reached(self, what: str, limit: int) -> None:
-        """Somebody was refused as a limit of the node is reached."""
+        """Announce a call that was refused because a limit of the node is reached."""
         self.alert("warning", "system", "limit reached", f"there are {limit:,} {what}, and no more are taken", what)
 
     def slow_call(self, operation: str, seconds: float) -> None:

@@ -32,14 +32,14 @@ READS: Final = frozenset({"get_streams", "get_version", "list_snapshots", "read_
 
 
 class Work(NamedTuple):
-    """What was done, how much of it failed, and the seconds that it took."""
+    """The work of a time: its amount, the amount that failed, and the seconds that it took."""
 
     times: int
     failures: int
     seconds: float = 0.0
 
     def since(self, before: Work) -> Work:
-        """What came after `before`; all of it when the counting has begun anew."""
+        """The work after `before`; all of it when the counting has begun anew."""
         if self.times < before.times:
             return self
         return Work(self.times - before.times, self.failures - before.failures, self.seconds - before.seconds)

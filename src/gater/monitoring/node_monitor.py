@@ -24,7 +24,7 @@ log = logging.getLogger(__name__)
 
 
 class Watch(Protocol):
-    """Somebody who looks after a part of the node."""
+    """A watch over a part of the node."""
 
     def look(self) -> None:
         """See whether something is in trouble; called every CHECK_SECONDS."""
@@ -137,7 +137,7 @@ class NodeMonitor:
                 self._announcements.latency(calls.operation, max(seconds - seconds_before, 0.0) / made, made)
 
     def _judge_resources(self, percents: Mapping[str, float]) -> Health:
-        """What the use of resources means for the node, with an alert for each that runs out."""
+        """Judge the use of resources for the health of the node, with an alert for each that runs out."""
         results = {kind: resource_check(percent) for kind, percent in percents.items()}
         for kind, check in results.items():
             if check in SEVERITY:

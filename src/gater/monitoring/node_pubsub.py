@@ -42,7 +42,7 @@ class NodePubSub:
 
     @property
     def announcements(self) -> Announcements:
-        """What the node says of itself; only after it was started."""
+        """The announcements of the node; only after it was started."""
         if self._announcements is None:
             raise StoreUnavailableError(reason="the node has not started")
         return self._announcements
@@ -79,7 +79,7 @@ class NodePubSub:
             release()
 
     def say_stopping(self) -> bool:
-        """Announce, once, that the node is about to stop; whether somebody was told."""
+        """Announce, once, that the node is about to stop; whether there were subscribers."""
         if self._said_stopping:
             return False
         self._said_stopping = True
@@ -106,7 +106,7 @@ class NodePubSub:
     # --- for others ---
 
     def instance_figures(self) -> dict[str, InstanceStats]:
-        """How the instances stand, by name; none before the beginning and after the end."""
+        """The state of the instances, by name; none before the beginning and after the end."""
         if self._pubsub is None:
             return {}
         return {instance.value: stats for instance, stats in self._pubsub.stats().items()}
@@ -116,5 +116,5 @@ class NodePubSub:
         return {} if self._pubsub is None else self._pubsub.topics()
 
     def message_figures(self) -> MessageFigures:
-        """What became of the system messages of this node."""
+        """The figures of the system messages of this node."""
         return MessageFigures() if self._announcements is None else self._announcements.messenger.stats()

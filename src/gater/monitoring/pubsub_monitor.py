@@ -21,7 +21,7 @@ log = logging.getLogger(__name__)
 
 
 class Counts(NamedTuple):
-    """What had been counted on one instance at one time (in seconds, from any beginning)."""
+    """The counts of one instance at one time (in seconds, from any beginning)."""
 
     at: float
     published: int
