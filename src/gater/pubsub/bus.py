@@ -45,7 +45,7 @@ Carry: TypeAlias = Callable[[Instance, str, bytes], object]
 
 
 class InstanceStats(msgspec.Struct, frozen=True):
-    """What an instance has done since it began, and how it stands."""
+    """The figures of an instance since it began, and its present state."""
 
     published: int
     """Messages given to it, in this process or in others."""
@@ -71,7 +71,7 @@ class InstanceStats(msgspec.Struct, frozen=True):
 
     @property
     def failed(self) -> int:
-        """Messages that somebody should have had and did not get, other than by being dropped."""
+        """Messages that subscribers should have got and did not get, other than by being dropped."""
         return self.failed_callbacks + self.not_carried + self.disconnected
 
 
@@ -99,7 +99,7 @@ class Bus:
         """Of subscriptions that were forgotten; filled by the garbage collector, in any thread."""
 
     def hears(self, topic: str) -> bool:
-        """Whether anybody listens to this topic, as far as this process can know."""
+        """Whether a topic has subscribers, as far as this process can know."""
         if not self.is_heard:
             return False
         return self._carrier is not None or bool(self._mailboxes.match(topic) or self._callbacks.match(topic))
@@ -138,7 +138,7 @@ class Bus:
         subscription.close()
 
     def broadcast(self, topic: str, body: Any) -> int:
-        """Give a message to all who subscribed to its topic, without waiting for any; returns how many took it.
+        """Give a message to all subscribers of its topic, without waiting for any; returns how many took it.
 
         Subscribers in trouble are counted and logged, and are no trouble of the caller. When the instance has ended,
         nobody is reached. Other processes are given it as well; those who take it there are not counted. Raises only
@@ -220,7 +220,7 @@ class Bus:
                 log.warning("telling of a slow subscriber failed", extra=facts, exc_info=error)
 
     def stats(self) -> InstanceStats:
-        """How the instance stands; costs one step for each subscriber that has messages waiting."""
+        """The state of the instance; costs one step for each subscriber that has messages waiting."""
         self._forget_abandoned()
         ledger = self._ledger
         depths = []

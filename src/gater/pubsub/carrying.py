@@ -1,4 +1,4 @@
-"""What joins the instances of a process to those of others: an adapter, and what is said when it brings nonsense."""
+"""The link from the instances of a process to those of others: an adapter, and errors for malformed messages."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _decode = msgspec.msgpack.Decoder().decode
 
 
 class Carrying:
-    """The adapters of those who share a pub/sub system, of which the first that reaches others is in use.
+    """The adapters of a shared pub/sub system; the first that reaches other processes is in use.
 
     One at a time: two would bring every message twice. When its owner takes it away, the next one takes its place.
     """
@@ -33,7 +33,7 @@ class Carrying:
         self._gets_nonsense = False
 
     async def attach(self, adapter: Adapter) -> None:
-        """Begin to use an adapter, as soon as it is the first; whoever attaches it detaches it again."""
+        """Begin to use an adapter, as soon as it is the first; it is detached by the same caller."""
         await adapter.start(partial(self._came, adapter))
         if adapter.reaches_others:
             self._adapters.append(adapter)

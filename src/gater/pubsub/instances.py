@@ -38,7 +38,7 @@ class Instance(StrEnum):
 
 
 class Overflow(StrEnum):
-    """What happens when a message comes and the subscriber's queue is at its bound."""
+    """The action when a message comes and the subscriber's queue is at its bound."""
 
     DROP_OLDEST = "drop_oldest"
     """The oldest message of this queue is dropped and counted; the new one is kept."""
@@ -51,7 +51,7 @@ class Overflow(StrEnum):
 
 
 class Policy(msgspec.Struct, frozen=True):
-    """What an instance is for, and how much may wait for each of its subscribers."""
+    """The purpose of an instance, and the bound of each subscriber's queue."""
 
     purpose: str
     volume: str

@@ -1,4 +1,4 @@
-"""What waits for one subscriber: a bounded queue that says what happens at its bound."""
+"""The mailbox of one subscriber: a bounded queue with an action at its bound."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from gater.telemetry.histogram import Histogram
 
 
 class Message(msgspec.Struct, frozen=True):
-    """What was published: any value, as it was given, under a topic of an instance.
+    """A published message: any value, as it was given, under a topic of an instance.
 
     All subscribers are given the same body: who changes it changes it for the others.
     """
@@ -29,7 +29,7 @@ class Message(msgspec.Struct, frozen=True):
 
 
 class Ledger:
-    """What one instance has counted since it began, and which of its mailboxes are not empty."""
+    """The counts of one instance since it began, and its mailboxes that are not empty."""
 
     __slots__ = (
         "_weighed",
@@ -118,7 +118,7 @@ class Mailbox:
         self._waiter: asyncio.Future[None] | None = None
 
     def put(self, message: Message) -> bool:
-        """Keep a message and wake who waits for it; False when it was not taken, as the mailbox is closed (now)."""
+        """Keep a message and wake its waiting reader; False when it was not taken, as the mailbox is closed (now)."""
         queue = self.queue
         if not self.is_open or (len(queue) >= self._limit and not self._make_room()):
             return False

@@ -1,4 +1,4 @@
-"""What a subscriber holds: its messages, to be read in turn or all at once, and how to end it."""
+"""A subscription to messages: they are read in turn or all at once, until it is closed."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Subscription:
 
     @property
     def pattern(self) -> str:
-        """What was subscribed to."""
+        """The pattern of the subscription."""
         return self._mailbox.pattern
 
     @property

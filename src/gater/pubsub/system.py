@@ -44,7 +44,7 @@ class PubSub:
         return self.instance(name).broadcast(topic, body)
 
     def stats(self) -> dict[Instance, InstanceStats]:
-        """How each instance stands."""
+        """The state of each instance."""
         return {instance: bus.stats() for instance, bus in self._buses.items()}
 
     def topics(self) -> dict[str, int]:
@@ -76,14 +76,14 @@ class SharedPubSub:
         self._users = 0
 
     def acquire(self) -> PubSub:
-        """The system, the same for all who have it at a time; whoever acquires it releases it once."""
+        """The system, the same for all users at a time; each that acquires it releases it once."""
         if self._pubsub is None:
             self._pubsub = PubSub()
         self._users += 1
         return self._pubsub
 
     def release(self) -> None:
-        """Leave the system; the last one ends its subscriptions. InvalidRequestError when nobody has it."""
+        """Leave the system; the last one ends its subscriptions. InvalidRequestError when it was not acquired."""
         if self._pubsub is None:
             raise InvalidRequestError(message="The pub/sub system was released more often than acquired")
         self._users -= 1
@@ -100,7 +100,7 @@ if hasattr(os, "register_at_fork"):  # so that no other thread has it in a child
 
 
 def _shared() -> SharedPubSub:
-    """What everything on this event loop shares: a system belongs to one loop, and a process mostly has one."""
+    """The system that all users on this event loop share: it belongs to one loop, and a process mostly has one."""
     try:
         loop = asyncio.get_running_loop()
     except RuntimeError:
@@ -110,12 +110,12 @@ def _shared() -> SharedPubSub:
 
 
 def acquire() -> PubSub:
-    """The system of this process (of this event loop, if it runs several); whoever acquires it releases it once."""
+    """The system of this process (or event loop); each caller that acquires it releases it once."""
     return _shared().acquire()
 
 
 def release() -> None:
-    """Leave the system of this process; InvalidRequestError when nobody has it."""
+    """Leave the system of this process; InvalidRequestError when it was not acquired."""
     _shared().release()
 
 

@@ -54,32 +54,32 @@ def all_cluster_topics() -> tuple[str, ...]:
 
 
 def store_health(store: str) -> str:
-    """Where the health of a store is told, on the health instance."""
+    """The topic for the health of a store, on the health instance."""
     return store_topic(store, "health")
 
 
 def cluster_health() -> str:
-    """Where the health of the cluster is told, on the health instance."""
+    """The topic for the health of the cluster, on the health instance."""
     return cluster_topic("health")
 
 
 def health_summary(store: str) -> str:
-    """Where the health of all subscriptions of a store is summed up, on the health instance."""
+    """The topic for the summary of all subscriptions of a store, on the health instance."""
     return f"health_summary:{store}"
 
 
 def subscription_health(store: str, name: str) -> str:
-    """Where the health of a subscription is told, on the health instance."""
+    """The topic for the health of a subscription, on the health instance."""
     return f"subscription_health:{store}:{name}"
 
 
 def subscription_metrics(store: str, name: str) -> str:
-    """Where the figures of a subscription are told, on the metrics instance."""
+    """The topic for the figures of a subscription, on the metrics instance."""
     return f"subscription_metrics:{store}:{name}"
 
 
 def event_stream(stream_id: str) -> str:
-    """Where the events of a stream are told, on the events instance."""
+    """The topic for the events of a stream, on the events instance."""
     return f"event_stream:{stream_id}"
 
 

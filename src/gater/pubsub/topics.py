@@ -1,4 +1,4 @@
-"""What topics and patterns are, and who has subscribed to a topic."""
+"""Topics, patterns, and the subscriptions that match a topic."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ class TopicIndex(Generic[Subscriber]):
                 self._count_length(len(key), -1)
 
     def match(self, topic: str) -> list[Subscriber]:
-        """Who subscribed to a pattern that fits, once for each such pattern; a list that later changes leave alone."""
+        """The subscribers of matching patterns, once for each such pattern; a list that later changes leave alone."""
         found = list(self._exact.get(topic, ()))
         size = len(topic)
         for length in self._lengths:

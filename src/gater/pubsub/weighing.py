@@ -1,4 +1,4 @@
-"""How much memory a message takes while it waits, roughly."""
+"""The approximate memory of a message while it waits."""
 
 from __future__ import annotations
 

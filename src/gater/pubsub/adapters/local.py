@@ -15,7 +15,7 @@ class LocalAdapter:
         """Nothing is delivered."""
 
     def publish(self, instance: Instance, topic: str, body: bytes) -> None:
-        """Nobody else is to be reached."""
+        """Do nothing: no other process is to be reached."""
 
     async def close(self) -> None:
         """There is nothing to end."""
