@@ -1,1 +1,1 @@
-"""What listens: HTTP/JSON and RPC on one port, and who may do what."""
+"""The server: HTTP/JSON and RPC on one port, with authentication and permissions."""

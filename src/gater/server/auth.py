@@ -1,4 +1,4 @@
-"""Who calls, and what they may do: bearer tokens with scopes, the same for HTTP and RPC."""
+"""Authentication and authorisation: bearer tokens with scopes, the same for HTTP and RPC."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ SelectorOf = Callable[[str, str], Selector]
 
 
 class Principal(msgspec.Struct, frozen=True):
-    """Who calls: the name that logs use, and what is allowed where (no stores: all of them)."""
+    """An authenticated caller: its name in logs, and its permissions (no stores: all of them)."""
 
     name: str
     scopes: frozenset[Scope]
@@ -40,7 +40,7 @@ ANONYMOUS: Final = Principal("anonymous", frozenset(SCOPES))
 
 
 class Authenticator:
-    """Tells from the headers of a request who makes it."""
+    """Authenticate the sender of a request by its headers."""
 
     def __init__(self, tokens: Iterable[Token], *, anonymous: bool, local_names_only: bool = False) -> None:
         """With `local_names_only`, anonymous callers must address the node by a loopback name or an IP address."""
@@ -49,7 +49,7 @@ class Authenticator:
         self._local_names_only = local_names_only
 
     def authenticate(self, headers: Mapping[str, str]) -> Principal:
-        """Who sent these headers (names in lower case, or looked up without regard to case).
+        """The principal of the sender of these headers (names in lower case, or looked up without regard to case).
 
         Raises UnauthenticatedError for a missing or unknown token. An anonymous request that a browser makes for a
         page of another site or another port, of whatever method, is refused with PermissionDeniedError: it would borrow

@@ -36,12 +36,12 @@ the answer only when they have sent all of a large body get it."""
 
 
 def http_protocol(slots: Slots, outgoing: Outgoing) -> type[asyncio.Protocol]:
-    """What to give uvicorn as `http`."""
+    """The class of HTTP connections, which uvicorn takes as `http`."""
     return cast("type[asyncio.Protocol]", partial(HttpConnection, slots, outgoing))
 
 
 class WholeWrites:
-    """What an answer is written to: what is written in one turn of the event loop leaves in one write.
+    """A transport for answers: all that is written in one turn of the event loop leaves in one write.
 
     uvicorn writes head and body apart; each write is a system call, which costs as much as all of its own work.
     """
@@ -124,7 +124,7 @@ class HttpConnection(HttpToolsProtocol):
         self.transport.abort()
 
     def _admit(self) -> None:
-        """A request on this connection comes from a caller who is known, or need not be."""
+        """Admit the connection: a request on it comes from a known caller, or from one that need not be known."""
         self._slots.admit(self)
 
     def pause_writing(self) -> None:

@@ -13,7 +13,8 @@ LEAST_KEPT: Final = 64
 
 
 def connections_within(wanted: int) -> int | None:
-    """How many connections can be open beside the files that are open, and some more; None when nothing limits them.
+    """The number of connections that can be open beside the files that are open, and some more; None when nothing
+    limits them.
 
     The process gets descriptors for as many as are wanted, if the system lets it.
     """

@@ -84,7 +84,7 @@ def _shape(name: str, schema: Json) -> str:
 
 
 def _kind(schema: Json) -> str:
-    """What a schema allows, in a few words; shapes by their names."""
+    """The type that a schema allows, in a few words; shapes by their names."""
     if "$ref" in schema:
         return str(schema["$ref"].rpartition("/")[2])
     if "anyOf" in schema:

@@ -22,7 +22,7 @@ CONFIDENTIAL: Final = frozenset({Instance.SECURITY, Instance.AUDIT})
 
 
 class Permission(msgspec.Struct, frozen=True):
-    """What a caller must be allowed to do an operation."""
+    """The permission that an operation needs."""
 
     scope: Scope
     reach: Callable[[Any], Iterable[str]]
@@ -54,12 +54,12 @@ def _listed(operation: op.GetStreams) -> Iterable[str]:
 
 
 def _selected(operation: Any) -> Iterable[str]:
-    """What the selector of an operation can touch; parsed first, for it comes from outside."""
+    """The streams that the selector of an operation can touch; parsed first, for it comes from outside."""
     return WHOLE_STORE if operation.selector is None else reach(parse_selector(operation.selector))
 
 
 def _to_listen(operation: Listen) -> Scope:
-    """What is told on some instances is not for everybody."""
+    """The scope for subscribing to an instance: some are confidential."""
     return "admin" if operation.instance.removeprefix(FULL_NAME_PREFIX) in CONFIDENTIAL else "subscribe"
 
 

@@ -47,7 +47,7 @@ log: Final = WebSocketLog(logging.getLogger(__name__))
 
 
 class RpcEndpoint:
-    """What all RPC connections share: who may connect, how many, and what carries their operations out."""
+    """The state that all RPC connections share: authentication, limits, and the dispatcher of operations."""
 
     def __init__(
         self,
@@ -85,7 +85,7 @@ class RpcEndpoint:
 
     @property
     def protocol_class(self) -> type[asyncio.Protocol]:
-        """What to give uvicorn as `ws`."""
+        """The class of WebSocket connections, which uvicorn takes as `ws`."""
         return cast("type[asyncio.Protocol]", partial(RpcProtocol, self))
 
     def admit(self, server_state: ServerState, request: WSUpgradeRequest) -> WSUpgradeResponseWithListener:

@@ -66,7 +66,7 @@ class RpcConnection(MessageListener):
         large: LargeRequests | None = None,
         request_limits: Limits | None = None,
     ) -> None:
-        """`tasks`: where the tasks of open streams are kept, for whoever stops the server to wait for."""
+        """`tasks`: where the tasks of open streams are kept, which are waited for when the server stops."""
         super().__init__(max_message_bytes)
         self.intake = Intake(intakes, self._make_room)
         """The part of an unfinished message that was read, as told by the reader of the socket."""
@@ -136,7 +136,7 @@ class RpcConnection(MessageListener):
             self.drain()
 
     def on_ws_disconnected(self, transport: WSTransport) -> None:
-        """The connection is gone: nobody waits for anything any more."""
+        """Clean up after the connection: its calls and streams end."""
         self._stop()
         if self._close_timer is not None:
             self._close_timer.cancel()
@@ -254,7 +254,7 @@ class RpcConnection(MessageListener):
             self._witness.limit_reached(error)
 
     def _items(self, operation: StreamingOperation[Any]) -> AsyncGenerator[Any, None]:
-        """What a stream is to send."""
+        """The items of a stream to send."""
         if self._witness is None:
             return self._stream(operation)
         return self._witness.following(self._who, operation, self._came_from, self._stream)
@@ -313,7 +313,7 @@ class RpcConnection(MessageListener):
                 self._give_up()
 
     def _refusal(self, size: int) -> OverloadedError | None:
-        """Why an answer of so many bytes cannot be sent now, if it cannot."""
+        """The reason why an answer of so many bytes cannot be sent now, if it cannot."""
         return None if self._outlet.has_room(size) else self._outlet.overload
 
     def _give_up(self) -> None:

@@ -1,4 +1,4 @@
-"""What RPC needs of the rest of a node: who calls, what they may do, and what does it."""
+"""The ports of RPC to the rest of a node: authentication, authorisation, and the dispatcher of operations."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from gater.model.errors import GaterError
 
 
 class Authenticate(Protocol):
-    """Finds out who calls."""
+    """Authenticate the caller."""
 
     def __call__(self, headers: Mapping[str, str]) -> Any:
         """The principal that the headers of a handshake name (keys in any case); raises UnauthenticatedError."""
@@ -18,7 +18,7 @@ class Authenticate(Protocol):
 
 
 class Dispatcher(Protocol):
-    """What carries operations out; the Gateway does."""
+    """The dispatcher of operations: the Gateway."""
 
     def dispatch(self, operation: Operation[Any], done: Callable[[Any, GaterError | None], None]) -> None:
         """Run a call; `done(answer, error)` is called once, on the loop, maybe before this returns."""

@@ -154,5 +154,5 @@ def _nothing(*_: Any) -> Any:
 
 
 def internal_error(defect: Exception) -> InternalError:
-    """What a client is told about a defect of the server."""
+    """The error that a client is told about a defect of the server."""
     return InternalError(message=f"{type(defect).__name__}: {defect}")

@@ -1,4 +1,4 @@
-"""What a connection has made that ends with it: transient subscriptions."""
+"""The transient subscriptions of a connection, which end with it."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Transients:
         self._selectors: dict[bytes, Selector] = {}
 
     def begin(self, operation: Operation[Any], done: Done) -> Done:
-        """What is to be told the outcome of an operation that the connection asks for."""
+        """Wrap the callback for the outcome of an operation that the connection asks for."""
         if isinstance(operation, SaveSubscriptionOperation) and operation.subscription == TRANSIENT:
             if self._made.total() >= MOST_TRANSIENT:
                 raise OverloadedError("transient subscriptions of a connection", MOST_TRANSIENT)

@@ -1,4 +1,4 @@
-"""What the routes of one server share: the API on behalf of each caller, the limits, and whether it is stopping."""
+"""The state that the routes of one server share: the API on behalf of each caller, the limits, and the stopping."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from gater.telemetry.prometheus import MetricsPage
 
 
 class Access:
-    """What one principal can use: operations as values, and the API over them."""
+    """The access of one principal: operations as values, and the API over them."""
 
     def __init__(self, caller: AuthorisedCaller) -> None:
         self.caller = caller
@@ -51,7 +51,7 @@ class Service:
         self._access: dict[Principal, Access] = {}
 
     def access(self, headers: Mapping[str, str]) -> Access:
-        """What the sender of these headers can use; raises UnauthenticatedError or PermissionDeniedError."""
+        """The access of the sender of these headers; raises UnauthenticatedError or PermissionDeniedError."""
         try:
             principal = self._authenticator.authenticate(headers)
         except AccessError as error:
@@ -69,7 +69,7 @@ class Service:
         return self._metrics_page.render()
 
     def troubles(self, headers: Mapping[str, str]) -> list[dict[str, Any]]:
-        """The stores that are not running, by name for a sender of these headers who may ask for their status.
+        """The stores that are not running, by name for a sender of these headers that may ask for their status.
 
         Of the others it is told how many there are in each state; none of it costs a look at a store.
         """

@@ -1,4 +1,4 @@
-"""What the routes answer: every JSON value by its shape, and how it is sent."""
+"""The answers of the routes: every JSON value by its shape, and its sending."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def json_answer(value: Any, status: int = 200) -> Answer:
 
 
 class Written(msgspec.Struct, frozen=True):
-    """What a write did: the stream's last version, the store's position, and how safe it is."""
+    """The result of a write: the stream's last version, the store's position, and the durability."""
 
     version: int
     position: int
@@ -87,7 +87,7 @@ class Written(msgspec.Struct, frozen=True):
 
 
 class WrittenStreams(msgspec.Struct, frozen=True):
-    """What an append to several streams did, in their order."""
+    """The results of an append to several streams, in their order."""
 
     results: list[Written]
 
@@ -169,20 +169,20 @@ class StoreList(msgspec.Struct, frozen=True):
 
 
 class Removed(msgspec.Struct, frozen=True):
-    """How many hidden events were removed."""
+    """The number of hidden events that were removed."""
 
     removed: int
 
 
 class Imported(msgspec.Struct, frozen=True):
-    """How many events came in, and how many of them were new."""
+    """The number of imported events, and the number of new ones among them."""
 
     received: int
     imported: int
 
 
 class Verified(msgspec.Struct, frozen=True):
-    """What a check of a store found."""
+    """The result of a check of a store."""
 
     ok: bool
     store: str
@@ -207,7 +207,7 @@ class ErrorFacts(msgspec.Struct, frozen=True):
 
 
 class ErrorBody(msgspec.Struct, frozen=True):
-    """How every failure is answered."""
+    """The answer for every failure."""
 
     error: ErrorFacts
 

@@ -98,7 +98,7 @@ class StoreBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class TruncateBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Where a stream is to begin."""
+    """The version at which a stream is to begin."""
 
     before_version: WholeNumber
 

@@ -1,4 +1,4 @@
-"""What the API's description says of a route beyond its path, method and docstring."""
+"""The description of a route in the API's description beyond its path, method and docstring."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ PATH_PARAMETERS: Final = {
 
 
 def about(doc: str, *, minimum: int | None = None) -> msgspec.Meta:
-    """What a field of a query means. A minimum is only said here: the API judges it, with its own errors."""
+    """The meaning of a field of a query. A minimum is only described here: the API judges it, with its own errors."""
     if minimum is None:
         return msgspec.Meta(description=doc)
     return msgspec.Meta(description=doc, extra_json_schema={**NUMBER_SCHEMA, "minimum": minimum})
@@ -94,5 +94,5 @@ HEADERS: Final = {
 
 
 def documented(**facts: Any) -> dict[str, Any]:
-    """What a route handler carries in its `opt`, for the description of the API."""
+    """The `opt` of a route handler, for the description of the API."""
     return {"documented": Documented(**facts)}

@@ -42,7 +42,7 @@ class SubscriptionBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class RewindBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Where a subscription is to begin again: at a position, or at the first event since a time."""
+    """The position at which a subscription is to begin again, or a time: the first event since then."""
 
     position: WholeNumber | None = None
     time: datetime | None = None

@@ -25,7 +25,7 @@ _TOKENS: Final = re.compile(rb"%b(%b|[\[{]%b(?:%b%b){0,64}+[\]}]|[\[\]{}])" % (_
 
 
 def list_portions(raw: bytes, what: str, most: int) -> list[slice]:
-    """Where the items of a list of objects lie, some at a time, in order; for what is no list, where all of it lies.
+    """The spans of the items of a list of objects, some at a time, in order; for other values, the span of the whole.
 
     The JSON was found sound before, and nothing stands before or after it. Raises RequestTooLargeError when it holds
     more than `most` objects.
@@ -46,7 +46,7 @@ def list_portions(raw: bytes, what: str, most: int) -> list[slice]:
 
 
 def _item_ends(marks: bytes) -> Iterator[int]:
-    """Where each list and object of a list ends."""
+    """The ends of the lists and objects in a list."""
     level = 0
     for match in _TOKENS.finditer(marks, 1):
         start, end = match.span(1)

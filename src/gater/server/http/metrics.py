@@ -17,7 +17,7 @@ from gater.telemetry.prometheus import CONTENT_TYPE
 
 
 class NodeFigures(msgspec.Struct, frozen=True):
-    """What a node has counted, in groups; times in milliseconds since 1970."""
+    """The counts of a node, in groups; times in milliseconds since 1970."""
 
     api_calls: dict[str, Any]
     gateway_workers: dict[str, Any]
@@ -31,7 +31,7 @@ class NodeFigures(msgspec.Struct, frozen=True):
 
 
 class NodeHealth(msgspec.Struct, frozen=True):
-    """How a node is doing, and the parts that this follows from; the time in milliseconds since 1970."""
+    """The health of a node, and of the parts that it follows from; the time in milliseconds since 1970."""
 
     status: Health
     api_health: Health
@@ -42,7 +42,7 @@ class NodeHealth(msgspec.Struct, frozen=True):
 
 
 class WorkerPool(msgspec.Struct, frozen=True):
-    """How many workers can be had; null where nobody knows."""
+    """The number of workers that can be had; null where it is unknown."""
 
     available_workers: int | None
     workers_by_store: dict[str, int] | None
@@ -62,7 +62,7 @@ async def metrics(request: AnyRequest) -> Answer:
 
 @get(f"{NODE}/metrics", tags=["node"], opt=documented(answer=NodeFigures))
 async def get_metrics(request: AnyRequest) -> Answer:
-    """What the node has counted since it began or was reset, in groups: calls, workers, messages, memory."""
+    """The counts of the node since it began or was reset, in groups: calls, workers, messages, memory."""
     return json_answer(await access_of(request).api.get_metrics())
 
 
@@ -75,13 +75,13 @@ async def reset_metrics(request: AnyRequest) -> Answer:
 
 @get(f"{NODE}/health", tags=["node"], opt=documented(answer=NodeHealth))
 async def get_health(request: AnyRequest) -> Answer:
-    """How the node is doing, by rules on its figures."""
+    """The health of the node, by rules on its figures."""
     return json_answer(await access_of(request).api.get_health())
 
 
 @get(f"{NODE}/workers", tags=["node"], opt=documented(answer=WorkerPool))
 async def get_worker_pool_status(request: AnyRequest) -> Answer:
-    """How many workers serve stores here, and how well they were to be had."""
+    """The number of workers that serve stores here, and the share of attempts that found one."""
     return json_answer(await access_of(request).api.get_worker_pool_status())
 
 

@@ -65,13 +65,13 @@ class ParkedPage(msgspec.Struct, frozen=True):
 
 
 class Replayed(msgspec.Struct, frozen=True):
-    """How many parked events are delivered again."""
+    """The number of parked events that are delivered again."""
 
     replayed: int
 
 
 class Discarded(msgspec.Struct, frozen=True):
-    """How many parked events were forgotten."""
+    """The number of parked events that were discarded."""
 
     discarded: int
 

@@ -29,7 +29,7 @@ _WITHOUT_DOTS: Final = re.compile(r"(?:/[^/.%][^/]*)+").fullmatch
 
 
 def wrong_path(path: str) -> GaterError | None:
-    """Why a path, as it was sent, leads nowhere, whatever the routes are; None for any other.
+    """The reason why a path, as it was sent, leads nowhere, whatever the routes are; None for any other.
 
     Clients and proxies take `.` and `..` out of a path, written as `%2E` too, and some join empty segments: whatever
     would become another path that way is no path.

@@ -42,7 +42,7 @@ class Instances(msgspec.Struct, frozen=True):
 
 
 class ListenQuery(msgspec.Struct, frozen=True, kw_only=True):
-    """What to listen to."""
+    """The pattern of topics to subscribe to."""
 
     topic: Annotated[
         str,
@@ -52,14 +52,14 @@ class ListenQuery(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class PublishBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A message to give to those who listen now: any JSON, under a topic."""
+    """A message to give to the present subscribers: any JSON, under a topic."""
 
     topic: Annotated[str, msgspec.Meta(extra_json_schema=_TOPIC_SCHEMA)]
     message: Any
 
 
 class Published(msgspec.Struct, frozen=True):
-    """How many listeners of the node were given the message."""
+    """The number of subscribers on the node that were given the message."""
 
     receivers: int
 
@@ -119,7 +119,7 @@ def _message(message: PubSubMessage, instance: Instance) -> bytes:
 
 @post(f"{INSTANCE}/publish", tags=["pubsub"], status_code=200, opt=documented(body=PublishBody, answer=Published))
 async def publish(request: AnyRequest) -> Answer:
-    """Give a message to those who listen to its topic; needs `append` for events, `admin` for the others.
+    """Give a message to the present subscribers of its topic; needs `append` for events, `admin` for the others.
 
     Nobody is waited for, and nothing is kept: who does not listen does not get it.
     """

@@ -34,7 +34,7 @@ HISTORY_HEADER: Final = "gater-history"
 
 
 class ReadQuery(msgspec.Struct, frozen=True, kw_only=True):
-    """How to read."""
+    """The options of a read."""
 
     count: Annotated[
         int | None,
@@ -55,7 +55,7 @@ class ReadQuery(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ReadStreamQuery(ReadQuery, frozen=True, kw_only=True):
-    """How to read a stream."""
+    """The options of a read of a stream."""
 
     start_version: Annotated[
         int | None,
@@ -64,7 +64,7 @@ class ReadStreamQuery(ReadQuery, frozen=True, kw_only=True):
 
 
 class ReadAllQuery(ReadQuery, frozen=True, kw_only=True):
-    """How to read a store."""
+    """The options of a read of a store."""
 
     after: Annotated[
         int | None,

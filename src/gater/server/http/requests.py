@@ -41,7 +41,7 @@ def service_of(request: AnyRequest) -> Service:
 
 
 def access_of(request: AnyRequest) -> Access:
-    """What the sender of the request can use; raises UnauthenticatedError or PermissionDeniedError.
+    """The access of the sender of the request; raises UnauthenticatedError or PermissionDeniedError.
 
     From here on the request is known to come from the sender's address.
     """

@@ -1,4 +1,4 @@
-"""Routes of those who process a durable subscription: pulling events, and saying what became of each."""
+"""Routes for consumers of a durable subscription: pulling events, and settling each."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ _SECONDS_SCHEMA: Final = {"minimum": 0, "maximum": LONGEST_SECONDS}
 
 
 class PullBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """How many events, and how many seconds to wait for the first one."""
+    """The number of events to pull, and the seconds to wait for the first one."""
 
     count: Annotated[int, msgspec.Meta(extra_json_schema={**NUMBER_SCHEMA, "minimum": 1})] = 100
     wait: Annotated[float, msgspec.Meta(extra_json_schema={"minimum": 0, "maximum": op.LONGEST_WAIT})] = 0.0
@@ -98,7 +98,7 @@ class NotSettled(msgspec.Struct, frozen=True):
 
 
 class Settled(msgspec.Struct, frozen=True):
-    """How many deliveries were settled, now or before, and which could not be."""
+    """The number of deliveries that are settled, now or before, and those that could not be."""
 
     settled: int
     failed: list[NotSettled]
@@ -132,7 +132,7 @@ async def pull_events(request: AnyRequest) -> Answer:
 
 
 async def _pulled(request: AnyRequest, access: Access, body: PullBody, gone: asyncio.Task[None]) -> list[Delivery]:
-    """What there is within the time; waited for in steps, as nothing may be given to who is gone."""
+    """The events within the time; waited for in steps, as nothing may be given to a caller that has gone."""
     api, stopping, left = access.api, service_of(request).stopping, check_wait(body.wait)
     while True:
         step = min(left, STEP_SECONDS)

@@ -64,13 +64,13 @@ async def remove_store(request: AnyRequest) -> None:
 
 @get(f"{STORE}/status", tags=["stores"], opt=documented(answer=StoreStatus))
 async def get_store_status(request: AnyRequest) -> Answer:
-    """How a store is doing: state, position, size, what waits."""
+    """The state of a store: its position, size, and commands that wait."""
     return json_answer(await access_of(request).api.get_store_status(path_text(request, "store")))
 
 
 @get(f"{STORE}/config", tags=["stores"], opt=documented(answer=StoreConfig))
 async def get_store_config(request: AnyRequest) -> Answer:
-    """How a store was made."""
+    """The configuration with which a store was made."""
     return json_answer(await access_of(request).api.get_store_config(path_text(request, "store")))
 
 

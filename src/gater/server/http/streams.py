@@ -41,7 +41,7 @@ class ExpectedVersionQuery(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class DeleteQuery(ExpectedVersionQuery, frozen=True, kw_only=True):
-    """How to delete a stream."""
+    """The options of a deletion of a stream."""
 
     confirm: Annotated[str, about("The id of the stream, once more.")]
     tombstone: Annotated[bool, about("Close the stream for good.")] = False
@@ -59,7 +59,7 @@ class ListQuery(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class VersionQuery(msgspec.Struct, frozen=True, kw_only=True):
-    """What a read waits for."""
+    """The position that a read waits for."""
 
     after_position: Annotated[
         int,

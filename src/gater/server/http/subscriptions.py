@@ -37,7 +37,7 @@ log = logging.getLogger(__name__)
 
 
 class SubscribeQuery(msgspec.Struct, frozen=True, kw_only=True):
-    """What to follow, and from where."""
+    """The events to follow, and the beginning."""
 
     type: Annotated[
         str,
@@ -106,7 +106,7 @@ async def subscribe(request: AnyRequest) -> Answer:
 
 
 def _following(identity: str) -> tuple[int, str]:
-    """Where to go on behind the message of that id, and in which history; those of earlier Gaters name none."""
+    """The beginning after the message of that id, and its history; ids of earlier Gaters name none."""
     number, _, history = identity.partition("@")
     if number != NOTHING_SEEN and not (number.isascii() and number.isdigit() and len(number) < 19):
         raise InvalidArgumentError("Last-Event-ID", f"the id of a message that was received here, not {identity!r}")
@@ -136,7 +136,7 @@ async def _messages(
 
 
 def _page(page: op.SubscriptionPage, last: op.SubscriptionPage | None, one_stream: bool) -> bytes:
-    """The messages of a page that came behind the last one.
+    """The messages of a page that came after the last one.
 
     One without anything to tell has an id only: a reader that comes again need not have the same looked through. While
     it waits for the store to come to where it began, it has none: it begins there again.
