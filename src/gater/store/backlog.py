@@ -1,4 +1,4 @@
-"""What waits for a store's writer: counted and bounded."""
+"""The backlog of a store's writer: counted and bounded."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ from gater.store.write_ahead_log import damage_at_rest
 
 
 def check_at_rest(folder: Path, store: str) -> VerifyReport:
-    """What is wrong with the files of a store that nobody has open: no page is moved, and no schema changed.
+    """Check the files of a store that is not open: no page is moved, and no schema changed.
 
     Raises StoreNotFoundError, and StoreUnavailableError when the store is open.
     """
@@ -52,7 +52,7 @@ def _checked(files: StoreFiles) -> VerifyReport:
 
 
 def _missing_writes(connection: apsw.Connection, files: StoreFiles, position: int) -> str:
-    """What the file lacks of the writes that were acknowledged, in words."""
+    """The acknowledged writes that the file lacks, in words."""
     mark = read_mark(files.watermark)
     if mark is None:
         return ""

@@ -39,7 +39,7 @@ class Counts:
         self._parked_changed: dict[str, int] = {}
 
     def take(self, connection: apsw.Connection) -> None:
-        """Count what the file has; what cannot be counted there is met again by whoever reads it."""
+        """Count what the file has; a page that cannot be read is met again by its readers."""
         try:
             self.snapshots = queries.one(connection, queries.COUNT_SNAPSHOTS)
             rows: Any = connection.execute(queries.COUNT_ALL_PARKED)

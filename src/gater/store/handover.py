@@ -21,7 +21,7 @@ class Handover(Generic[Result]):
         self._result: Result | None = None
 
     def give(self, result: Result) -> bool:
-        """Hand over the result; False when nobody waits for it any more."""
+        """Hand over the result; False when it is not waited for any more."""
         with self._gate:
             if self._is_left:
                 return False
@@ -30,7 +30,7 @@ class Handover(Generic[Result]):
         return True
 
     def wait(self, seconds: float) -> Result | None:
-        """The result, if it comes within so many seconds; otherwise None, and `give` says that nobody waits."""
+        """The result, if it comes within so many seconds; otherwise None, and `give` returns False."""
         if not self._done.acquire(timeout=seconds):
             with self._gate:
                 self._is_left = self._result is None

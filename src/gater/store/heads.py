@@ -1,4 +1,4 @@
-"""What the machine must know of a stream, and of an event type, to judge a command: kept for the recent ones."""
+"""The recent streams and event types, as the machine must know them to judge a command."""
 
 from __future__ import annotations
 

@@ -34,7 +34,7 @@ class HeldFiles:
         self._held.pop(_key(descriptor), None)
 
     def refusal(self, descriptor: int) -> str:
-        """Why a file cannot be locked, as others say it."""
+        """The reason why a file cannot be locked, in the words of other refusals."""
         if _key(descriptor) in self._held:
             return "this process has it open already: use the API that does, or close that first"
         return "another process has it open"

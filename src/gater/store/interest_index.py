@@ -180,7 +180,7 @@ class InterestIndex:
         return index
 
     def _cost(self, clause: Clause) -> int:
-        """How much it costs to be found by a clause: with how many others, and how dear the look is."""
+        """The cost of being found by a clause: the number of others there, and the cost of a look."""
         shared = dearness = 0
         for term in clause:
             index = self._indexes.get(term.field)

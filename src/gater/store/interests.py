@@ -1,4 +1,4 @@
-"""What a follower waits for, in terms by which a committed event is found to be meant."""
+"""The interest of a follower, in terms by which a committed event finds it."""
 
 from __future__ import annotations
 

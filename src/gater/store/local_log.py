@@ -102,7 +102,7 @@ class LocalLog:
 
     @property
     def trouble(self) -> GaterError | None:
-        """Why writes are refused at the moment; None when they are not."""
+        """The reason why writes are refused at the moment; None when they are not."""
         return self._trouble
 
     @property
@@ -323,7 +323,7 @@ class LocalLog:
             self._call(self._written, batch, applied)
 
     def _recover(self) -> None:
-        """Open the file anew, which settles what the failed batch left behind, and see whether it takes writes."""
+        """Open the file anew, which settles the failed batch, and try whether it takes writes."""
         try:
             missed = self._reopen()
         except GaterError as trouble:

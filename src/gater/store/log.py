@@ -47,7 +47,7 @@ class CommitLog(Protocol):
 
     @property
     def trouble(self) -> GaterError | None:
-        """Why writes are refused at the moment; None when they are not."""
+        """The reason why writes are refused at the moment; None when they are not."""
         ...
 
     @property

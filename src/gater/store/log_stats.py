@@ -1,4 +1,4 @@
-"""What the log of a store has done since the store was opened: batches, commands, and how long commits took."""
+"""The figures of a store's log since the store was opened: batches, commands, and durations of commits."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from gater.telemetry.histogram import Histogram
 
 
 class LogStats:
-    """Counts the batches of one log; told by whoever holds the machine, one thread at a time."""
+    """Counts the batches of one log; told by the thread that holds the machine."""
 
     __slots__ = ("batches", "commands", "commit_durations", "log_pages")
 

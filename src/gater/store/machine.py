@@ -31,7 +31,7 @@ BLOCK_SHIFT: Final = 8
 
 
 class Applied(NamedTuple):
-    """What a batch did: an answer or an error for each command, and the events it added, in commit order."""
+    """The result of a batch: an answer or an error for each command, and the events it added, in commit order."""
 
     outcomes: list[Any]
     events: list[EventRow]
@@ -40,7 +40,7 @@ class Applied(NamedTuple):
 
 
 class Machine:
-    """Applies commands to the file behind one connection, whose only writer it is."""
+    """Applies commands to the file through one connection, whose only writer it is."""
 
     def __init__(self, connection: apsw.Connection, durability: str, counts: Counts | None = None) -> None:
         """`counts` are taken from the file, and kept."""
@@ -241,7 +241,7 @@ class Machine:
         return self._write(head, write, created)
 
     def _first_answer(self, head: Head | None, write: c.StreamWrite, run: Run | None) -> c.WriteResult:
-        """What was answered when these events were first appended."""
+        """The first answer to the append of these events."""
         if head is None or run is None:
             return self._result(-1 if head is None else head.version)
         expected = write.expected_version

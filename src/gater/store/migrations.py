@@ -1,4 +1,4 @@
-"""How the file of an older schema becomes one of the next; each step is done whole, in one transaction, or not."""
+"""Migrations from an older schema to the next; each step is done whole, in one transaction, or not."""
 
 from __future__ import annotations
 

@@ -243,5 +243,5 @@ def settle_identity(
 
 
 def read_config(connection: apsw.Connection) -> StoreConfig:
-    """How the store was made."""
+    """The configuration with which the store was made."""
     return msgspec.json.decode(queries.one(connection, queries.GET_META, ("config",)), type=StoreConfig)

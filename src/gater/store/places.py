@@ -1,4 +1,4 @@
-"""Where the event ids of a batch stand already: what makes appends repeatable."""
+"""The places of a batch's event ids that are stored already: they make appends repeatable."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class Places:
         return None
 
     def run(self, head: Head | None, write: StreamWrite) -> Run | None:
-        """Where the events of `write` stand, when they are in the stream as one run; None when none of them is there.
+        """The place of the events of `write`, when they are in the stream as one run; None when none of them is there.
 
         DuplicateEventError when some are, or all but not as one run, or an id comes twice within the write.
         """

@@ -112,7 +112,7 @@ class Reader:
         cursor.close()
 
     def read_all(self, after: int, count: int, head: int) -> Page:
-        """Up to `count` visible events behind `after`, from one span of positions that ends at `head` at the latest."""
+        """Up to `count` visible events after `after`, from one span of positions that ends at `head` at the latest."""
         filling = _Filling(min(count, PAGE_EVENTS))
         end = min(after + SPAN, head)
         self._fill(filling, queries.ALL_FORWARD, (after, end, filling.room))
@@ -128,7 +128,7 @@ class Reader:
         return Page(filling.events, reached if reached > 1 else None)
 
     def read_types(self, types: Collection[str], after: int, count: int, head: int) -> Page:
-        """Up to `count` visible events of these types behind `after`, up to `head`, from some spans of positions."""
+        """Up to `count` visible events of these types after `after`, up to `head`, from some spans of positions."""
         spans = TypedSpans(self._connection, types)
         filling = _Filling(min(count, PAGE_EVENTS))
         for low, high in spans.forward(after + 1, head):
@@ -179,7 +179,7 @@ class Reader:
         return None if row is None else int(row[0])
 
     def version_after(self, stream_id: str, position: int) -> int:
-        """The version of the stream's first event behind `position`; the one that comes next when there is none."""
+        """The version of the stream's first event after `position`; the one that comes next when there is none."""
         low, high = 0, self.version(stream_id) + 1
         while low < high:
             middle = (low + high) // 2

@@ -1,4 +1,4 @@
-"""Where the newest events of each stream stand: what readers need besides the index by stream, which lags behind."""
+"""The positions of the newest events of each stream, which the index by stream does not have yet."""
 
 from __future__ import annotations
 

@@ -81,7 +81,7 @@ class Store:
 
     @property
     def log_stats(self) -> LogStats:
-        """What its log has done since the store was opened."""
+        """The figures of its log since the store was opened."""
         return self._log.stats
 
     def submit(self, command: AnyCommand, size: int, done: Done) -> None:
@@ -109,7 +109,7 @@ class Store:
         return total
 
     def read_error(self, error: apsw.Error) -> GaterError:
-        """What a failed read means to its caller; damage is remembered, and ends writing."""
+        """The error of a failed read for its caller; damage is remembered, and ends writing."""
         meaning = translate(self.id, error)
         if isinstance(meaning, StoreCorruptError):
             self._damage = meaning
@@ -125,7 +125,7 @@ class Store:
 
     @property
     def trouble(self) -> str:
-        """Why it is not running; empty when it is."""
+        """The reason why it is not running; empty when it is."""
         trouble = self._trouble()
         return "" if trouble is None else str(trouble)
 
@@ -147,7 +147,7 @@ class Store:
         return self._log.concern
 
     def status(self) -> StoreStatus:
-        """How the store is doing."""
+        """The state of the store."""
         try:
             streams, types, size = self.reader.counts()
         except apsw.Error as error:
@@ -232,7 +232,7 @@ def _verify_in_place(files: StoreFiles, given_up: threading.Event) -> VerifyRepo
 
 
 class Feed:
-    """What the event loop keeps of the newest events, for readers and for those who follow."""
+    """The newest events on the event loop, for readers and for followers."""
 
     def __init__(self, connection: apsw.Connection, position: int) -> None:
         self.tail = Tail(position)
@@ -333,7 +333,7 @@ def _finish_removal(files: StoreFiles, *, make: bool) -> None:
 def _open_machine(
     files: StoreFiles, watermark: Watermark, create: StoreConfig | None, counts: Counts, *, again: bool = False
 ) -> Machine:
-    """The machine on a store's file, which is made or opened, or opened `again` by who had it open."""
+    """The machine on a store's file, which is made or opened, or opened `again` by the log that had it open."""
     connection = opening.open_store(files) if create is None else opening.create_store(files, create)
     try:
         with translated(files.store):

@@ -1,4 +1,4 @@
-"""The index by stream, which lags behind a little so that appending to many streams stays cheap.
+"""The index by stream, which lags a little so that appending to many streams stays cheap.
 
 Its unit is a run: events of one stream whose positions follow each other. An entry for each run, at once, would make
 every append to another stream change another page of the file. So the newest runs are kept in memory and are written

@@ -68,11 +68,11 @@ class SubscriptionReader:
         return int(queries.one(self._connection, queries.GET_META, ("numbers",)))
 
     def count_parked(self, name: str) -> int:
-        """How many events of a subscription are parked, those being delivered again included."""
+        """The number of parked events of a subscription, those being delivered again included."""
         return self._counts.parked.get(name, 0)
 
     def parked(self, name: str, after: int, limit: int) -> list[ParkedRow]:
-        """Up to `limit` parked events behind position `after`, in order."""
+        """Up to `limit` parked events after position `after`, in order."""
         rows = self._connection.execute(queries.PARKED, (name, after, limit))
         return [ParkedRow(row[0], row[1], row[2], row[3], bool(row[4])) for row in rows]
 

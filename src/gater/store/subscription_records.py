@@ -31,7 +31,7 @@ MOST_OF_PREFIX: Final = MOST_SUBSCRIPTIONS // 10
 
 
 class Change(NamedTuple):
-    """What a command writes, statement by statement, and its answer.
+    """The statements that a command writes, and its answer.
 
     When `answer` is CHOSEN, the answer is what the last statement returns: the first column of its rows.
     """
@@ -71,7 +71,7 @@ class SubscriptionRecords:
         """The last number that was given to a run, or as a receipt."""
 
     def change(self, command: c.SubscriptionCommand, head: int) -> Change:
-        """What a command does when the newest position is `head`; raises what refuses it."""
+        """The change of a command when the newest position is `head`; raises the error that refuses it."""
         match command:
             case c.SaveSubscription():
                 return self._save(command, head)
@@ -135,7 +135,7 @@ class SubscriptionRecords:
         return Change([updated, *self._move(command.name, record, first_version, checkpoint)], False)
 
     def _count_within(self, prefix: str) -> int:
-        """How many touch only streams with a prefix."""
+        """The number of subscriptions that touch only streams with a prefix."""
         return sum([all(name.startswith(prefix) for name in record.reach) for record in self._records.values()])
 
     def _move(

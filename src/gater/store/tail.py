@@ -1,4 +1,4 @@
-"""The newest events of a store, kept in memory for those who follow it."""
+"""The newest events of a store, kept in memory for its followers."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class Tail:
         """Events up to here were let go of because there are newer ones, or other stores need the room."""
 
     def extend(self, events: Sequence[EventRow], hides: Hidden = NOTHING_HIDDEN) -> None:
-        """Take in the events of a batch and wake who waits for them.
+        """Take in the events of a batch and wake the followers that wait for them.
 
         When the batch `hides` earlier events, all are let go: who is behind reads what is left from the file.
         """
@@ -112,16 +112,16 @@ class Tail:
 
     @property
     def given(self) -> int:
-        """Position up to which all who are given their events have them."""
+        """The position up to which all followers with a place in the tail have their events."""
         due = self.watches.next_given
         return self.position if due is None else due - 1
 
     def holds(self, position: int) -> bool:
-        """Whether every event behind `position` is here."""
+        """Whether every event after `position` is here."""
         return self.position - position <= len(self._events)
 
     def after(self, position: int, limit: int) -> list[EventRow] | None:
-        """Up to `limit` events behind `position`, or a page's bytes; None when some of them are no longer here."""
+        """Up to `limit` events after `position`, or a page's bytes; None when some of them are no longer here."""
         events = self._events
         missing = self.position - position
         if missing <= 0:

@@ -1,4 +1,4 @@
-"""The bytes of the newest events that all stores of a node keep for those who follow, counted against one share."""
+"""The bytes of the newest events that all stores of a node keep for their followers, counted against one share."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ class Kept(Protocol):
 
     @property
     def bytes(self) -> int:
-        """What they weigh."""
+        """Bytes that they are counted with."""
         ...
 
     def shorten(self, most: int) -> None:
@@ -21,7 +21,7 @@ class Kept(Protocol):
 
 
 class TailBudget:
-    """Where there is no room, the stores that had no event for longest let go of theirs."""
+    """When there is no room, the stores that had no event for longest let go of theirs."""
 
     def __init__(self, share: Share) -> None:
         self._share = share

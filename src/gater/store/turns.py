@@ -1,4 +1,4 @@
-"""How long one piece of work goes on before others have their turn of the event loop."""
+"""The time for which one piece of work goes on before others have their turn of the event loop."""
 
 from __future__ import annotations
 

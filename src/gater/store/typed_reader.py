@@ -17,7 +17,7 @@ BLOCKS: Final = 40
 
 
 class TypedSpans:
-    """Where events of some types stand: spans of positions, from a position on, a bounded number at a time."""
+    """The places of events of some types: spans of positions, from a position on, a bounded number at a time."""
 
     def __init__(self, connection: apsw.Connection, types: Collection[str]) -> None:
         self._connection = connection

@@ -23,7 +23,7 @@ STEPS_A_LOOK: Final = 10_000
 
 
 def verify_connection(connection: apsw.Connection, store: str) -> VerifyReport:
-    """Check everything behind a connection, as of now; problems are listed up to MOST_PROBLEMS."""
+    """Check everything that a connection reads, as of now; problems are listed up to MOST_PROBLEMS."""
     check = _Check(connection)
     problems: list[str] = []
     try:
@@ -57,7 +57,7 @@ class _Check:
         """By stream number, the newest version that the index by stream may not lack."""
 
     def problems(self) -> Iterator[str]:
-        """What is wrong, in words."""
+        """The problems that are found, in words."""
         yield from (row[0] for row in self._rows("PRAGMA integrity_check(20)") if row[0] != "ok")
         for sid, name, first in self._rows(queries.ALL_STREAMS):
             self.first[sid], self._names[sid] = first, name

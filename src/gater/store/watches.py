@@ -100,7 +100,7 @@ class Watch:
             log.exception("a follower failed to be woken")
 
     def take(self) -> list[EventRow]:
-        """What was kept since the last call, in commit order."""
+        """The events kept since the last call, in commit order."""
         self._woken = False
         return self._let_go() if self._events else []
 
@@ -201,7 +201,7 @@ class Watches:
                 self._lose_all(wakes=True)
 
     def forget(self, position: int) -> None:
-        """The store keeps events up to `position` no longer: whoever still has one waiting has fallen behind.
+        """Forget events up to `position`: followers that still have one of them waiting have fallen behind.
 
         So what waits for all followers together is part of what the store keeps for them.
         """

@@ -32,7 +32,7 @@ Pause: TypeAlias = Callable[[], None]
 
 
 class Header(NamedTuple):
-    """How a log begins; it is written anew, with other salts, whenever the log starts over."""
+    """The header of a log; it is written anew, with other salts, whenever the log starts over."""
 
     page_bytes: int
     salts: bytes
@@ -96,7 +96,7 @@ class LogFile:
 
 
 def frame_offset(page_bytes: int, frame: int) -> int:
-    """Where a frame begins; frames are counted from 1."""
+    """The offset at which a frame begins; frames are counted from 1."""
     return HEADER_BYTES + (frame - 1) * (FRAME_HEADER_BYTES + page_bytes)
 
 
@@ -122,7 +122,8 @@ def opened(path: Path) -> Generator[LogFile, None, None]:
 
 
 def frames_in_use(connection: apsw.Connection) -> tuple[int, int]:
-    """How many frames of its log were committed, and how many of them are in the store's file already.
+    """The number of frames of its log that were committed, and of those among them that are in the store's file
+    already.
 
     The connection may not be in a transaction.
     """
