@@ -13,21 +13,21 @@ class Bus(Protocol):
     """Called when somebody begins to listen where nobody did."""
 
     def broadcast(self, topic: str, body: Any) -> object:
-        """Give a message to those who listen to the topic; their trouble is not the caller's."""
+        """Give a message to the subscribers of the topic; their failures are not the caller's."""
         ...
 
     @property
     def is_heard(self) -> bool:
-        """Whether anybody listens to any topic."""
+        """Whether any topic has subscribers."""
         ...
 
     def hears(self, topic: str) -> bool:
-        """Whether anybody listens to this topic."""
+        """Whether this topic has subscribers."""
         ...
 
 
 class Silence:
-    """An instance that nobody listens to."""
+    """An instance without subscribers."""
 
     is_heard = False
 
@@ -35,7 +35,7 @@ class Silence:
         self.on_heard: list[Callable[[], object]] = []
 
     def hears(self, topic: str) -> bool:
-        """Nobody does."""
+        """Answer no."""
         return False
 
     def broadcast(self, topic: str, body: Any) -> object:

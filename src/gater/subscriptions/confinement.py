@@ -13,7 +13,7 @@ Dispatch = Callable[[Any, Any], None]
 
 
 def confined(dispatch: Dispatch, prefix: str) -> Dispatch:
-    """What begins operations on behalf of a caller who is confined to a prefix (empty: is not)."""
+    """A dispatcher of operations for a caller that is confined to a prefix (empty: is not)."""
     if not prefix:
         return dispatch
 

@@ -1,4 +1,4 @@
-"""Someone who is attached to a consumer group, and waits for events."""
+"""A consumer that is attached to a consumer group, and waits for events."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from gater.model.errors import GaterError
 
 
 class Consumer:
-    """A member of a group, as whoever moves its events sees it; several may wait on its behalf."""
+    """A member of a group, as the mover of its events sees it; several calls may wait on its behalf."""
 
     def __init__(self, prefetch: int, *, is_shared: bool = False, is_patient: bool = False) -> None:
         self.prefetch = prefetch
@@ -24,7 +24,7 @@ class Consumer:
 
     @property
     def is_waited_for(self) -> bool:
-        """Whether somebody waits on its behalf."""
+        """Whether a call waits on its behalf."""
         return bool(self._waiting)
 
     def wake(self) -> None:

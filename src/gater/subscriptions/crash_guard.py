@@ -48,7 +48,7 @@ class CrashGuard:
         return self.is_at_work != self._is_noted or (self._attempt is not None and not self._is_attempt_noted)
 
     def allowed(self, group: Group, limit: int) -> int:
-        """How many of up to `limit` events may be delivered now; 0 while something is to be noted before."""
+        """The number of up to `limit` events that may be delivered now; 0 while an attempt is to be noted before."""
         if not self._suspects:
             return limit if self._is_noted or not self._is_local else 0
         attempt = None if group.in_flight else group.next_attempt()
@@ -68,7 +68,7 @@ class CrashGuard:
         self._attempt = None
 
     def record(self, ahead: Ahead) -> Ahead:
-        """What is known beyond a checkpoint, with what is to be noted."""
+        """The state beyond a checkpoint, with the attempts to be noted."""
         if self._attempt is not None:
             position, attempt = self._attempt
             attempts = dict(ahead.attempts)

@@ -1,4 +1,4 @@
-"""Where a follower stands in a stream or in a store, and the matching events that come next there."""
+"""The cursor of a follower in a stream or in a store, and the matching events that come next there."""
 
 from __future__ import annotations
 
@@ -112,7 +112,7 @@ class StoreCursor:
         return looked
 
     def pass_all(self, position: int) -> None:
-        """The cursor moves behind the position, unless it begins still later."""
+        """Move the cursor past the position, unless it begins still later."""
         self.next = max(self.next, position + 1)
 
     def is_ahead(self) -> bool:

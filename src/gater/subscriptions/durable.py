@@ -42,7 +42,7 @@ log = logging.getLogger(__name__)
 
 
 class Counts(NamedTuple):
-    """What was counted before the subscription was moved the last time."""
+    """The counts before the subscription was moved the last time."""
 
     delivered: int = 0
     redelivered: int = 0
@@ -106,7 +106,7 @@ class DurableSubscription:
 
     @property
     def consumers(self) -> int:
-        """How many consumers are attached."""
+        """The number of attached consumers."""
         return len(self._consumers)
 
     def consume(self, prefetch: int, number: int = 0) -> AsyncGenerator[list[Delivery], None]:
@@ -129,7 +129,7 @@ class DurableSubscription:
         return page
 
     def holds(self, consumer: Consumer) -> int:
-        """How many unsettled events a consumer has."""
+        """The number of unsettled events that a consumer has."""
         return self._group.in_flight_of(consumer)
 
     def attach(self, consumer: Consumer) -> None:
@@ -158,7 +158,7 @@ class DurableSubscription:
             self._work_soon()
 
     def take(self, consumer: Consumer, limit: int) -> list[Delivery]:
-        """What a consumer is to have now, up to `limit` deliveries and a page's bytes."""
+        """The deliveries that a consumer gets now: up to `limit` of them, and a page's bytes."""
         self._feeder.drop_hidden()
         now = self._clock()
         page = self._group.take(consumer, now, self._guard.allowed(self._group, limit), PAGE_BYTES)
@@ -228,7 +228,9 @@ class DurableSubscription:
             self._memory.turns.add(self._work)
 
     def _work(self) -> None:
-        """Read what there is room for, keep what must be kept, wake who can have something, set the timer."""
+        """Read events for which there is room, write what must be kept, wake consumers that can have events, set the
+        timer.
+        """
         self._working = False
         if self.is_closed:
             return
@@ -357,7 +359,7 @@ class DurableSubscription:
     # --- facts ---
 
     def info(self) -> SubscriptionInfo:
-        """How it is doing. While nobody consumes, what comes next is looked for, not for long."""
+        """The state of the subscription. Without consumers, the next events are looked for, not for long."""
         self._feeder.drop_hidden()
         group, config = self._group, self.config
         if not self._consumers and not self.is_closed and self._failure is None:

@@ -1,4 +1,4 @@
-"""Broadcasting the events of subscriptions that nobody consumes, for observers to listen to."""
+"""Broadcasting the events of subscriptions without consumers, for observers to listen to."""
 
 from __future__ import annotations
 

@@ -38,7 +38,7 @@ REPLAYED_AT_ONCE: Final = 500
 
 
 class Feeder:
-    """Where a group stands in its store; while it has caught up, among those who wait for new events."""
+    """The place of a group in its store; once caught up, a place among the followers that wait for new events."""
 
     def __init__(
         self,
@@ -195,7 +195,7 @@ class Feeder:
         )
 
     def release(self) -> None:
-        """Nobody consumes: have the group let go of what it has read, and read it again later."""
+        """Have the group let go of its events when it has no consumers, and read them again later."""
         dropped = self._group.refill.release()
         if dropped is not None:
             self.leave()

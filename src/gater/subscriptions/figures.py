@@ -1,4 +1,4 @@
-"""What was found last of the subscriptions of a store that are at work: sums of all, and those with the largest lag.
+"""The last figures of a store's subscriptions that are at work: sums of all, and those with the largest lag.
 
 Looking at one costs a read of the file, so they are looked at a few at a time; asking for the sums costs nothing.
 """

@@ -1,4 +1,4 @@
-"""What the consumers of a durable subscription are owed: pure decisions, with the time as an argument."""
+"""The decisions of a durable subscription about deliveries: pure, with the time as an argument."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class Group:
 
     @property
     def settings(self) -> GroupSettings:
-        """How the group behaves."""
+        """The settings of the group."""
         return self._course.settings
 
     def configure(self, settings: GroupSettings, now: float) -> None:
@@ -67,7 +67,7 @@ class Group:
 
     @property
     def room(self) -> int:
-        """How many more events it takes now; 0 when it is full."""
+        """The number of further events that it takes now; 0 when it is full."""
         refill = self._course.refill
         return 0 if refill.is_full else refill.room
 
@@ -119,7 +119,7 @@ class Group:
 
     @property
     def receipts_left(self) -> int:
-        """How many deliveries it may make until it is granted further receipts."""
+        """The number of deliveries that it may make until it is granted further receipts."""
         return len(self._receipts)
 
     def grant(self, receipts: range) -> None:
@@ -224,7 +224,7 @@ class Group:
     # --- settling ---
 
     def ack(self, position: int, receipt: int | None, now: float) -> Outcome:
-        """An event was processed; without a receipt it counts for whoever holds the event."""
+        """Take an acknowledgement; without a receipt it counts for the consumer that holds the event."""
         entry = self._addressed(position, receipt)
         if isinstance(entry, Outcome):
             return entry
@@ -312,7 +312,7 @@ class Group:
     # --- parking ---
 
     def to_park(self) -> list[Parking]:
-        """What is to be parked since the last call; each holds its key until `parked` or `park_failed` is called."""
+        """The events to be parked since the last call; each holds its key until `parked` or `park_failed` is called."""
         return self._course.lot.take()
 
     def parked(self, positions: Iterable[int], now: float) -> None:
@@ -350,7 +350,7 @@ class Group:
         return self._course.window.reached
 
     def ahead(self) -> Ahead:
-        """What is known beyond the checkpoint."""
+        """The settled events beyond the checkpoint."""
         return self._course.window.ahead()
 
     @property

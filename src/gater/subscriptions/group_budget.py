@@ -1,4 +1,4 @@
-"""What all consumer groups of a node share: memory, of which each may hold a part, and turns of the event loop."""
+"""The resources that all consumer groups of a node share: memory, of which each holds a part, and turns of the loop."""
 
 from __future__ import annotations
 

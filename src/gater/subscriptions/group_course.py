@@ -29,7 +29,7 @@ PROCESS_ENDED: Final = "the process ended meanwhile"
 
 
 class Course:
-    """Moves events from one state to the next, whoever asks for it.
+    """Moves events from one state to the next, on behalf of the other parts of a group.
 
     An event that is not ready and not settled holds its lane. `withdraw` takes a hold, also of a ready one; `settle`,
     `give_back`, `fail` and `park` are for events that hold theirs.

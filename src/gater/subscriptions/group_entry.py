@@ -12,7 +12,7 @@ from gater.model.events import EventRow
 
 
 class State(Enum):
-    """Where an event is on its way to being settled."""
+    """The state of an event on its way to being settled."""
 
     READY = "ready"
     """In its lane; it is delivered when its turn comes."""
@@ -193,7 +193,7 @@ class Lane:
         """Whether it stands among the lanes that go first."""
 
     def append(self, entry: Entry) -> None:
-        """Put an event behind all others that came in order."""
+        """Put an event after all others that came in order."""
         if self.last is None:
             self.first = entry
         else:
@@ -245,7 +245,7 @@ class Lane:
         entry.is_listed = False
 
     def waiting_behind(self, position: int) -> list[Entry]:
-        """The ready events behind a position, in order; what is no longer ready is let go of, and not met again."""
+        """The ready events after a position, in order; those no longer ready are let go of, and not met again."""
         self.let_go_of_settled()
         returned, self.returned = self.returned, []
         for entry in returned:

@@ -22,7 +22,7 @@ class Lanes:
         """A heap of the lanes whose event was given back or is replayed: it is older than most, and goes first."""
 
     def __len__(self) -> int:
-        """How many lanes are kept."""
+        """The number of lanes."""
         return len(self._lanes)
 
     @classmethod

@@ -47,7 +47,7 @@ class Mark:
         return index >= 0 and position <= self.runs[index][1]
 
     def add(self, position: int, mixed_up_to: int) -> None:
-        """One more event of the stream, behind the first; up to `mixed_up_to` those around it may be settled."""
+        """Add one more event of the stream, after the first; up to `mixed_up_to` those around it may be settled."""
         self.count += 1
         begin, end = self.runs[-1]
         if position < end:
@@ -77,7 +77,7 @@ class Marks:
         heapify(self._firsts)
 
     def __len__(self) -> int:
-        """How many streams have a mark."""
+        """The number of streams that have a mark."""
         return len(self._by_key)
 
     def get(self, key: str) -> Mark | None:
@@ -90,7 +90,7 @@ class Marks:
 
     @property
     def events(self) -> int:
-        """How many events they stand for."""
+        """The number of events that the marks stand for."""
         return sum([mark.count for mark in self._by_key.values()]) if self._by_key else 0
 
     @property

@@ -1,4 +1,4 @@
-"""What becomes of what is said of a delivery."""
+"""The outcomes of settlements."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from enum import Enum
 
 
 class Outcome(Enum):
-    """What became of an acknowledgement, or of its opposite."""
+    """The outcome of an acknowledgement, or of its opposite."""
 
     SETTLED = "settled"
     """It took effect."""

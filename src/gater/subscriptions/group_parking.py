@@ -40,7 +40,7 @@ class ParkingLot:
         self._announced[entry.position] = entry
 
     def take(self) -> list[Parking]:
-        """What was announced since the last call, in the order of positions."""
+        """The events announced since the last call, in the order of positions."""
         announced, self._announced = self._announced, {}
         return [
             Parking(position, entry.row, *entry.parking)
@@ -77,11 +77,11 @@ class ParkingLot:
 
 
 def failed_too_often(failures: int, reason: str) -> str:
-    """Why an event is parked that was tried often enough."""
+    """The reason to park an event that was tried often enough."""
     times = f"failed {failures} time{'' if failures == 1 else 's'}"
     return cut_reason(f"{times}: {reason}" if reason else times)
 
 
 def behind(position: int) -> str:
-    """Why an event is parked that did not fail itself."""
+    """The reason to park an event that did not fail itself."""
     return f"behind the parked event at position {position}"

@@ -37,7 +37,7 @@ class Refill:
 
     @property
     def room(self) -> int:
-        """How many more events may be kept for the consumers."""
+        """The number of further events that may be kept for the consumers."""
         return self._course.window.room(self._course.settings.max_in_flight, self.waiting)
 
     @property
@@ -70,7 +70,7 @@ class Refill:
             self._mark_ends()
 
     def _mark_ends(self) -> None:
-        """Mark the streams of which an event is held, from behind the last one that is more than just ready."""
+        """Mark the streams of which an event is held, from after the last one that is more than just ready."""
         window = self._course.window
         ends: dict[Lane, list[Entry]] = {}
         last: dict[Lane, int] = {}
@@ -99,11 +99,11 @@ class Refill:
 
     @property
     def fitting(self) -> int:
-        """How many events to read at once."""
+        """The number of events to read at once."""
         return self._course.window.fitting
 
     def release(self) -> EventRow | None:
-        """Nobody consumes: let go of all that can be read again; the first event that is to be read as a new one."""
+        """Let go of all that can be read again, without consumers; the first event that is to be read as a new one."""
         course, window = self._course, self._course.window
         dropped = window.drop_unread()
         if dropped is not None:
@@ -172,7 +172,7 @@ class Refill:
         return sorted(self.loading)[:limit]
 
     def loading_behind(self, parked: Entry) -> list[Entry]:
-        """The events behind a parked one of its stream that are not read again any more, in order."""
+        """The events after a parked one of its stream that are not read again any more, in order."""
         found = [e for e in self.loading.values() if e.lane is parked.lane and e.position > parked.position]
         for entry in found:
             del self.loading[entry.position]

@@ -1,4 +1,4 @@
-"""What a consumer group waits for in time: acknowledgements, retries, and another try at parking."""
+"""The waits of a consumer group: for acknowledgements, for retries, and for another try at parking."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ PAUSE_SECONDS: Final = 0.2
 
 
 class Waits:
-    """Who holds events since when, and which events come back at what time."""
+    """The events that consumers hold, by the time since when, and those that come back, by their time."""
 
     def __init__(self) -> None:
         self.in_flight: OrderedDict[int, Entry] = OrderedDict()
@@ -101,7 +101,7 @@ class Waits:
 
     @property
     def held(self) -> int:
-        """How many events consumers hold."""
+        """The number of events that consumers hold."""
         return len(self.in_flight) + self.unbegun
 
     def wait(self, entry: Entry, until: float, state: State) -> None:

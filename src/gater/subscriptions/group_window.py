@@ -70,7 +70,7 @@ class Window:
     # --- what comes in ---
 
     def room(self, max_in_flight: int, waiting: int) -> int:
-        """How many more events it takes now, when so many of them wait for a time."""
+        """The number of further events that it takes now, when so many of them wait for a time."""
         if self.bytes >= self.most_bytes:
             return 0
         return max(max(2 * max_in_flight, LEAST_WINDOW) - len(self) + waiting, 0)
@@ -82,13 +82,13 @@ class Window:
 
     @property
     def fitting(self) -> int:
-        """How many events to read at once: as many as are likely to have room, where there is little; one or more."""
+        """The number of events to read at once: as many as are likely to have room, and one or more."""
         if self.most_bytes >= WINDOW_BYTES:
             return PAGE_EVENTS
         return max((self.most_bytes - self.bytes) // max(self.event_bytes, 1), 1)
 
     def __len__(self) -> int:
-        """How many events are kept."""
+        """The number of events that are kept."""
         return len(self._entries) + len(self._replays)
 
     @property
@@ -333,7 +333,7 @@ class Window:
         return sorted(self.kept())
 
     def ahead(self) -> Ahead:
-        """What is known beyond the checkpoint, including what was known from before of events not fed yet."""
+        """The settled events beyond the checkpoint, including those known from before that are not fed yet."""
         reached, highest, checkpoint = self.reached, self._highest_settled, self.position
         settled, unsettled = [], []
         attempts = [(entry.position, entry.failures) for entry in self._entries.values() if entry.failures]

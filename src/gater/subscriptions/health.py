@@ -1,4 +1,4 @@
-"""How the subscriptions of a store are: what has happened to each, its status, and what is told of it.
+"""The health of a store's subscriptions: the recent events of each, its status, and the messages about it.
 
 The events, the statuses they lead to and the shape of what is told are those of the reference, sections 3.8 and 3.9;
 `subscription_full` is one more.
@@ -60,7 +60,7 @@ class HealthTracker:
         return self.message(name, event, now, metadata)
 
     def message(self, name: str, event: str, now: int, metadata: Mapping[str, Any] | None = None) -> dict[str, Any]:
-        """What is told of an event: the envelope that health and metrics share."""
+        """The message about an event: the envelope that health and metrics share."""
         return {
             "store_id": self._store,
             "subscription_name": name,
@@ -87,7 +87,7 @@ class HealthTracker:
         return "unknown" if known is None else known.current_status
 
     def get(self, name: str) -> SubscriptionHealth:
-        """What is known of a subscription; NotFoundError when that is nothing."""
+        """The health of a subscription; NotFoundError when nothing is known of it."""
         known = self._known.get(name)
         if known is None:
             raise NotFoundError("subscription health", name)
@@ -103,7 +103,7 @@ class HealthTracker:
         self._failures.pop(name, None)
 
     def summary(self, now: int) -> dict[str, Any]:
-        """How many there are in each status."""
+        """The number of subscriptions in each status."""
         counts = Counter(known.current_status for known in self._known.values())
         return {
             "store_id": self._store,

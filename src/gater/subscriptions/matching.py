@@ -1,4 +1,4 @@
-"""What a selector accepts, compiled once to a predicate over stored events.
+"""Selectors, compiled once to predicates over stored events.
 
 Most events that are looked at do not match, so the cheap tests come first: a payload is decoded only when the bytes of
 every text of the pattern are in it.
@@ -121,7 +121,7 @@ def _compile_any_of(selector: Selector, payloads: Payloads) -> Matcher:
 
 
 def _any_predicate(parts: list[Matcher]) -> Accepts:
-    """What accepts an event that any part accepts; however many types or streams are named, one look is enough."""
+    """The predicate of events that any part accepts; however many types or streams are named, one look is enough."""
     streams = frozenset(part.selector.stream_id for part in parts if part.selector.type == "by_stream")
     types = frozenset(part.selector.value for part in parts if part.selector.type == "by_event_type")
     tests = tuple(part.accepts for part in parts if part.selector.type not in ("by_stream", "by_event_type"))
@@ -147,7 +147,7 @@ def _intersection(conditions: Iterable[frozenset[str] | None]) -> frozenset[str]
 
 
 def _cost(selector: Selector) -> int:
-    """How long it takes to look at an event, roughly; only for ordering."""
+    """The approximate cost of a look at an event; only for ordering."""
     if selector.type in ("all_of", "any_of"):
         return 1 + sum(map(_cost, selector.value))
     if selector.type == "by_event_pattern":

@@ -1,4 +1,4 @@
-"""The port between a durable subscription at work and whoever tells of it."""
+"""The port between a durable subscription at work and those that announce its state."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ class Observer(Protocol):
     """Is told what happens to a subscription."""
 
     def consumers_changed(self, durable: DurableSubscription) -> None:
-        """Somebody was attached or has left."""
+        """Note that a consumer was attached or has left."""
         ...
 
     def holds_events(self, durable: DurableSubscription) -> None:

@@ -50,7 +50,7 @@ class Pulling:
         return page
 
     async def _take(self, puller: Consumer, count: int, keeper: Keeper) -> list[Delivery]:
-        """What there is now, when that which has to be noted before is durable."""
+        """Take the present deliveries, after the attempts that must be noted before are durable."""
         while not (page := self._durable.take(puller, count)) and await keeper.noted():
             pass
         return page

@@ -133,7 +133,7 @@ class Reporter:
 
 
 def figures(info: SubscriptionInfo) -> dict[str, Any]:
-    """What is measured of a subscription."""
+    """The figures of a subscription."""
     names = (
         "state",
         "lag",

@@ -1,4 +1,4 @@
-"""Where the events of subscriptions are broadcast: the topics on the events instance (reference, section 3.5)."""
+"""The topics on the events instance where the events of subscriptions are broadcast (reference, section 3.5)."""
 
 from __future__ import annotations
 
