@@ -1,1 +1,1 @@
-"""What a node says about itself: log lines, metrics and health."""
+"""Telemetry of a node: log lines, metrics and health."""

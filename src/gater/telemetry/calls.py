@@ -89,7 +89,7 @@ class Calls:
         return iter(tuple(self._operations.values()))
 
     def counted(self, operation: str, answered: Answered) -> Answered:
-        """Begin a call, and wrap who takes its answer so that the call ends with it."""
+        """Begin a call, and wrap the callback for its answer so that the call ends with it."""
         calls = self._operations.get(operation) or self._first(operation)
         calls.started += 1
         calls.current += 1
@@ -108,7 +108,7 @@ class Calls:
         return end_and_answer
 
     def open_stream(self, operation: str) -> OperationCalls:
-        """A stream is opened; what is returned is given to `close_stream`. How long it lives is nobody's fault."""
+        """Count a stream that is opened; the result is given to `close_stream`. Its duration is not measured."""
         calls = self._operations.get(operation) or self._first(operation)
         calls.streams_opened += 1
         calls.streams_open += 1
@@ -159,7 +159,7 @@ class Calls:
 
     @property
     def mean_seconds(self) -> float:
-        """How long a call took, on average; 0 when there was none."""
+        """The average duration of a call; 0 when there was none."""
         answered = self.answered
         return sum(calls.durations.seconds for calls in self._operations.values()) / answered if answered else 0.0
 

@@ -21,14 +21,14 @@ def error_rate(errors: int, total: int) -> float:
 
 
 def api_health(error_rate: float, mean_seconds: float) -> Health:
-    """How the API is doing, by the share of calls that failed and how long a call takes."""
+    """The health of the API, by the share of calls that failed and the duration of a call."""
     if error_rate < 0.01 and mean_seconds < 1.0:
         return "healthy"
     return "degraded" if error_rate < 0.05 and mean_seconds < 5.0 else "unhealthy"
 
 
 def worker_pool_health(success_rate: float, workers: int | None) -> Health:
-    """How the workers are doing, by the share of attempts that found one; unknown when their number is (None)."""
+    """The health of the workers, by the share of attempts that found one; unknown when their number is (None)."""
     if workers is None:
         return "unknown"
     if workers < 1:
@@ -37,7 +37,7 @@ def worker_pool_health(success_rate: float, workers: int | None) -> Health:
 
 
 def cluster_health(connected: int, lost: int) -> Health:
-    """How the cluster is doing, by the other nodes that are connected and those that were.
+    """The health of the cluster, by the other nodes that are connected and those that were.
 
     What counts is the share of all nodes known, this one included, that can be reached: a node on its own is healthy.
     """
@@ -48,7 +48,7 @@ def cluster_health(connected: int, lost: int) -> Health:
 
 
 def overall(api: Health, worker_pool: Health, cluster: Health) -> Health:
-    """How the node is doing: healthy when all three are good, degraded when the API and one of the others are."""
+    """The health of the node: healthy when all three are good, degraded when the API and one of the others are."""
     others = (worker_pool in GOOD) + (cluster in GOOD)
     if api not in GOOD or not others:
         return "unhealthy"
@@ -56,7 +56,7 @@ def overall(api: Health, worker_pool: Health, cluster: Health) -> Health:
 
 
 def store_health(write_error_rate: float, read_error_rate: float, mean_write_seconds: float) -> Health:
-    """How a store is doing, by the shares of writes and reads that failed and how long a write takes."""
+    """The health of a store, by the shares of writes and reads that failed and the duration of a write."""
     worst = max(write_error_rate, read_error_rate)
     if worst < 0.01 and mean_write_seconds < 5.0:
         return "healthy"
@@ -64,19 +64,19 @@ def store_health(write_error_rate: float, read_error_rate: float, mean_write_sec
 
 
 def subscription_health(error_rate: float) -> Health:
-    """How subscriptions are doing, by the share of deliveries that failed."""
+    """The health of subscriptions, by the share of deliveries that failed."""
     if error_rate < 0.01:
         return "healthy"
     return "degraded" if error_rate < 0.05 else "unhealthy"
 
 
 def consistency_health(passed: int, checks: int) -> Health:
-    """How sound what is stored is, by the checks that passed; unknown when there were none."""
+    """The health of stored data, by the checks that passed; unknown when there were none."""
     return _by_share(passed / checks, 0.95, 0.80) if checks else "unknown"
 
 
 def replication_health(nodes: int) -> Health:
-    """How safe replicated data is, by the nodes that hold it."""
+    """The safety of replicated data, by the nodes that hold it."""
     if nodes >= 3:
         return "healthy"
     return "degraded" if nodes >= 1 else "unhealthy"
@@ -90,7 +90,7 @@ def resource_check(used_percent: float) -> Check:
 
 
 def overall_of_checks(checks: Iterable[Check]) -> Health:
-    """What several checks mean together; healthy when there are none."""
+    """The health that follows from several checks; healthy when there are none."""
     results = set(checks)
     if "error" in results:
         return "unhealthy"
@@ -98,7 +98,7 @@ def overall_of_checks(checks: Iterable[Check]) -> Health:
 
 
 def worst(*judged: Health) -> Health:
-    """What several parts mean together; what is unknown does not count, and nothing is healthy."""
+    """The worst of several parts; unknown parts do not count, and no parts are healthy."""
     return max(judged, key=_BADNESS.__getitem__, default="healthy")
 
 

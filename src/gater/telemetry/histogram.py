@@ -52,7 +52,7 @@ class Histogram:
 
     @property
     def count(self) -> int:
-        """How many durations there were."""
+        """The number of durations."""
         return sum(self._counts)
 
     @property
@@ -66,7 +66,7 @@ class Histogram:
         return list(zip((*self._bounds, math.inf), accumulate(self._counts), strict=True))
 
     def count_above(self, bound: float) -> int:
-        """How many durations were longer than one of the bounds."""
+        """The number of durations that were longer than one of the bounds."""
         return sum(self._counts[bisect_left(self._bounds, bound) + 1 :])
 
     def quantile(self, share: float) -> float:

@@ -1,4 +1,4 @@
-"""Passing log lines on to whoever wants them as messages, without ever disturbing who logs."""
+"""Forwarding log lines as messages, without ever disturbing the code that logs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What happens between the nodes of a cluster, counted: workers assigned, nodes seen, registrations."""
+"""Counts of the cluster: workers assigned, nodes seen, registrations."""
 
 from __future__ import annotations
 

@@ -109,7 +109,7 @@ class Metrics:
         }
 
     def get_worker_pool_status(self) -> dict[str, Any]:
-        """How many workers there are, by store, and how well they were to be had; None where nobody knows."""
+        """The number of workers by store, and the share of attempts that found one; None where it is unknown."""
         by_store = self._workers_by_store()
         return {
             "available_workers": None if by_store is None else sum(by_store.values()),
@@ -121,7 +121,7 @@ class Metrics:
         }
 
     def get_health(self) -> dict[str, Any]:
-        """How the node is doing, by the rules of `health_rules`, since it began or was reset."""
+        """The health of the node, by the rules of `health_rules`, since it began or was reset."""
         calls = self.calls
         by_store = self._workers_by_store()
         workers = None if by_store is None else sum(by_store.values())
@@ -138,7 +138,7 @@ class Metrics:
         }
 
     def system_metrics(self) -> dict[str, Any]:
-        """What the process takes and how long it has run; the keys are those of the reference.
+        """The resources that the process takes and its uptime; the keys are those of the reference.
 
         `memory` is in bytes, `process_count` are threads, `schedulers` are processors.
         """
@@ -157,7 +157,7 @@ class Metrics:
 
     @property
     def uptime_ms(self) -> int:
-        """How long the node has run."""
+        """The uptime of the node."""
         return int((self._clock() - self._began) * 1_000)
 
     def tell_update(self) -> None:

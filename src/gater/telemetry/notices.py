@@ -1,4 +1,4 @@
-"""What a node tells of its numbers: alerts, and what happened to workers and in the cluster."""
+"""Notices about a node's figures: alerts, and changes of workers and of the cluster."""
 
 from __future__ import annotations
 

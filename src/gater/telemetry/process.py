@@ -1,4 +1,4 @@
-"""What this process takes of its machine: memory, threads, processors."""
+"""The resources that this process takes: memory, threads, processors."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class ProcessFigures(msgspec.Struct, frozen=True):
 
 
 def process_figures() -> ProcessFigures:
-    """How the process stands now."""
+    """The present figures of the process."""
     return ProcessFigures(
         _memory_bytes(), _memory_limit_bytes(), threading.active_count(), _cpus(), _open_files(), _open_files_limit()
     )

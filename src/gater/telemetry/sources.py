@@ -1,4 +1,4 @@
-"""Where a node's metrics look when they are asked: what others count for themselves, and what stands now."""
+"""The sources of a node's metrics: counts of other parts, and present states."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class SubscriptionSums(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class InstanceFigures(Protocol):
-    """What an instance of pub/sub says of itself."""
+    """The figures of an instance of pub/sub."""
 
     @property
     def published(self) -> int:
@@ -57,7 +57,7 @@ class InstanceFigures(Protocol):
 
     @property
     def subscribers(self) -> int:
-        """Who listens now."""
+        """The present subscribers."""
         ...
 
     @property
@@ -72,7 +72,7 @@ class InstanceFigures(Protocol):
 
     @property
     def processing(self) -> Histogram:
-        """How long subscribers take for a message."""
+        """The time that subscribers take for a message."""
         ...
 
     @property
@@ -82,7 +82,7 @@ class InstanceFigures(Protocol):
 
 
 class MessageFigures(msgspec.Struct, frozen=True):
-    """What became of the system messages of a node."""
+    """The figures of a node's system messages."""
 
     sent: int = 0
     failed: int = 0
@@ -96,7 +96,7 @@ class MessageFigures(msgspec.Struct, frozen=True):
 
 
 class LogFigures(Protocol):
-    """What the log of a store has done since the store was opened."""
+    """The figures of a store's log since the store was opened."""
 
     @property
     def batches(self) -> int:
@@ -115,7 +115,7 @@ class LogFigures(Protocol):
 
     @property
     def commit_durations(self) -> Histogram:
-        """How long each batch took until it was durable."""
+        """The durations of the batches until they were durable."""
         ...
 
 
