@@ -1,1 +1,1 @@
-"""What tests of applications on Gater need: a store in memory, and a real server."""
+"""Tools for tests of applications on Gater: a store in memory, and a real server."""

@@ -51,7 +51,7 @@ class NatsServer(ServerProcess):
         return [program(), *place, *self._arguments]
 
     def _announced_port(self, begin: int) -> int:
-        """The port that it listens on, once its log says behind `begin` that it is ready."""
+        """The port that it listens on, once its log says after `begin` that it is ready."""
         deadline = time.monotonic() + READY_SECONDS
         while True:
             said = self._log_path.read_bytes()[begin:]
@@ -64,7 +64,7 @@ class NatsServer(ServerProcess):
 
 
 def program() -> str:
-    """Where the program `nats-server` is: beside this Python, or on the PATH; MissingExtraError when it is nowhere."""
+    """The path of the program `nats-server`: beside this Python, or on the PATH; else MissingExtraError."""
     found = shutil.which("nats-server", path=sysconfig.get_path("scripts")) or shutil.which("nats-server")
     if found is None:
         raise MissingExtraError(PACKAGE, f"pip install {PACKAGE}")

@@ -23,7 +23,7 @@ class ServerError(RuntimeError):
 
 
 class ServerProcess:
-    """What servers for tests have in common; each says itself how it is started.
+    """The common part of servers for tests; each class defines its start.
 
     It runs while the context lasts, plain (`with`) or async (`async with`). `url` is where it is found once it has been
     started.
@@ -73,7 +73,7 @@ class ServerProcess:
 
     @property
     def log(self) -> str:
-        """What the server has written to its log so far."""
+        """The log of the server so far."""
         return self._log_path.read_text(errors="replace") if self._log_path.exists() else ""
 
     @property
