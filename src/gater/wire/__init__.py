@@ -1,1 +1,1 @@
-"""What travels: frames, bundles of them, sessions that exchange them, and errors as codes."""
+"""The protocol: frames, bundles of them, sessions that exchange them, and errors as codes."""

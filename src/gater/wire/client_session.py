@@ -17,7 +17,7 @@ NO_LIMIT: Final = 1 << 62
 
 
 class ClientSession(Generic[Call, Stream]):
-    """What one client waits for; whoever waits is handed back with each frame that concerns it.
+    """The waiting calls and streams of one client; each frame is handed back with the one that it concerns.
 
     A call gets one Response or Failure; a stream gets Items and then one End or Failure; neither gets anything after
     `cancel`.
@@ -38,12 +38,12 @@ class ClientSession(Generic[Call, Stream]):
 
     @property
     def calls(self) -> dict[int, Call]:
-        """Who waits for the answer of a call, by request id, oldest first. Not to be changed."""
+        """The calls that wait for an answer, by request id, oldest first. Not to be changed."""
         return self._calls
 
     @property
     def streams(self) -> dict[int, Stream]:
-        """Who reads a stream, by request id. Not to be changed."""
+        """The readers of streams, by request id. Not to be changed."""
         return self._streams
 
     def call(self, caller: Call, operation: str, arguments: Any) -> int:
@@ -86,7 +86,7 @@ class ClientSession(Generic[Call, Stream]):
             self.outgoing.add(Grant(request_id, credit))
 
     def receive(self, message: bytes) -> list[tuple[Call | Stream, ServerFrame]]:
-        """Take a message; returns the frames that somebody waits for, each with who that is, in order."""
+        """Take a message; returns the frames that are waited for, each with its call or stream, in order."""
         if self.broken is not None:
             return []
         received: list[tuple[Call | Stream, ServerFrame]] = []
@@ -100,7 +100,7 @@ class ClientSession(Generic[Call, Stream]):
         return received
 
     def _waiting(self, frame: ServerFrame) -> Call | Stream | None:
-        """Who waits for this frame; None when nobody does any more."""
+        """The call or stream that waits for this frame; None when there is none any more."""
         if type(frame) is Response:
             caller = self._calls.pop(frame.id, None)
             if caller is None:
@@ -125,7 +125,7 @@ class ClientSession(Generic[Call, Stream]):
         return reader
 
     def _reader(self, request_id: int) -> Stream | None:
-        """Who reads a stream that has sent an item, for which it needs credit."""
+        """The reader of a stream that has sent an item, for which it needs credit."""
         reader = self._streams.get(request_id)
         if reader is None:
             self._check_late(request_id, self._calls)
@@ -140,6 +140,8 @@ class ClientSession(Generic[Call, Stream]):
         return self._streams.pop(request_id, None)
 
     def _check_late(self, request_id: int, others: Container[int]) -> None:
-        """A frame that nobody waits for comes late; MalformedError if it could never have been asked for."""
+        """Pass over a late frame, for which no call waits any more; MalformedError if it could never have been asked
+        for.
+        """
         if request_id in others or request_id > self._last_id:
             raise MalformedError(f"nobody asked for this frame with id {request_id}")

@@ -37,7 +37,7 @@ class MalformedError(ValueError):
 
 
 class UnencodableError(ValueError):
-    """What was to be sent cannot be written as msgpack."""
+    """The value to be sent cannot be written as msgpack."""
 
 
 def decode_client_bundle(message: bytes) -> list[ClientFrame]:

@@ -41,7 +41,7 @@ _LISTS: Final = {0xDC: (2, 1), 0xDD: (4, 1), 0xDE: (2, 2), 0xDF: (4, 2)}
 
 
 class FrameSpan(NamedTuple):
-    """Where a frame of a message lies, and how many values it holds, those of its lists included."""
+    """The span of a frame in a message, and the number of its values, those of its lists included."""
 
     start: int
     end: int
@@ -116,7 +116,7 @@ def _number(message: bytes, position: int, size: int) -> int:
 
 
 def list_length(raw: bytes | memoryview, position: int = 0) -> int | None:
-    """How many items the list at a position says it has; None when there is no list."""
+    """The length that the list at a position says it has; None when there is no list."""
     if position >= len(raw):
         return None
     first = raw[position]
@@ -128,5 +128,5 @@ def list_length(raw: bytes | memoryview, position: int = 0) -> int | None:
 
 
 def list_start(raw: bytes | memoryview, position: int = 0) -> int:
-    """Where the first item of the list at a position begins."""
+    """The start of the first item of the list at a position."""
     return position + 1 + (_LISTS[raw[position]][0] if raw and raw[position] in _LISTS else 0)

@@ -36,7 +36,7 @@ class Request(msgspec.Struct, frozen=True, array_like=True, tag=0, gc=False):
 
 
 class Cancel(msgspec.Struct, frozen=True, array_like=True, tag=1, gc=False):
-    """Client to server: nobody waits for this any more; it is not answered."""
+    """Client to server: this is not waited for any more, and not answered."""
 
     id: RequestId
 

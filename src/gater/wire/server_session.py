@@ -27,7 +27,7 @@ SMALL_BYTES: Final = 64 << 10
 
 
 class SessionLimits(msgspec.Struct, frozen=True):
-    """How much one connection may have under way."""
+    """The number of calls and streams that one connection may have under way."""
 
     max_calls: int = 10_000
     max_streams: int = 1_000
@@ -38,7 +38,7 @@ def _no_refusal(_: int) -> None:
 
 
 class ServerSession:
-    """What one client has under way.
+    """The calls and streams that one client has under way.
 
     Every accepted request is answered once: by `answer` or `fail`, or as a stream by items and then `end` or `fail`.
     What concerns a request that is no longer under way is passed over.
@@ -69,12 +69,12 @@ class ServerSession:
 
     @property
     def calls(self) -> int:
-        """How many calls wait for their answer."""
+        """The number of calls that wait for their answer."""
         return len(self._calls)
 
     @property
     def streams(self) -> int:
-        """How many streams are open."""
+        """The number of open streams."""
         return len(self._streams)
 
     def receive(self, message: bytes) -> list[ClientFrame]:

@@ -1,4 +1,4 @@
-"""What both sides of a connection agree on before the first frame: the path, how large a message may be."""
+"""The agreements of both sides of a connection before the first frame: the path, and the largest message."""
 
 from __future__ import annotations
 

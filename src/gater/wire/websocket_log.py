@@ -1,4 +1,4 @@
-"""What picows logs, at the level it deserves here."""
+"""The log lines of picows, at the level they deserve here."""
 
 from __future__ import annotations
 
