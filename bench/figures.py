@@ -9,7 +9,7 @@ from typing import Any, Literal, Self
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """What was measured, once a round, in the order of the rounds."""
+    """A figure, measured once a round, in the order of the rounds."""
 
     unit: str
     values: tuple[float, ...]

@@ -1,4 +1,4 @@
-"""What the figures were measured on, as far as it explains them: cores, disk, versions."""
+"""The machine of the figures, as far as it explains them: cores, disk, versions."""
 
 from __future__ import annotations
 

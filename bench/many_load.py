@@ -69,7 +69,7 @@ async def _count(api: gater.GaterApi, selector: tuple[str, Any], counts: list[in
 
 
 def _selector(kind: str, number: int) -> tuple[str, Any]:
-    """What the subscriber of that number waits for."""
+    """The selector of the subscriber of that number."""
     values = {"by_stream": f"key-{number}", "by_event_type": f"{EVENT_TYPE}-{number}"}
     return kind, values.get(kind, {"key": f"key-{number}"})
 

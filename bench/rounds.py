@@ -12,7 +12,7 @@ from bench.figures import Figure
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """How this run measures: where, how long a side has its turn, how many turns, how large the stores grow."""
+    """The settings of a run: folder, seconds of a turn, number of turns, size of the stores."""
 
     folder: Path
     seconds: float
@@ -40,7 +40,7 @@ def alternate(run: Run, unit: str, sides: Mapping[str, Callable[[], float]]) -> 
 
 
 def measured(run: Run, name: str, turn: Callable[[], Mapping[str, float]]) -> list[Mapping[str, float]]:
-    """What each round gives of a load that has no peer and gives several figures."""
+    """The figures of each round of a load that has no peer and gives several."""
     found = []
     for number in range(run.rounds):
         run.say(f"round {number + 1} of {run.rounds}: {name}")

@@ -19,7 +19,7 @@ Turn = Callable[[], float]
 
 @dataclass(frozen=True, slots=True)
 class Side:
-    """Who takes a turn, and the module whose functions are its loads."""
+    """A side that takes turns, and the module whose functions are its loads."""
 
     name: str
     module: str

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
@@ -12,6 +14,9 @@ SOURCE = ROOT / "src" / "gater"
 MODULES = sorted(SOURCE.rglob("*.py"))
 TREES = {module: ast.parse(module.read_text()) for module in MODULES}
 BESIDE = sorted(module for folder in ("bench", "scripts", "tests") for module in (ROOT / folder).rglob("*.py"))
+EXPLAINED = sorted(module for folder in ("bench", "scripts", "examples") for module in (ROOT / folder).rglob("*.py"))
+RIDDLE = re.compile(r"^(what|where|who|whose|how|why)\b|\b(whoever|whom|somebody|nobody|anybody)\b", re.I)
+"""Of summary lines that readers would have to guess at."""
 LONGEST = 400
 """Lines that a module may have."""
 
@@ -38,6 +43,23 @@ def test_a_module_opens_with_one_sentence_about_it() -> None:
         first = described.split("\n\n")[0].replace("\n", " ")
         assert first[0].isupper() or first[0] == "`", (name_of(module), first)
         assert first.endswith((".", "?")), (name_of(module), first)
+
+
+def test_a_summary_line_is_an_imperative_or_a_noun_phrase() -> None:
+    """Not a question, and about things of the field rather than about somebody."""
+    riddles = [
+        f"{name_of(module)}: {summary}"
+        for module in MODULES + EXPLAINED
+        for summary in _summaries(ast.parse(module.read_text()))
+        if RIDDLE.search(summary)
+    ]
+    assert riddles == []
+
+
+def _summaries(tree: ast.Module) -> Iterator[str]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+            yield " ".join((ast.get_docstring(node) or "").partition("\n\n")[0].split())
 
 
 def test_a_module_is_of_a_size_to_read() -> None:

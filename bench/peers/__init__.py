@@ -1,1 +1,1 @@
-"""What Gater is measured against: each peer driven the way its own users would drive it."""
+"""The peers of Gater in the benchmark: each driven the way its own users would drive it."""

@@ -1,4 +1,4 @@
-"""P12: how soon a server with a large store is ready, and what memory it holds while nobody asks anything."""
+"""P12: the time until a server with a large store is ready, and its memory while it is idle."""
 
 from __future__ import annotations
 

@@ -28,7 +28,7 @@ PACKING: Final = "packing"
 
 
 class Orders:
-    """What was ordered, by customer: made of the events, for those who ask."""
+    """The orders by customer: a projection of the events, for queries."""
 
     def __init__(self) -> None:
         self.totals: Counter[str] = Counter()
@@ -44,7 +44,7 @@ class Orders:
 
 
 class Shop:
-    """What the views need."""
+    """The state that the views share."""
 
     def __init__(self, api: gater.GaterApi) -> None:
         self.api = api
@@ -88,7 +88,7 @@ app = FastAPI(lifespan=lifespan)
 
 
 class Order(BaseModel):
-    """What is ordered."""
+    """The body of an order."""
 
     customer: str
     total: int
@@ -104,7 +104,7 @@ async def place(order: str, body: Order, shop: TheShop) -> dict[str, int]:
 
 @app.get("/orders/{order}")
 async def show(order: str, shop: TheShop) -> list[str]:
-    """What has happened to an order."""
+    """The history of an order."""
     found = await shop.api.get_events(STORE, f"order-{order}")
     if not found:
         raise HTTPException(404)
@@ -113,7 +113,7 @@ async def show(order: str, shop: TheShop) -> list[str]:
 
 @app.get("/customers/{customer}")
 async def customer(customer: str, shop: TheShop) -> dict[str, int]:
-    """What a customer has ordered altogether, as far as the projection has come."""
+    """All orders of a customer, as far as the projection has come."""
     return {"total": shop.orders.totals[customer]}
 
 

@@ -35,7 +35,7 @@ def place(order: str) -> Response:
 
 @app.post("/orders/<order>/payment")
 def pay(order: str) -> Response:
-    """Pay an order, unless somebody has changed it since `version`."""
+    """Pay an order, unless it has changed since `version`."""
     paid = gater.NewEvent("OrderPaid", {})
     result = events.append_events(STORE, f"order-{order}", [paid], expected_version=int(request.form["version"]))
     return jsonify(version=result.version)
@@ -43,7 +43,7 @@ def pay(order: str) -> Response:
 
 @app.get("/orders/<order>")
 def show(order: str) -> Response:
-    """What has happened to an order."""
+    """The history of an order."""
     found = events.get_events(STORE, f"order-{order}")
     return jsonify([event.event_type for event in found])
 

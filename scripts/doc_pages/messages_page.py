@@ -200,7 +200,7 @@ def _default(each: Field[Any]) -> str:
 
 
 def _made(example: Any) -> str:
-    """What is made when a value is absent, from an example of it: an id behind a prefix, or the name of this node."""
+    """The value for an absent field, from an example of it: an id after a prefix, or the name of this node."""
     if isinstance(example, str) and _ID(example):
         prefix = example[:-_ID_DIGITS]
         return (f"`{prefix}` and " if prefix else "") + f"{_ID_DIGITS} random hexadecimal digits"

@@ -1,4 +1,4 @@
-"""What a class says of itself in its source: its fields with their types, defaults and docstrings."""
+"""The facts of a class in its source: its fields with their types, defaults and docstrings."""
 
 from __future__ import annotations
 

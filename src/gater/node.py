@@ -106,7 +106,9 @@ class Node:
         gc.freeze()
 
     def _server(self, gateway: Gateway) -> tuple[Service, Listener]:
-        """What serves the gateway; imported here, for a program that only reads settings need not load it."""
+        """The service and the listener for the gateway; imported here, for a program that only reads settings does not
+        need it.
+        """
         from gater.server.app import build_app
         from gater.server.auth import authenticator, authorise
         from gater.server.descriptors import connections_within
@@ -139,7 +141,7 @@ class Node:
 
 
 async def _say_stopping(gateway: Gateway) -> None:
-    """Announce that the node stops, while those who listen over the network can still hear it."""
+    """Announce that the node stops, while subscribers can still receive it over the network."""
     if gateway.say_stopping():
         await asyncio.sleep(LAST_WORD_SECONDS)
 
