@@ -110,7 +110,7 @@ class ReadingApi:
         waited, known = check_position(after_position), check_history(history)
 
         def rest(last: Event | None, given: int) -> op.ScanStream | None:
-            """What is still to be read after `last`; None when that is nothing."""
+            """The scan after the event `last`; None when nothing is left to read."""
             begin = start if last is None else last.version + step
             remaining = None if left is None else left - given
             if begin == -1 or remaining == 0:

@@ -29,7 +29,7 @@ Rest = Callable[[Event | None, int], Scan | None]
 
 
 class Scanning:
-    """How far a read has come."""
+    """The place that a read has reached."""
 
     def __init__(self, rest: Rest) -> None:
         self.failures = 0
@@ -45,7 +45,7 @@ class Scanning:
             self._last, self._given = page[-1], self._given + len(page)
 
     def operation(self) -> Scan | None:
-        """What is to be asked for next; None: nothing is left."""
+        """The next operation of a read; None: nothing is left."""
         operation, last = self._rest(self._last, self._given), self._last
         return operation if operation is None or last is None else replace(operation, seen=_seen(last))
 

@@ -101,13 +101,13 @@ class Durables:
             return [name for name, _ in self._store.subscriptions.names(after, limit)]
 
     def info(self, name: str) -> SubscriptionInfo:
-        """How a subscription is doing."""
+        """The state of a subscription."""
         found = self.get(name).info()
         self.figures.note(found)
         return found
 
     def health(self, name: str) -> SubscriptionHealth:
-        """What has happened to a subscription lately; NotFoundError when nothing has."""
+        """The recent health of a subscription; NotFoundError when there is none."""
         return self._reporter.tracker.get(name)
 
     async def parks_written(self, name: str) -> None:
@@ -116,14 +116,14 @@ class Durables:
             await running.keeper.parks_written()
 
     def at_work(self) -> Iterator[SubscriptionInfo]:
-        """How those are doing that were asked for since the store was opened, each as it is when it is its turn."""
+        """The state of the subscriptions that were asked for since the store was opened, each as it is in its turn."""
         for name, running in list(self._running.items()):
             if self._running.get(name) is running:
                 yield self.info(name)
         self.figures.choose()
 
     def parked(self, name: str, after: int, limit: int) -> list[ParkedEvent]:
-        """Up to `limit` parked events behind position `after`, or a page's bytes; none: there are no more."""
+        """Up to `limit` parked events after position `after`, or a page's bytes; none: there are no more."""
         self.config(name)
         rows = self._store.subscriptions.parked(name, after, limit)
         found, looked_at = self._store.reader.at_positions([row.position for row in rows])
@@ -326,7 +326,7 @@ class Durables:
         self._holding.add(durable, durable.config.selector)
 
     def consumers_changed(self, durable: DurableSubscription) -> None:
-        """While somebody consumes a subscription, its events are not broadcast."""
+        """Pause the broadcasts of a subscription's events while it has consumers."""
         self._pause(durable)
 
     def delivery_failed(self, durable: DurableSubscription, reason: str) -> None:
@@ -360,7 +360,7 @@ class Durables:
             self._pause(running)
 
     def _pause(self, durable: DurableSubscription) -> None:
-        """Have its events broadcast, or not: not while somebody consumes it, nor while it is not well."""
+        """Have its events broadcast, or not: not while it has consumers, nor while it is not well."""
         config = durable.config
         paused = durable.consumers > 0 or self._reporter.is_bad(config.name)
         self._emitters.pause(config.selector, config.name, paused=paused)

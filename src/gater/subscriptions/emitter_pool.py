@@ -48,7 +48,7 @@ class EmitterPool:
         self._saved[self._default_topic] = self._new(EVERYTHING, self._default_topic)
 
     def __len__(self) -> int:
-        """How many emitters there are."""
+        """The number of emitters."""
         return len(self._saved) + len(self._shared)
 
     def _new(self, selector: Selector, topic: str) -> Emitter:
