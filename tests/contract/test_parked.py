@@ -254,6 +254,19 @@ async def test_a_blocked_stream_goes_on_when_its_parked_events_are_replayed(api:
         await until(lambda: worker.seen == [1, 2, 3, 4])
 
 
+async def test_streams_that_are_replayed_do_not_wait_for_each_other(api: GaterApi, store: str) -> None:
+    long = 600
+    await api.append_events(store, "long", numbered(long))
+    await api.append_events(store, "short", numbered(1))
+    await save(api, store, after_park="block")
+    async with Worker(api, store, work=parking(1, long + 1)):
+        await settled_up_to(api, store, long + 1)
+    assert await api.replay_parked(store, NAME) == long + 1
+    (first,) = await api.pull_events(store, NAME, 1, wait=10.0)  # held: the other stream goes on nevertheless
+    (second,) = await api.pull_events(store, NAME, 1, wait=10.0)
+    assert {first.event.position, second.event.position} == {1, long + 1}
+
+
 async def test_a_blocked_stream_goes_on_when_the_settings_say_so(api: GaterApi, store: str) -> None:
     await api.append_events(store, "s", numbered(2))
     await save(api, store, after_park="block")

@@ -192,6 +192,9 @@ FROM events e CROSS JOIN streams s ON s.sid = e.sid CROSS JOIN event_types t ON 
 WHERE e.position >= ?1 AND e.position <= ?2 AND e.tid IN (SELECT value FROM json_each(?3)) AND e.version >= s.first
 ORDER BY e.position LIMIT ?4"""
 TYPED_BACKWARD: Final = TYPED.replace("ORDER BY e.position", "ORDER BY e.position DESC")
+# The streams of the events at some positions.
+STREAMS_AT: Final = """
+SELECT e.position, s.name FROM events e CROSS JOIN streams s ON s.sid = e.sid WHERE e.position IN (?)"""
 EVENT_ID: Final = "SELECT event_id FROM events WHERE position = ?"
 FIRST_SINCE: Final = """
 SELECT position FROM events WHERE position BETWEEN ? AND ? AND created >= ? ORDER BY position LIMIT 1"""

@@ -169,6 +169,10 @@ class Reader:
             return filling.events, len(positions)
         return filling.events, bisect_right(positions, filling.events[-1][POSITION])
 
+    def streams_at(self, positions: Sequence[int]) -> dict[int, str]:
+        """The streams of the events at these positions, hidden ones included; some may be gone."""
+        return dict(select_in(self._connection, queries.STREAMS_AT, positions))
+
     def first_since(self, epoch: int, first: int, last: int) -> int | None:
         """The first position of a range whose event was written at or after a time (microseconds since 1970).
 

@@ -100,7 +100,7 @@ class DurableSubscription:
             store, saved, self._group, self._guard, changed=self._work_soon, forgotten=self.discarded, ended=ended
         )
         self._feeder = Feeder(store, saved, self._group, self._consumers, self._work_soon)
-        self._feeder.replay(position for _, position, replaying in parked if replaying)
+        self._feeder.replay_on((stream, position) for stream, position, replaying in parked if replaying)
 
     # --- consumers ---
 
@@ -317,7 +317,7 @@ class DurableSubscription:
 
     def replay(self, positions: Sequence[int]) -> None:
         """These parked events are to be delivered again."""
-        self._feeder.replay(positions)
+        self._read(lambda: self._feeder.replay(positions))
         self._work_soon()
 
     def discarded(self, positions: Sequence[int]) -> None:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Iterable, Sequence
-from itertools import islice
 from time import perf_counter
 from typing import Final
 
@@ -20,6 +18,7 @@ from gater.subscriptions.cursors import LOOKED_THROUGH, Cursor, StoreCursor, Str
 from gater.subscriptions.group import Group
 from gater.subscriptions.interests import interest_of
 from gater.subscriptions.matching import compile_selector
+from gater.subscriptions.replay_queue import ReplayQueue
 
 PAGES_A_TURN: Final = 4
 """Pages that are read for a group before others have their turn."""
@@ -33,8 +32,6 @@ RESUMED_EVENTS: Final = 32
 """Events of such a stream that are read at once: it may be held up by the next one."""
 MOST_HIDDEN: Final = 1_000
 """Streams of hidden events that a group which gives nothing may be told of later."""
-REPLAYED_AT_ONCE: Final = 500
-"""Parked events that are in the group to be delivered again, unless fewer weigh too much; others wait in the file."""
 
 
 class Feeder:
@@ -58,7 +55,7 @@ class Feeder:
         self._stream_id = saved.config.selector.stream_id
         self._cursor = self._cursor_behind(saved)
         self._place: Watch | None = None
-        self._to_replay: deque[int] = deque()
+        self._replays = ReplayQueue()
         self._hidden: dict[str, int] = {}
         """Streams of which events were hidden that the group may have, and their oldest visible version."""
 
@@ -230,24 +227,32 @@ class Feeder:
 
     # --- parked events ---
 
-    def replay(self, positions: Iterable[int]) -> None:
+    def replay(self, positions: Sequence[int]) -> None:
         """These parked events are to be delivered again."""
-        self._to_replay.extend(positions)
+        self._replays.end(self._group.refill.ended_replays())
+        streams = self._store.reader.streams_at(positions)
+        for position in positions:
+            self._replays.add(streams.get(position, ""), position)
+
+    def replay_on(self, parked: Iterable[tuple[str, int]]) -> None:
+        """These parked events, with their streams, were to be delivered again before the group was made."""
+        for stream, position in parked:
+            self._replays.add(stream, position)
 
     def replay_more(self, now: float) -> list[int]:
         """Put some of them into the group, as many as it has room for; the positions of those that are gone."""
-        group, waiting = self._group, self._to_replay
+        group, replays = self._group, self._replays
+        replays.end(group.refill.ended_replays())
         gone: list[int] = []
         for _ in range(PAGES_A_TURN):
-            room = min(REPLAYED_AT_ONCE - group.replaying, len(waiting))
-            if room <= 0 or group.refill.is_heavy:
+            chosen = [] if group.refill.is_heavy else replays.take()
+            if not chosen:
                 return gone
-            chosen = sorted(islice(waiting, room))
             events, looked_at = self._store.reader.at_positions(chosen)
-            for _ in range(room):
-                waiting.popleft()
-            waiting.extendleft(reversed(chosen[looked_at:]))
+            replays.put_back(chosen[looked_at:])
             group.replay(events, now)
-            gone += sorted(set(chosen[:looked_at]) - {event[POSITION] for event in events})
+            missing = sorted(set(chosen[:looked_at]) - {event[POSITION] for event in events})
+            replays.end(missing)
+            gone += missing
         self._changed()
         return gone

@@ -156,6 +156,14 @@ class Refill:
                 course.withdraw(entry)
                 course.settle(entry)
 
+    # --- parked events that are delivered again ---
+
+    def ended_replays(self) -> list[int]:
+        """Positions of those that were settled, or parked once more, since the last call."""
+        window = self._course.window
+        ended, window.ended_replays = window.ended_replays, []
+        return ended
+
     # --- payloads that are read again ---
 
     def load_later(self, entry: Entry) -> None:

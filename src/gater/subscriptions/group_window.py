@@ -36,6 +36,8 @@ class Window:
         """The store was looked through up to it."""
         self.replaying = 0
         """Parked events that are delivered again."""
+        self.ended_replays: list[int] = []
+        """Positions of those that no longer are."""
         self.settled_since_checkpoint = 0
         self.bytes = 0
         """Weight of the payloads that are kept."""
@@ -279,6 +281,7 @@ class Window:
         entry.state, entry.row = SETTLED, GONE
         if entry.replayed:
             self.replaying -= 1
+            self.ended_replays.append(entry.position)
         position = entry.position
         if not entry.fed:
             del self._replays[position]

@@ -83,7 +83,10 @@ class Keeper:
         self._samples: dict[int, float] = {}
         self._idle = asyncio.Event()
         self._parks: set[asyncio.Future[None]] = set()
-        """Parks that are being written."""
+        """Parks and settled replays that are being written."""
+        self._settled: list[int] = []
+        """Positions of settled replays that are to be forgotten once the last ones are."""
+        self._forgetting = False
 
     @property
     def next_due(self) -> float | None:
@@ -144,23 +147,37 @@ class Keeper:
         self._submit(c.ParkEvents(self._name, self._run, entries, time.time_ns() // 1_000), done, size)
 
     async def parks_written(self) -> None:
-        """Return when the events that are being parked now are, or could not be."""
-        if self._parks:
-            await asyncio.wait(tuple(self._parks))
+        """Return when what was said before of parked events is written, or could not be."""
+        for _ in range(2):  # what is being written now, and what waits for it
+            if self._parks:
+                await asyncio.wait(tuple(self._parks))
 
     def forget(self, positions: Sequence[int]) -> None:
-        """Parked events were delivered again and settled, or are gone."""
+        """Parked events were delivered again and settled, or are gone: they are written together while others are."""
+        self._settled += positions
+        if not self._forgetting:
+            self._forget_settled()
+
+    def _forget_settled(self) -> None:
+        positions, self._settled = tuple(self._settled), []
         if not positions or self._has_ended:
             return
+        self._forgetting = True
+        written: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._parks.add(written)
 
         def done(_: Any, error: GaterError | None) -> None:
+            self._forgetting = False
+            self._parks.discard(written)
+            written.set_result(None)
             if error is None:
                 self._forgotten(positions)
             else:
                 # They stay marked as being delivered again: at the latest the next start tries once more.
                 self._refused("settled events stay parked", error)
+            self._forget_settled()
 
-        self._submit(c.ForgetReplayed(self._name, self._run, tuple(positions)), done)
+        self._submit(c.ForgetReplayed(self._name, self._run, positions), done)
 
     # --- the checkpoint ---
 
@@ -218,6 +235,7 @@ class Keeper:
     async def close(self) -> None:
         """Write the last checkpoint, and wait for it, not for long."""
         self._guard.end()
+        self._forget_settled()
         try:
             async with asyncio.timeout(CLOSE_SECONDS):
                 if self._writing:
