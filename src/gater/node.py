@@ -27,8 +27,10 @@ if TYPE_CHECKING:
 
 SWITCH_SECONDS: Final = 0.0005
 """How long a thread that computes may keep the others waiting (Python's own: 5 ms)."""
-GC_THRESHOLD: Final = 50_000
-"""New objects between two looks for garbage (Python's own: 700)."""
+GC_THRESHOLDS: Final = (10_000, 5, 100)
+"""New objects between two looks for garbage among them, and how many of these looks there are between those at older
+objects, and at all (Python's own: 700, 10 and 10). A look holds up all threads; so those at new objects are short, and
+those at all objects are rare."""
 LAST_WORD_SECONDS: Final = 0.05
 """How long the last announcement may take to leave."""
 
@@ -168,7 +170,7 @@ def _tuned_process() -> Generator[None, None, None]:
     """
     interval, thresholds = sys.getswitchinterval(), gc.get_threshold()
     sys.setswitchinterval(SWITCH_SECONDS)
-    gc.set_threshold(GC_THRESHOLD, *thresholds[1:])
+    gc.set_threshold(*GC_THRESHOLDS)
     try:
         yield
     finally:

@@ -34,8 +34,54 @@ from gater.model.snapshots import (
 _check_content_type: Final = lru_cache(256)(check_name)
 
 
+class WeighedEvents(tuple[RawEvent, ...]):
+    """Events of a large request, checked and weighed by the thread that read it, so that the event loop need not.
+
+    No decoder of what comes over a wire makes them.
+    """
+
+    weight = 0
+
+
+class AdmittedWrites(tuple[StreamWrite, ...]):
+    """The same for the writes of a large append, admitted with its guards."""
+
+    weight = 0
+
+
+class WeighedImport(tuple[ImportedEvent, ...]):
+    """The same for events that are imported, with the names of their streams."""
+
+    weight = 0
+
+
+def weigh_events(events: Iterable[EncodedEvent], limits: Limits) -> WeighedEvents:
+    """Weigh events whose content was checked; EventTooLargeError for one that is too large."""
+    weighed = WeighedEvents(events)
+    weighed.weight = _weigh_events(weighed, limits)
+    return weighed
+
+
+def admit_writes(writes: tuple[StreamWrite, ...], guards: tuple[StreamGuard, ...], limits: Limits) -> AdmittedWrites:
+    """Admit a large append, whose guards are these and stay so (see `admit_append`)."""
+    admitted = AdmittedWrites(writes)
+    admitted.weight = _weigh_append(writes, guards, limits)
+    return admitted
+
+
+def weigh_import(events: Iterable[ImportedEvent], limits: Limits) -> WeighedImport:
+    """Check and weigh events of an import; raises what is wrong with them."""
+    weighed = WeighedImport(events)
+    weighed.weight = _weigh_import(weighed, limits)
+    return weighed
+
+
 def admit_append(writes: tuple[StreamWrite, ...], guards: tuple[StreamGuard, ...], limits: Limits) -> int:
     """Weigh an append for the queue; raises what is wrong with it."""
+    return writes.weight if type(writes) is AdmittedWrites else _weigh_append(writes, guards, limits)
+
+
+def _weigh_append(writes: tuple[StreamWrite, ...], guards: tuple[StreamGuard, ...], limits: Limits) -> int:
     if len(writes) != 1 or guards:
         check_number("streams", len(writes), MOST_STREAMS)
         check_number("guards", len(guards), MOST_GUARDS)
@@ -61,13 +107,17 @@ def admit_append(writes: tuple[StreamWrite, ...], guards: tuple[StreamGuard, ...
 def admit_import(events: tuple[ImportedEvent, ...], limits: Limits) -> int:
     """Weigh an import for the queue; raises what is wrong with it."""
     check_number("events", len(events), MOST_EVENTS)
+    total = events.weight if type(events) is WeighedImport else _weigh_import(events, limits)
+    return _within(total, limits) + EVENT_WEIGHT * len(events)
+
+
+def _weigh_import(events: tuple[ImportedEvent, ...], limits: Limits) -> int:
     total = 0
     for imported in events:
         check_stream_id(imported.stream_id)
         check_imported(imported.version, imported.created_epoch)
         total += len(imported.stream_id)
-    total += _admit_events([imported.event for imported in events], limits)
-    return _within(total, limits) + EVENT_WEIGHT * len(events)
+    return total + _weigh_events([imported.event for imported in events], limits)
 
 
 def admit_snapshot(snapshot: Snapshot, limits: Limits) -> int:
@@ -88,7 +138,11 @@ def check_snapshot(snapshot: Snapshot) -> None:
     _check_json(snapshot.content_type, snapshot.raw_data, snapshot.raw_metadata)
 
 
-def _admit_events(events: Iterable[RawEvent], limits: Limits) -> int:
+def _admit_events(events: tuple[RawEvent, ...], limits: Limits) -> int:
+    return events.weight if type(events) is WeighedEvents else _weigh_events(events, limits)
+
+
+def _weigh_events(events: Iterable[RawEvent], limits: Limits) -> int:
     """Bytes of the events' data, metadata and names."""
     total, most = 0, limits.max_event_bytes
     for event in events:

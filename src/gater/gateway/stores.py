@@ -26,7 +26,7 @@ from gater.model.memory_budget import MemoryBudget
 from gater.model.stores import StoreConfig
 from gater.store.store import Store, new_config, open_file_store, open_memory_store
 from gater.store.store_files import StoreFiles, stores_in
-from gater.store.tail_budget import TailBudget
+from gater.store.tail_budget import GivenOut, TailBudget
 from gater.subscriptions.channels import NOWHERE, Channels
 from gater.subscriptions.durables import Durables
 from gater.subscriptions.emitters import Announcer
@@ -64,6 +64,8 @@ class Stores:
         self._budget = budget or MemoryBudget(limits.max_memory, limits.max_request_bytes)
         self._groups = GroupBudget(self._budget.groups)
         self._tails = TailBudget(self._budget.followers)
+        self._due = GivenOut(self._budget.followers, self._tails)
+        self._announced = GivenOut(self._budget.followers, self._tails)
         self._is_embedded = is_embedded
         self.memory = memory
         """Whether all stores live in memory."""
@@ -133,9 +135,9 @@ class Stores:
 
     def _serve(self, store: Store) -> None:
         """Have an open store used."""
-        store.tail.budget = self._tails
+        store.tail.budget, store.tail.watches.given_out = self._tails, self._due
         self._durables[store.id] = Durables(store, self.channels, self._groups, is_local=self._is_embedded)
-        announcer = Announcer(self.channels.events)
+        announcer = Announcer(self.channels.events, self._announced)
         store.tail.observers.append(announcer.announce)
         store.tail.on_hidden.append(announcer.hide)
         self._open[store.id] = store

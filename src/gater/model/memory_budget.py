@@ -65,7 +65,9 @@ class MemoryBudget:
         self.groups = Share("groups", 3 * max_memory // 16)
         """Events that consumer groups keep; past it they let go of payloads, and read them again."""
         self.followers = Share("followers", max_memory // 16)
-        """The newest events of all stores, for those who follow; past it the oldest go, and are read from the file."""
+        """The newest events of all stores, for those who follow, and what is given to them in turns; past it the oldest
+        go, and are read from the file.
+        """
         self.messages_bytes = 3 * max_memory // 16
         """The limit of the share `messages`, which belongs to the pub/sub of the process."""
 

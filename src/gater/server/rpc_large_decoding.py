@@ -5,6 +5,7 @@ All of it is meant for the thread of large requests: no step of it keeps the int
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any, Final, NamedTuple
 
 import msgspec
@@ -13,7 +14,15 @@ from gater.api.operation import Operation
 from gater.api.operations import AppendStreams, ImportPage, RecordSnapshotOperation
 from gater.api.pubsub_operations import CheckedPublish, Publish
 from gater.api.subscription_operations import Report, Settle
-from gater.gateway.admission import check_event, check_size, check_snapshot
+from gater.gateway.admission import (
+    WeighedEvents,
+    admit_writes,
+    check_event,
+    check_size,
+    check_snapshot,
+    weigh_events,
+    weigh_import,
+)
 from gater.model.commands import StreamGuard, StreamWrite
 from gater.model.errors import GaterError, RequestTooLargeError, ValidationError
 from gater.model.events import EncodedEvent, ImportedEvent
@@ -146,18 +155,19 @@ def _append(parts: list[msgspec.Raw], limits: Limits) -> AppendStreams:
     checked = [
         StreamWrite(write.stream_id, _events(write.events, limits), write.expected_version) for write in undecoded
     ]
-    return AppendStreams(_decode_text(store), tuple(checked), _decode_guards(guards) if guards else ())
+    decoded = _decode_guards(guards) if guards else ()
+    return AppendStreams(_decode_text(store), admit_writes(tuple(checked), decoded, limits), decoded)
 
 
 def _import(parts: list[msgspec.Raw], limits: Limits) -> ImportPage:
     store, events = _parts(parts, 2)
     _check_length("events", events, MOST_EVENTS)
     imported = []
-    for raw in _decode_parts(events):
+    for raw in _taken(_decode_parts(events)):
         one = _decode_imported(raw)
         _check(one.event, limits)
         imported.append(ImportedEvent(one.stream_id, one.version, one.created_epoch, one.event))
-    return ImportPage(_decode_text(store), tuple(imported))
+    return ImportPage(_decode_text(store), weigh_import(imported, limits))
 
 
 def _parts(parts: list[msgspec.Raw], count: int) -> list[bytes]:
@@ -171,8 +181,15 @@ def _check_length(what: str, raw: bytes, most: int) -> None:
     check_number(what, list_length(raw) or 0, most)
 
 
-def _events(raw: msgspec.Raw, limits: Limits) -> tuple[EncodedEvent, ...]:
-    return tuple([_check(_decode_event(event), limits) for event in _decode_parts(raw)])
+def _events(raw: msgspec.Raw, limits: Limits) -> WeighedEvents:
+    return weigh_events([_check(_decode_event(event), limits) for event in _taken(_decode_parts(raw))], limits)
+
+
+def _taken(parts: list[msgspec.Raw]) -> Iterator[msgspec.Raw]:
+    """The parts, each let go of when it was used: to free many at once takes long."""
+    parts.reverse()
+    while parts:
+        yield parts.pop()
 
 
 def _check(event: EncodedEvent, limits: Limits) -> EncodedEvent:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from gater.model.commands import AnyCommand
-from gater.model.errors import GaterError
+from gater.model.errors import GaterError, InternalError
 from gater.store.log import Committed, Done
 from gater.store.machine import Applied
 
@@ -19,6 +19,11 @@ FAILURES: Final = (Exception, asyncio.CancelledError)
 """Errors that foreign code may raise on the event loop without ending the batch's work."""
 
 log = logging.getLogger(__name__)
+
+
+def defect(count: int, error: Exception) -> Applied:
+    """The outcome of a batch that met a defect: the transaction was rolled back, the store is as it was."""
+    return Applied([InternalError(message=f"{type(error).__name__}: {error}")] * count, [])
 
 
 def finish_batch(store: str, batch: list[Entry], applied: Applied, committed: Committed) -> None:

@@ -16,10 +16,10 @@ from typing import Any, Final
 import apsw
 
 from gater.model.commands import AnyCommand
-from gater.model.errors import GaterError, InternalError, StoreUnavailableError
-from gater.model.events import EventRow
+from gater.model.errors import GaterError, StoreUnavailableError
+from gater.model.events import EventRow, WeighedRows, weigh_rows
 from gater.store import queries
-from gater.store.answering import Entry, finish_batch, shielded
+from gater.store.answering import Entry, defect, finish_batch, shielded
 from gater.store.backlog import Backlog
 from gater.store.batches import take_batch, takes_long
 from gater.store.checkpointing import Checkpointer
@@ -29,6 +29,7 @@ from gater.store.handover import Handover
 from gater.store.log import Committed, Done
 from gater.store.log_stats import LogStats
 from gater.store.machine import Applied, Machine
+from gater.store.rows import free
 from gater.store.watermark import Watermark
 
 PROBE_SECONDS: Final = 1.0
@@ -186,7 +187,7 @@ class LocalLog:
             return self._refuse_all(len(commands), translate(self._store, error))
         except Exception as error:
             log.exception("a batch cannot be planned", extra={"store": self._store})
-            return _defect(len(commands), error)
+            return defect(len(commands), error)
 
     def _is_lonely(self, batch: list[Entry]) -> bool:
         if len(batch) > 1 or self._waiting:
@@ -217,6 +218,8 @@ class LocalLog:
         self._busy = False
         self._in_hand = []
         self._answer(batch, applied)
+        if type(applied.events) is WeighedRows:
+            self._jobs.put(partial(free, applied.events))
         self._begin_soon()
 
     def _answer(self, batch: list[Entry], applied: Applied) -> None:
@@ -311,8 +314,8 @@ class LocalLog:
         self, batch: list[Entry], applied: Applied | None, handover: Handover[Applied] | None = None
     ) -> None:
         if applied is None:
-            applied = self._plan([entry[0] for entry in batch])
-        if self._trouble is None:
+            applied = self._write_long(batch)
+        elif self._trouble is None:
             applied = self._write(applied)
         if self._trouble is None and self._checkpointer.is_due:
             try:
@@ -321,6 +324,15 @@ class LocalLog:
                 log.exception("a checkpoint met a defect", extra={"store": self._store})
         if handover is None or not handover.give(applied):
             self._call(self._written, batch, applied)
+
+    def _write_long(self, batch: list[Entry]) -> Applied:
+        applied = self._plan([entry[0] for entry in batch])
+        weighed = applied._replace(events=weigh_rows(applied.events))
+        if self._trouble is None:
+            weighed = self._write(weighed)
+        self._machine.free()
+        free(applied.events)
+        return weighed
 
     def _recover(self) -> None:
         """Open the file anew, which settles the failed batch, and try whether it takes writes."""
@@ -377,7 +389,7 @@ class LocalLog:
             return self._refuse_all(len(applied.outcomes), translate(self._store, error))
         except Exception as error:
             log.exception("a batch cannot be written", extra={"store": self._store})
-            return _defect(len(applied.outcomes), error)
+            return defect(len(applied.outcomes), error)
         self._settled = self._machine.position
         self._watermark.write(self._machine.extent)
         self.stats.committed(len(applied.outcomes), time.perf_counter() - started)
@@ -385,8 +397,3 @@ class LocalLog:
         if self._checkpointer.is_full and self._trouble is None:
             self._refuse_all(0, StoreUnavailableError(self._store, self._checkpointer.concern))
         return applied
-
-
-def _defect(count: int, error: Exception) -> Applied:
-    """The outcome of a batch that met a defect: the transaction was rolled back, the store is as it was."""
-    return Applied([InternalError(message=f"{type(error).__name__}: {error}")] * count, [])

@@ -22,7 +22,7 @@ from gater.store.heads import DELETED, LIVE, TOMBSTONED, Head, Heads, Types
 from gater.store.hidden import NOTHING_HIDDEN, Hidden
 from gater.store.importing import plan_import
 from gater.store.places import Places, Run
-from gater.store.rows import insert_rows, select_in
+from gater.store.rows import FlatRows, insert_rows, select_in
 from gater.store.stream_index import StreamIndex
 from gater.store.subscription_records import CHOSEN, SubscriptionRecords
 
@@ -67,7 +67,7 @@ class Machine:
     def _new_batch(self) -> None:
         self._places = Places()
         self._new_streams: list[Any] = []
-        self._new_rows: list[Any] = []
+        self._new_rows = FlatRows(9)
         self._new_type_blocks: list[int] = []
         self._statements: list[tuple[str, tuple[Any, ...]]] = []
         """What the batch writes besides new rows, in order."""
@@ -103,7 +103,7 @@ class Machine:
     @property
     def must_write(self) -> bool:
         """Whether the plan changes anything."""
-        return bool(self._new_rows or self._new_streams or self._statements or self._compactions)
+        return bool(self._new_rows.last or self._new_streams or self._statements or self._compactions)
 
     def write(self) -> None:
         """Do what was planned, in one durable transaction.
@@ -129,6 +129,11 @@ class Machine:
         self._changes = changes
         self.counts.commit()
 
+    def free(self) -> None:
+        """Let go of a large batch that was written or refused, in steps between which other threads have their turn."""
+        self._places.free()
+        self._new_batch()
+
     def _write_rows(self) -> None:
         if self._new_streams:
             insert_rows(self.connection, queries.INSERT_STREAMS, 4, self._new_streams)
@@ -143,8 +148,7 @@ class Machine:
             self._types.added = []
         if self._new_type_blocks:
             insert_rows(self.connection, queries.INSERT_TYPE_BLOCKS, 2, self._new_type_blocks)
-        if self._new_rows:
-            insert_rows(self.connection, queries.INSERT_EVENTS, 9, self._new_rows)
+        self._new_rows.insert(self.connection, queries.INSERT_EVENTS)
         self._index.write(self.position)
 
     @property
@@ -365,33 +369,20 @@ class Machine:
     def _add_event(self, stream_id: str, head: Head, event: RawEvent, created: int) -> None:
         self.position = position = self.position + 1
         head.version = version = head.version + 1
-        event_id, event_type, content_type, data, metadata = (
-            event.event_id,
-            event.event_type,
-            event.content_type,
-            event.data,
-            event.metadata,
-        )
+        event_id, event_type, content_type = event.event_id, event.event_type, event.content_type
+        data, metadata = event.data, event.metadata
         tid = self._types.number(event_type)
         if position >> BLOCK_SHIFT != self._block:
             self._block = position >> BLOCK_SHIFT
             self._block_types = set()
+            self._new_rows.portion()
         if tid not in self._block_types:
             self._block_types.add(tid)
             self._new_type_blocks += (tid, self._block)
         if event_id > self._last_id:
             self._last_id = event_id
-        self._new_rows += (
-            position,
-            head.sid,
-            version,
-            tid,
-            event_id,
-            created,
-            None if content_type == JSON else content_type,
-            data,
-            metadata,
-        )
+        kept_type = None if content_type == JSON else content_type
+        self._new_rows.last += (position, head.sid, version, tid, event_id, created, kept_type, data, metadata)
         self._index.add(head.sid, version, position)
         self._places.add(event_id, head.sid, version, position)
         self._planned.events.append(

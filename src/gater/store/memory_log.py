@@ -9,14 +9,14 @@ from collections import deque
 from typing import Final
 
 from gater.model.commands import AnyCommand, Append, ImportEvents
-from gater.model.errors import GaterError, InternalError, RequestTooLargeError, StoreUnavailableError
+from gater.model.errors import GaterError, RequestTooLargeError, StoreUnavailableError
 from gater.model.limits import check_number
-from gater.store.answering import Entry, finish_batch
+from gater.store.answering import Entry, defect, finish_batch
 from gater.store.backlog import Backlog
 from gater.store.batches import take_batch
 from gater.store.log import Committed, Done
 from gater.store.log_stats import LogStats
-from gater.store.machine import Applied, Machine
+from gater.store.machine import Machine
 
 MOST_MEMORY_EVENTS: Final = 5_000
 """Events, and as many streams and guards, of one append to a store in memory, or events of one page of an import."""
@@ -76,9 +76,8 @@ class MemoryLog:
             applied = self._machine.apply([command for command, _, _ in batch])
             self.stats.committed(len(batch), time.perf_counter() - started)
         except Exception as error:
-            # A defect: the transaction was rolled back, so the store is as it was.
             log.exception("a batch failed", extra={"store": self._store})
-            applied = Applied([InternalError(message=f"{type(error).__name__}: {error}")] * len(batch), [])
+            applied = defect(len(batch), error)
         self._backlog.release(len(batch), sum([size for _, size, _ in batch]))
         finish_batch(self._store, batch, applied, self._committed)
         if self._waiting:

@@ -33,6 +33,11 @@ class Places:
         place = (sid, version, position)
         self._places[event_id] = place if others is None else others + place
 
+    def free(self) -> None:
+        """Forget all, in steps between which other threads have their turn."""
+        while self._places:
+            self._places.popitem()
+
     def find(self, event_id: bytes, sid: int) -> tuple[int, int] | None:
         """Version and position of the event in that stream; None when it is not there."""
         places = self._places.get(event_id)

@@ -1,4 +1,7 @@
-"""The bytes of the newest events that all stores of a node keep for their followers, counted against one share."""
+"""The bytes of events that all stores of a node keep for their followers, counted against one share.
+
+These are the newest events of each store, and committed events that are given out in several turns of the event loop.
+"""
 
 from __future__ import annotations
 
@@ -35,12 +38,33 @@ class TailBudget:
         while share.used > share.limit:
             longest = next(iter(self._counted))
             if longest is tail:
-                tail.shorten(share.limit)
-                self._note(tail)
+                self._shorten(tail, share.limit)
                 return
-            longest.shorten(0)
-            self.forget(longest)
-            share.refused += 1
+            self._drop(longest)
+
+    def make_room(self, size: int) -> bool:
+        """Whether `size` bytes more have room in the share, for which stores let go of their oldest events."""
+        share = self._share
+        if size > share.limit:
+            return False
+        while share.used + size > share.limit and self._counted:
+            longest = next(iter(self._counted))
+            if len(self._counted) == 1:
+                self._shorten(longest, share.limit - size)
+                break
+            self._drop(longest)
+        return share.used + size <= share.limit
+
+    def _drop(self, tail: Kept) -> None:
+        tail.shorten(0)
+        self.forget(tail)
+        self._share.refused += 1
+
+    def _shorten(self, tail: Kept, most: int) -> None:
+        """Let the last store that keeps something keep so much of the share together with what is given out."""
+        others = self._share.used - self._counted[tail]
+        tail.shorten(max(most - others, 1))
+        self._note(tail)
 
     def _note(self, tail: Kept) -> None:
         size = tail.bytes
@@ -50,3 +74,30 @@ class TailBudget:
     def forget(self, tail: Kept) -> None:
         """A store keeps nothing any more."""
         self._share.used -= self._counted.pop(tail, 0)
+
+
+class GivenOut:
+    """Committed events that are given out in turns: those of all stores have the same share as the newest events.
+
+    The newest events of stores give way to them. Those that come when none waits have room in any case.
+    """
+
+    def __init__(self, share: Share, tails: TailBudget | None = None) -> None:
+        self._share = share
+        self._tails = tails or TailBudget(share)
+        self.bytes = 0
+
+    def take(self, size: int) -> bool:
+        """Count `size` bytes in; False when there is no room: then they are read from the file."""
+        has_room = self._tails.make_room(size)
+        if self.bytes and not has_room:
+            self._share.refused += 1
+            return False
+        self.bytes += size
+        self._share.used += size
+        return True
+
+    def give_back(self, size: int) -> None:
+        """Count bytes out."""
+        self.bytes -= size
+        self._share.used -= size

@@ -10,22 +10,23 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
+from itertools import islice
 from time import perf_counter
 from typing import Final
 
 from gater.model.events import POSITION, EventRow, payload_bytes, payload_bytes_of
 from gater.model.limits import TURN_SECONDS
+from gater.model.memory_budget import MAX_MEMORY, Share
 from gater.store.hidden import NOTHING_HIDDEN, Hidden, is_visible
 from gater.store.interest_index import InterestIndex
 from gater.store.interests import EVERYTHING, Interest
 from gater.store.position_waits import PositionWaits
+from gater.store.tail_budget import GivenOut
 from gater.store.turns import is_time_due
 
 MOST_WAITING: Final = 1_000
 """Events that wait for one follower; with more it has fallen behind, and reads on from the file."""
 MOST_WAITING_BYTES: Final = 4 << 20
-MOST_DUE_BYTES: Final = 64 << 20
-"""Bytes of committed events that wait to be given; with more, all followers read on from the file."""
 
 log = logging.getLogger(__name__)
 
@@ -145,6 +146,10 @@ class Watches:
         self._due: deque[EventRow] = deque()
         """Committed events that are not given yet: to look at a large batch at once would keep the loop for long."""
         self._due_bytes = 0
+        self.given_out = GivenOut(Share("followers", MAX_MEMORY))
+        """What counts those that are due, together with those of other stores; without room, all followers read on from
+        the file.
+        """
         self._is_going_on = False
         """Whether the next turn is asked for."""
 
@@ -210,16 +215,17 @@ class Watches:
 
     def _give_in_turn(self, events: Sequence[EventRow]) -> None:
         """Give events now, unless earlier ones wait; those for which a turn is not long enough wait."""
-        rest = events if self._due else events[self._give(events) :]
-        if not rest:
+        given = 0 if self._due else self._give(events)
+        if given == len(events):
             return
-        if self._due_bytes > MOST_DUE_BYTES:
+        size = payload_bytes_of(events) - payload_bytes_of(islice(events, given))
+        if not self.given_out.take(size):
             self._lose_all(wakes=True)
             return
         if not self._is_going_on:
             self._go_on_soon()
-        self._due.extend(rest)
-        self._due_bytes += payload_bytes_of(rest)
+        self._due.extend(islice(events, given, None))
+        self._due_bytes += size
 
     def _give(self, events: Sequence[EventRow]) -> int:
         """Give events in order until the time of a turn is over; how many were given."""
@@ -235,8 +241,8 @@ class Watches:
         """Give what waits, for one more turn."""
         self._is_going_on = False
         try:
-            for _ in range(self._give(self._due)):
-                self._due_bytes -= payload_bytes(self._due.popleft())
+            given = self._give(self._due)
+            self._count_out(sum([payload_bytes(self._due.popleft()) for _ in range(given)]))
         except Exception:
             log.exception("events cannot be given to followers, which read them from the file")
             self._lose_all(wakes=True)
@@ -252,12 +258,19 @@ class Watches:
             watch.drop_hidden(hidden)
         if self._due:
             self._due = deque([event for event in self._due if is_visible(event, hidden)])
-            self._due_bytes = payload_bytes_of(self._due)
+            self._count_out(self._due_bytes - payload_bytes_of(self._due))
+
+    def _count_out(self, size: int) -> None:
+        self._due_bytes -= size
+        self.given_out.give_back(size)
+
+    def _clear_due(self) -> None:
+        self._due.clear()
+        self._count_out(self._due_bytes)
 
     def _lose_all(self, *, wakes: bool) -> None:
         """Have all followers of some of the events read on from the file, at once or with the next event."""
-        self._due.clear()
-        self._due_bytes = 0
+        self._clear_due()
         for watch in self._index.watches():
             watch.lose()
             if wakes:
@@ -266,6 +279,7 @@ class Watches:
     def close(self) -> None:
         """Wake all, for the last time."""
         self.closed = True
+        self._clear_due()
         for watch in self._all():
             watch.wake()
 

@@ -13,10 +13,12 @@ from gater.model.errors import GaterError
 from gater.model.events import DATA, METADATA, POSITION, Event, EventRow, payload_bytes, payload_bytes_of
 from gater.model.json_rules import may_hold_long_numbers
 from gater.model.limits import MOST_EVENTS, MOST_MESSAGE_VALUES, PAGE_EVENTS, TURN_SECONDS
+from gater.model.memory_budget import MAX_MEMORY, Share
 from gater.model.message_body import check_body
 from gater.model.selectors import Selector
 from gater.store.hidden import Hidden, is_visible
 from gater.store.store import Store
+from gater.store.tail_budget import GivenOut
 from gater.store.turns import is_time_due
 from gater.store.watches import Watch
 from gater.subscriptions.catch_up import has_fallen_behind, newest
@@ -29,8 +31,6 @@ from gater.subscriptions.work_turns import WorkTurns
 
 MOST_ANNOUNCED: Final = MOST_EVENTS + 10_000
 """Events that wait to be announced: those of a large append, and what is committed meanwhile."""
-MOST_ANNOUNCED_BYTES: Final = 32 << 20
-"""Payload bytes of such events before those of the last append."""
 MOST_BEHIND: Final = 10_000
 """Events of the store that an emitter catches up with from the file; it passes over more."""
 EVENTS_TAG: Final = "events"
@@ -196,8 +196,10 @@ class Emitter:
 class Announcer:
     """Announces each append on the topic of its stream, large ones in several turns of the event loop."""
 
-    def __init__(self, bus: Bus) -> None:
+    def __init__(self, bus: Bus, given_out: GivenOut | None = None) -> None:
+        """`given_out` counts what waits, together with that of other stores; without room, it is not announced."""
         self._bus = bus
+        self._given_out = given_out or GivenOut(Share("followers", MAX_MEMORY))
         self._waiting: deque[EventRow] = deque()
         self._waiting_bytes = 0
         self._is_due = False
@@ -208,7 +210,7 @@ class Announcer:
         if not self._bus.is_heard:
             return
         size = payload_bytes_of(events)
-        if len(self._waiting) + len(events) > MOST_ANNOUNCED or self._waiting_bytes > MOST_ANNOUNCED_BYTES:
+        if len(self._waiting) + len(events) > MOST_ANNOUNCED or not self._given_out.take(size):
             # Whoever listens hears what happens now; what was missed can be read.
             log.warning("events are not announced", extra={"events": len(events)})
             return
@@ -224,21 +226,28 @@ class Announcer:
         if hidden is None and waiting:
             log.warning("events are not announced", extra={"events": len(waiting)})
         self._waiting = deque(left)
-        self._waiting_bytes = payload_bytes_of(left)
+        self._count_out(self._waiting_bytes - payload_bytes_of(left))
+
+    def _count_out(self, size: int) -> None:
+        self._waiting_bytes -= size
+        self._given_out.give_back(size)
 
     def _go_on(self) -> None:
         """Announce what waits, for as long as a turn may take."""
         waiting, bus, end = self._waiting, self._bus, perf_counter() + TURN_SECONDS
         self._is_due = False
-        number = 0
-        while waiting:
-            event = waiting.popleft()
-            self._waiting_bytes -= payload_bytes(event)
-            topic = event_stream_topic(event[0])
-            if bus.hears(topic):
-                broadcast_event(bus, topic, event)
-            number += 1
-            if is_time_due(number, event) and waiting and perf_counter() > end:
-                self._is_due = True
-                asyncio.get_running_loop().call_soon(self._go_on)
-                return
+        number = given = 0
+        try:
+            while waiting:
+                event = waiting.popleft()
+                given += payload_bytes(event)
+                topic = event_stream_topic(event[0])
+                if bus.hears(topic):
+                    broadcast_event(bus, topic, event)
+                number += 1
+                if is_time_due(number, event) and waiting and perf_counter() > end:
+                    self._is_due = True
+                    asyncio.get_running_loop().call_soon(self._go_on)
+                    return
+        finally:
+            self._count_out(given)

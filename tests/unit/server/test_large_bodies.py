@@ -8,6 +8,9 @@ from typing import Any
 import msgspec
 import pytest
 
+from gater.gateway import admission
+from gater.gateway.admission import admit_append
+from gater.model.commands import StreamWrite
 from gater.model.errors import EventTooLargeError, GaterError, RequestTooLargeError, ValidationError
 from gater.model.events import RawEvent
 from gater.model.json_rules import check_json, count_values, unescaped
@@ -112,3 +115,14 @@ def test_brackets_in_long_texts_are_no_levels() -> None:
     deep = b"[" * 501 + b"]" * 501
     with pytest.raises(ValidationError, match="levels"):
         check_json(b"[" + json.dumps('"[' * 300_000).encode() + b"," + deep + b"]", "data")
+
+
+def test_large_appends_are_weighed_where_they_are_read_and_nowhere_else(monkeypatch: pytest.MonkeyPatch) -> None:
+    large = json.dumps(EVENTS * 300).encode()
+    streams = json.dumps({"appends": [{"stream_id": "s", "events": EVENTS * 300}]}).encode()
+    events, (writes, guards) = read_append(large, LIMITS), read_append_streams(streams, LIMITS)
+    whole = admit_append((StreamWrite("s", events_of_append(large)),), (), LIMITS)
+    monkeypatch.setattr(admission, "_weigh_events", None)
+    assert admit_append((StreamWrite("s", events),), (), LIMITS) == whole
+    monkeypatch.setattr(admission, "_weigh_append", None)
+    assert admit_append(writes, guards, LIMITS) == whole

@@ -8,12 +8,13 @@ import msgspec
 import pytest
 
 from gater.api.operation import Operation
-from gater.api.operations import RecordSnapshotOperation
+from gater.api.operations import AppendStreams, ImportPage, RecordSnapshotOperation
 from gater.api.pubsub_operations import CheckedPublish, Publish
 from gater.gateway import admission
-from gater.gateway.admission import admit_snapshot
-from gater.model.errors import RequestTooLargeError, ValidationError
-from gater.model.events import JSON
+from gater.gateway.admission import admit_append, admit_import, admit_snapshot
+from gater.model.commands import StreamGuard, StreamWrite
+from gater.model.errors import InvalidArgumentError, RequestTooLargeError, ValidationError
+from gater.model.events import JSON, ImportedEvent, RawEvent
 from gater.model.limits import MOST_MESSAGE_VALUES, Limits
 from gater.model.snapshots import Snapshot
 from gater.server import rpc_large_decoding
@@ -70,3 +71,52 @@ def test_a_message_of_many_values_is_refused_before_it_is_decoded(monkeypatch: p
     assert isinstance(outcome, RequestTooLargeError if more else CheckedPublish)
     if more:
         assert outcome.details["what"] == "values"  # type: ignore[union-attr]
+
+
+EVENTS = tuple([RawEvent(bytes(16), "T", JSON, b"[" + b" " * 90 + b"1]", b"{}") for _ in range(6_000)])
+WRITES = tuple([StreamWrite(f"stream-{number}", EVENTS[:2]) for number in range(3_000)])
+GUARDS = tuple([StreamGuard(f"guard-{number}", 1) for number in range(9)])
+IMPORTED = tuple([ImportedEvent("stream", number, 1, event) for number, event in enumerate(EVENTS)])
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        AppendStreams("s", (StreamWrite("stream", EVENTS),)),
+        AppendStreams("s", WRITES, GUARDS),
+        ImportPage("s", IMPORTED),
+    ],
+    ids=["append", "streams", "import"],
+)
+def test_large_appends_are_weighed_where_they_are_read_and_nowhere_else(
+    sent: AppendStreams | ImportPage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    operation = read(sent)
+    expected = weigh(sent)
+    for name in ("_weigh_append", "_weigh_import", "_weigh_events"):
+        monkeypatch.setattr(admission, name, None)
+    assert weigh(operation) == expected > LARGE_BYTES
+
+
+def weigh(operation: Outcome) -> int:
+    if isinstance(operation, ImportPage):
+        return admit_import(operation.events, Limits())
+    assert isinstance(operation, AppendStreams)
+    return admit_append(operation.writes, operation.guards, Limits())
+
+
+@pytest.mark.parametrize(
+    ("sent", "kind"),
+    [
+        (AppendStreams("s", (StreamWrite("", EVENTS),)), InvalidArgumentError),
+        (AppendStreams("s", (StreamWrite("a", EVENTS), StreamWrite("a", ()))), InvalidArgumentError),
+        (AppendStreams("s", (StreamWrite("a", EVENTS, -9),)), InvalidArgumentError),
+        (ImportPage("s", (*IMPORTED, ImportedEvent("a", -1, 1, EVENTS[0]))), ValidationError),
+        (ImportPage("s", (*IMPORTED, ImportedEvent("", 1, 1, EVENTS[0]))), InvalidArgumentError),
+    ],
+    ids=["stream", "twice", "version", "imported version", "imported stream"],
+)
+def test_what_is_wrong_with_a_large_append_is_found_where_it_is_read(
+    sent: AppendStreams | ImportPage, kind: type[Exception]
+) -> None:
+    assert isinstance(read(sent), kind)

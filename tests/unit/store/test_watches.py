@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gater.model.events import JSON, EventRow, payload_bytes
+from gater.model.memory_budget import Share
 from gater.model.selectors import (
     Selector,
     any_of,
@@ -20,6 +21,7 @@ from gater.model.selectors import (
     stream_prefix,
 )
 from gater.store import watches as watches_module
+from gater.store.tail_budget import GivenOut
 from gater.store.watches import Watch, Watches
 from gater.subscriptions.matching import compile_selector
 from tests.unit.store.interests import in_events
@@ -280,8 +282,8 @@ async def test_a_large_batch_is_given_in_several_turns(monkeypatch: pytest.Monke
 
 async def test_what_waits_to_be_given_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(watches_module, "TURN_SECONDS", 0)
-    monkeypatch.setattr(watches_module, "MOST_DUE_BYTES", 100)
     watches = Watches()
+    watches.given_out = GivenOut(Share("followers", 100))
     watch = watches.watch(in_events(by_stream("a")))
     watches.feed([row(position, "a") for position in range(1, 201)])
     assert not watch.behind

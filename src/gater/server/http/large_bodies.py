@@ -10,7 +10,7 @@ from typing import Final, TypeVar
 
 import msgspec
 
-from gater.gateway.admission import check_size
+from gater.gateway.admission import WeighedEvents, admit_writes, check_size, weigh_events
 from gater.model.commands import StreamGuard, StreamWrite
 from gater.model.errors import EventTooLargeError
 from gater.model.events import JSON, EncodedEvent
@@ -72,7 +72,7 @@ _decode_appends: Final = msgspec.json.Decoder(list[_StreamAppend]).decode
 _decode_guards: Final = msgspec.json.Decoder(list[GuardBody]).decode
 
 
-def read_append(body: bytes, limits: Limits) -> tuple[EncodedEvent, ...]:
+def read_append(body: bytes, limits: Limits) -> WeighedEvents:
     """The events of an append to one stream."""
     raw = decoded(body, _decode_raw)
     if not bytes(raw).startswith(b"["):
@@ -89,7 +89,7 @@ def read_append_streams(body: bytes, limits: Limits) -> tuple[tuple[StreamWrite,
         write = stream_write(append.stream_id, _events(append.events, limits), append.expected_version)
         writes.append(write)
         events = check_number("events", events + len(write.events), MOST_EVENTS)
-    return check_writes(tuple(writes)), guards
+    return admit_writes(check_writes(tuple(writes)), guards, limits), guards
 
 
 def read_deliveries(decode: Callable[[bytes], list[Item]], most: int) -> Callable[[bytes, Limits], list[Item]]:
@@ -107,8 +107,9 @@ def _items(raw: msgspec.Raw, decode: Callable[[bytes], list[Item]], what: str, m
         yield from decoded(b"[%b]" % text[portion] if portion.start else text, decode)
 
 
-def _events(raw: msgspec.Raw, limits: Limits) -> tuple[EncodedEvent, ...]:
-    return tuple([_event(body, limits) for body in _items(raw, _decode_events, "events", MOST_EVENTS)])
+def _events(raw: msgspec.Raw, limits: Limits) -> WeighedEvents:
+    items = _items(raw, _decode_events, "events", MOST_EVENTS)
+    return weigh_events([_event(body, limits) for body in items], limits)
 
 
 def _event(body: EventBody, limits: Limits) -> EncodedEvent:
