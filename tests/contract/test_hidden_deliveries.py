@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from contextlib import aclosing
+from time import monotonic
 from typing import Any
 
 import pytest
 
+import gater
 from gater import GaterApi
+from gater.api import settling
 from tests.contract.consumers import NAME, Worker, info_of, is_doing, keep, save
 from tests.contract.samples import numbered, until
+from tests.contract.ways import Way
 
 Hide = Callable[[GaterApi, str], Awaitable[Any]]
 
@@ -79,6 +84,46 @@ async def test_a_hidden_event_does_not_come_again_from_a_consumer_that_leaves(
     async with Worker(api, store) as worker:
         await is_doing(api, store, lag=0)
     assert worker.seen == [5]
+
+
+@hiding
+async def test_hidden_events_that_wait_at_a_consumer_are_not_given_out(
+    way: Way, api: GaterApi, store: str, hide: Hide
+) -> None:
+    if way.name == "http":
+        pytest.skip("a client that pulls is given what it has pulled")
+    await save(api, store, ordering="none")
+    await api.append_events(store, "a", numbered(4))
+    await api.append_events(store, "b", numbered(1))
+    async with aclosing(api.consume(store, NAME)) as deliveries:
+        first = await anext(deliveries)
+        await is_doing(api, store, in_flight=5)
+        await hide(api, store)
+        await first.ack()
+        second = await anext(deliveries)
+        assert second.event.position == 5
+        await second.ack()
+        await is_doing(api, store, in_flight=0, lag=0, redelivered=0, acked=2)
+
+
+async def test_a_consumer_asks_now_and_then_what_other_clients_have_hidden(
+    request: pytest.FixtureRequest, way: Way, api: GaterApi, store: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if way.name not in ("rpc", "blocking-rpc"):
+        pytest.skip("there are no other clients, or none that holds deliveries")
+    monkeypatch.setattr(settling, "FRESH_SECONDS", 0.05)
+    await save(api, store, ordering="none")
+    await api.append_events(store, "a", numbered(4))
+    await api.append_events(store, "b", numbered(1))
+    async with aclosing(api.consume(store, NAME)) as deliveries:
+        first = await anext(deliveries)
+        await is_doing(api, store, in_flight=5)
+        async with gater.connect(request.getfixturevalue("server").url) as other:
+            await other.delete_stream(store, "a")
+        asked_again = monotonic() + settling.FRESH_SECONDS
+        await until(lambda: monotonic() > asked_again)
+        await first.ack()
+        assert (await anext(deliveries)).event.position == 5
 
 
 @hiding

@@ -70,6 +70,8 @@ class Consuming:
                     async for page in pages:
                         failures, was_attached = 0, True
                         self._is_known = True
+                        if not self.pages.ready:
+                            self.settling.came()
                         yield page
                 return
             except TransientError as error:
@@ -104,8 +106,8 @@ class Consuming:
 
     def _drop_lost(self) -> None:
         """Let go of what waits here and was given to others."""
-        ready, lost = self.pages.ready, self.settling.lost
-        while ready and ready[0].receipt <= lost:
+        ready, settling = self.pages.ready, self.settling
+        while ready and settling.is_gone(ready[0].receipt):
             ready.popleft()
             self.pages.taken()
 
@@ -117,13 +119,13 @@ class Consuming:
         ready = pages.ready
         if not ready or settling is None or self._is_over:
             return None
-        if not settling.owned_until > monotonic() < pages.turn_ends:
+        if not settling.given_until > monotonic() < pages.turn_ends:
             return None
         delivered = ready.popleft()
         if len(ready) <= pages.enough:
             pages.taken()
-        if delivered.receipt <= settling.lost:  # it came after that was told
-            return None
+        if (delivered.receipt <= settling.lost or settling.hidden) and settling.is_gone(delivered.receipt):
+            return None  # it came after that was told
         settling.begin(delivered.receipt)
         return Delivery(delivered, settling)
 
@@ -132,13 +134,13 @@ class Consuming:
         ready, settling = self.pages.ready, self._settling
         if settling is None or not ready or self._is_over:
             return None
-        if not settling.owned_until > monotonic() < self.pages.turn_ends:
+        if not settling.given_until > monotonic() < self.pages.turn_ends:
             return None
         try:
             delivered = ready.popleft()
         except IndexError:  # it was given to others a moment ago
             return None
-        return None if delivered.receipt <= settling.lost else Delivery(delivered, settling)
+        return None if settling.is_gone(delivered.receipt) else Delivery(delivered, settling)
 
     def given(self, delivery: Delivery) -> None:
         """A delivery was given out: it is being processed."""
@@ -152,7 +154,7 @@ class Consuming:
         if self.is_stopping:
             return False
         if not self._is_over and (self.pages.ready or not self.pages.has_ended):
-            if self.pages.ready and monotonic() >= settling.owned_until:
+            if self.pages.ready and monotonic() >= settling.given_until:
                 settling.ask()
                 await self.pages.woken()
             else:

@@ -21,6 +21,7 @@ from gater.api.arguments import (
 )
 from gater.api.caller import Caller
 from gater.api.files import write_chunks
+from gater.api.operation import Operation
 from gater.api.pubsub_api import PubSubApi
 from gater.api.reading_api import ReadingApi
 from gater.api.subscription_api import SubscriptionApi
@@ -134,22 +135,25 @@ class GaterApi(ReadingApi, SubscriptionApi, PubSubApi, TelemetryApi):
 
         With `tombstone` the stream is closed for good: every later append raises StreamDeletedError.
         """
-        return await self._caller.call(
-            op.DeleteStreamOperation(
-                check_store_id(store),
-                check_stream_id(stream_id),
-                parse_expected_version(expected_version),
-                bool(tombstone),
-            )
+        expected = parse_expected_version(expected_version)
+        return await self._hiding(
+            op.DeleteStreamOperation(check_store_id(store), check_stream_id(stream_id), expected, bool(tombstone))
         )
 
     async def truncate_stream(self, store: str, stream_id: str, before_version: int) -> WriteResult:
         """Hide a stream's events that are older than `before_version`; versions stay as they are."""
-        return await self._caller.call(
+        return await self._hiding(
             op.TruncateStreamOperation(
                 check_store_id(store), check_stream_id(stream_id), check_start_version(before_version)
             )
         )
+
+    async def _hiding(self, operation: Operation[WriteResult]) -> WriteResult:
+        """Hide events; what waits at consumers of this API is looked at again before it is given out."""
+        try:
+            return await self._caller.call(operation)
+        finally:
+            self._caller.outbox.has_hidden()
 
     async def compact_store(self, store: str) -> int:
         """Give back the space of deleted and truncated events; returns how many were removed. Positions stay."""

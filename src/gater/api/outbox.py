@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Coroutine
 from typing import Any, Protocol
+from weakref import WeakSet
 
 
 class Sender(Protocol):
@@ -14,12 +15,17 @@ class Sender(Protocol):
         """Sends what waits, beginning with its first step; None when nothing waits."""
         ...
 
+    def doubt(self) -> None:
+        """Take note that waiting deliveries may have been hidden."""
+        ...
+
 
 class Outbox:
     """The consumers of a client that have settlements to send, and the tasks that send them."""
 
     def __init__(self) -> None:
         self._waiting: dict[Sender, None] = {}
+        self._senders: WeakSet[Sender] = WeakSet()
         self._tasks: set[asyncio.Task[None]] = set()
         self._unstarted = 0
         """Tasks that have not made their first step."""
@@ -27,6 +33,15 @@ class Outbox:
     def __bool__(self) -> bool:
         """Whether something is to be sent before anything else."""
         return bool(self._waiting) or self._unstarted > 0
+
+    def join(self, sender: Sender) -> None:
+        """Tell a sender when the client hides events, as long as the sender exists."""
+        self._senders.add(sender)
+
+    def has_hidden(self) -> None:
+        """Tell the senders that the client has hidden events."""
+        for sender in self._senders:
+            sender.doubt()
 
     def add(self, sender: Sender) -> None:
         """It has something that is to be sent before what the client asks next."""

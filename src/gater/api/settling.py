@@ -17,6 +17,8 @@ from gater.api.subscription_operations import Ack, Nack, Report, Reported, Settl
 from gater.model.errors import GaterError, InternalError, NotFoundError, StoreUnavailableError, TransientError
 from gater.model.limits import MOST_SETTLED
 
+FRESH_SECONDS: Final = 0.25
+"""For so long what waits is given out without asking whether it was hidden meanwhile."""
 CLOSE_SECONDS: Final = 5.0
 """How long the last settlements may take when a consumer ends."""
 OWNED_PART: Final = 0.75
@@ -84,12 +86,18 @@ class Settling:
         """Whether `changed` is called when nothing is owed any more, too."""
         self.number = 0
         """Of the consumer, since it was attached last."""
-        self.owned_until = 0.0
-        """Until this time (`monotonic`) no other consumer gets what waits here."""
+        self.given_until = 0.0
+        """Until this time (`monotonic`) what waits here is given out without asking: it is the consumer's, and visible.
+
+        Of what was hidden a moment ago it may not know yet.
+        """
+        self._owned_until = self._doubted_at = 0.0
         self.seconds = 0.0
         """The ack timeout, as far as it is known."""
         self.lost = 0
         """The deliveries that wait here with receipts up to this one are others' by now."""
+        self.hidden: set[int] = set()
+        """Receipts of deliveries whose events were hidden, and that were not met since."""
         self._caller = caller
         self._store = store
         self._subscription = subscription
@@ -112,6 +120,7 @@ class Settling:
         self._sent = asyncio.Event()
         self._affinity = affinity
         self._loop = affinity.check()
+        caller.outbox.join(self)
 
     @property
     def owes(self) -> bool:
@@ -161,16 +170,35 @@ class Settling:
             self._is_scheduled = True
             self._loop.call_soon(self._report)
 
+    def is_gone(self, receipt: int) -> bool:
+        """Whether a waiting delivery is not to be given out: it is another consumer's, or its event was hidden."""
+        if receipt in self.hidden:
+            self.hidden.discard(receipt)
+            return True
+        return receipt <= self.lost
+
     def attach(self) -> None:
         """The consumer is attached anew; what it was given before is not its own any more."""
         self.number = secrets.randbits(62) + 1
         self._begun = self.lost = 0
-        self.owned_until = 0.0
+        self._owned_until = self.given_until = 0.0
+        self.hidden.clear()
 
     def ask(self) -> None:
         """Find out whether what waits here is the consumer's own."""
         self._must_report = True
         self._report_soon()
+
+    def doubt(self) -> None:
+        """Take note that waiting deliveries may have been hidden: the server is asked before they are given out."""
+        self._doubted_at, self.given_until = monotonic(), 0.0
+
+    def came(self) -> None:
+        """Take note of deliveries that came while none waited: they are as the server sees them now."""
+        self._trust(monotonic())
+
+    def _trust(self, now: float) -> None:
+        self.given_until = min(self._owned_until, now + FRESH_SECONDS)
 
     def leave(self) -> None:
         """Say that the consumer leaves, so that what it has not begun does not count as failed."""
@@ -243,7 +271,10 @@ class Settling:
         if report.number == self.number:
             self.lost = max(self.lost, answer.lost)
             self.seconds = answer.seconds
-            self.owned_until = max(self.owned_until, sent + answer.seconds * OWNED_PART)
+            self._owned_until = max(self._owned_until, sent + answer.seconds * OWNED_PART)
+            self.hidden.update([receipt for receipt in answer.hidden if receipt > self._begun])
+            if sent > self._doubted_at:
+                self._trust(monotonic())
             self._tell()
 
     def _fail(self, error: GaterError) -> None:

@@ -180,6 +180,8 @@ class Reported(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """The deliveries up to this receipt that it has not begun are not its own any more."""
     seconds: float
     """How long after the report the others are its own: the ack timeout."""
+    hidden: list[int] = []
+    """Receipts of deliveries that it had not begun, and has no more: their events were hidden."""
 
 
 class Report(Operation[Reported], frozen=True, array_like=True):

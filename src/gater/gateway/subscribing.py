@@ -83,9 +83,9 @@ class Subscribing:
     def report(self, operation: op.Report, done: Done) -> None:
         """Settle deliveries of a consumer, and note which it has begun to process."""
         durable, failed = self._settled_now(operation)
-        lost = durable.report(operation.number, operation.begun, leaves=operation.leaves)
+        lost, hidden = durable.report(operation.number, operation.begun, leaves=operation.leaves)
         durable.after_settling()
-        done(op.Reported(failed, lost, durable.config.settings.ack_timeout), None)
+        done(op.Reported(failed, lost, durable.config.settings.ack_timeout, hidden), None)
 
     def _settled_now(self, operation: op.Settle | op.Report) -> tuple[DurableSubscription, list[op.Unsettled]]:
         """A subscription, and those of the deliveries that could not be settled."""

@@ -118,8 +118,9 @@ class DurableSubscription:
         """
         return self._streaming.consume(prefetch, number)
 
-    def report(self, number: int, begun: int, *, leaves: bool) -> int:
-        """Note what a consumer has begun; returns a receipt: those up to it are not its own any more, if not begun."""
+    def report(self, number: int, begun: int, *, leaves: bool) -> tuple[int, list[int]]:
+        """Note what a consumer has begun; returns what it does not have any more (see Group.report)."""
+        self._feeder.drop_hidden()
         return self._streaming.report(self._group, number, begun, self._clock(), leaves=leaves)
 
     async def pull(self, count: int, wait: float) -> list[Delivery]:

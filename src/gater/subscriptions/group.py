@@ -151,16 +151,16 @@ class Group:
         if seat is not None:
             self._take_back(list(seat.held.values()), is_failure=True)
 
-    def report(self, consumer: Hashable, begun: int, now: float) -> int:
+    def report(self, consumer: Hashable, begun: int, now: float) -> tuple[int, list[int]]:
         """Note that a patient consumer has begun to process the deliveries up to a receipt.
 
-        Returns a receipt: those up to it that it has not begun are not its own any more.
+        Of those that it has not begun, it has lost the ones up to a receipt, and some that were hidden: both are given.
         """
         seat = self._seats.get(consumer)
         if seat is None:
-            return EVERY_RECEIPT
+            return EVERY_RECEIPT, []
         self._course.waits.report(seat, begun, now)
-        return seat.lost
+        return seat.lost, self._course.refill.take_back_hidden(seat)
 
     def leave(self, consumer: Hashable, now: float) -> None:
         """Take back what a consumer holds that says itself that it leaves: what it had not begun has not failed."""

@@ -50,6 +50,7 @@ class Seat:
         "consumer",
         "heard_at",
         "held",
+        "hidden",
         "is_patient",
         "is_shared",
         "is_silent",
@@ -72,6 +73,8 @@ class Seat:
         """Whether it reports which events it has begun to process; until then they wait there."""
         self.waiting: dict[int, Entry] = {}
         """Those of its events that wait, in the same order."""
+        self.hidden: dict[int, Entry] = {}
+        """Events that were hidden while they waited there, and of which it is to be told."""
         self.heard_at = 0.0
         """When it reported last, or was given events while none waited there."""
         self.is_silent = False

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from gater.model.events import POSITION, EventRow
 from gater.subscriptions import group_window
-from gater.subscriptions.group_entry import IN_FLIGHT, LOADING, PARKING_LATER, READY, RETRYING, Entry, Lane
+from gater.subscriptions.group_entry import IN_FLIGHT, LOADING, PARKING_LATER, READY, RETRYING, Entry, Lane, Seat
 from gater.subscriptions.group_lanes import Lanes
 
 if TYPE_CHECKING:
@@ -152,9 +152,22 @@ class Refill:
         for entry in [entry for entry in course.window.kept() if is_gone(entry.row)]:
             if entry.state is IN_FLIGHT:
                 course.window.let_go(entry)  # it is read before it is delivered again, and not found then
+                if entry.seat is not None and entry.position in entry.seat.waiting:
+                    entry.seat.hidden[entry.position] = entry
             elif not entry.is_given_up:
                 course.withdraw(entry)
                 course.settle(entry)
+
+    def take_back_hidden(self, seat: Seat) -> list[int]:
+        """Settle the hidden events that still wait at a consumer, which is told: the receipts of these deliveries."""
+        if not seat.hidden:
+            return []
+        hidden, seat.hidden = seat.hidden, {}
+        found = [entry for entry in hidden.values() if seat.waiting.get(entry.position) is entry]
+        for entry in found:
+            self._course.withdraw(entry)
+            self._course.settle(entry)
+        return [entry.receipt for entry in found]
 
     # --- parked events that are delivered again ---
 

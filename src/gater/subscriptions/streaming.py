@@ -44,13 +44,16 @@ class Streaming:
                 del self._numbered[number]
             durable.detach(consumer)
 
-    def report(self, group: Group, number: int, begun: int, now: float, *, leaves: bool) -> int:
-        """Note what a consumer has begun, and whether it leaves; returns a receipt (see Group.report)."""
+    def report(self, group: Group, number: int, begun: int, now: float, *, leaves: bool) -> tuple[int, list[int]]:
+        """Note what a consumer has begun, and whether it leaves; returns what it does not have any more.
+
+        See Group.report.
+        """
         consumer = self._numbered.get(number)
         if consumer is None:
-            return EVERY_RECEIPT
-        lost = group.report(consumer, begun, now)
+            return EVERY_RECEIPT, []
+        gone = group.report(consumer, begun, now)
         if leaves:
             group.leave(consumer, now)
             consumer.end(None)
-        return lost
+        return gone
