@@ -26,6 +26,8 @@ class PlainClient(WSListener):
     def __init__(self) -> None:
         self.frames: asyncio.Queue[list[Any]] = asyncio.Queue()
         self.closed: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+        self.reason = ""
+        """What the server says when it closes."""
         self.transport: WSTransport
 
     def on_ws_connected(self, transport: WSTransport) -> None:
@@ -34,6 +36,7 @@ class PlainClient(WSListener):
     def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
         if frame.msg_type is WSMsgType.CLOSE:
             self.closed.set_result(frame.get_close_code().value)
+            self.reason = (frame.get_close_message() or b"").decode()
             transport.send_close(WSCloseCode.OK)
             transport.disconnect()
         elif frame.msg_type is WSMsgType.BINARY:
@@ -86,13 +89,15 @@ async def test_malformed_message_is_answered_and_ends_the_connection(message: by
         tag, request_id, code, _, details = await client.frames.get()
         assert (tag, request_id, code, details["field"]) == (4, 0, "validation_error", "message")
         assert await client.closed == 1002
+        assert client.reason
+        assert details["reason"].startswith(client.reason)
 
 
 async def test_text_message_ends_the_connection() -> None:
     async with serving(ScriptedGateway()) as server, plain_client(server.port) as client:
         client.send_bytes(b"hello", WSMsgType.TEXT)
         assert (await client.frames.get())[:3] == [4, 0, "validation_error"]
-        assert await client.closed == 1002
+        assert (await client.closed, client.reason) == (1003, "messages are binary")
 
 
 async def test_id_that_is_under_way_ends_the_connection() -> None:
@@ -119,7 +124,7 @@ async def test_message_in_several_frames_is_understood() -> None:
 async def test_frames_out_of_order_end_the_connection() -> None:
     async with serving(ScriptedGateway()) as server, plain_client(server.port) as client:
         client.send_bytes(b"\x90", WSMsgType.CONTINUATION)
-        assert await client.closed == 1002
+        assert (await client.closed, client.reason) == (1002, "a part of no message")
 
 
 @pytest.mark.parametrize("parts", [1, 2])
@@ -130,7 +135,8 @@ async def test_message_above_the_limit_ends_the_connection(parts: int) -> None:
         client.send_bytes(part, fin=parts == 1)
         if parts == 2:
             client.send_bytes(part, WSMsgType.CONTINUATION)
-        assert await client.closed == (1009 if parts == 1 else 1002)
+        assert await client.closed == 1009
+        assert client.reason
 
 
 async def test_unknown_operation_fails_alone() -> None:

@@ -15,7 +15,7 @@ from gater.model.errors import RequestTooLargeError
 from gater.model.limits import Limits
 from gater.wire.client_session import ClientSession
 from gater.wire.codec import HEADROOM
-from gater.wire.message_listener import MessageListener
+from gater.wire.message_listener import MessageListener, close_reason
 from gater.wire.terms import FULL_BUNDLE_BYTES, LARGEST_SERVER_MESSAGE, largest_request, read_limits
 
 FULL_BUNDLE_FRAMES: Final = 32
@@ -86,10 +86,10 @@ class Connection(MessageListener):
         if self._session.broken is not None:
             self.on_violation(str(self._session.broken))
 
-    def on_violation(self, reason: str) -> None:
+    def on_violation(self, reason: str, code: WSCloseCode = WSCloseCode.PROTOCOL_ERROR) -> None:
         """The server does not speak the protocol."""
         self._lose(f"the server sent what cannot be understood: {reason}", violated=True)
-        self._transport.send_close(WSCloseCode.PROTOCOL_ERROR)
+        self._transport.send_close(code, close_reason(reason))
         self._transport.disconnect()
 
     def on_close(self, code: int) -> None:

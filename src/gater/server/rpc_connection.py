@@ -32,7 +32,7 @@ from gater.server.rpc_transients import Transients
 from gater.subscriptions.confinement import confined
 from gater.wire.codec import HEADROOM
 from gater.wire.frames import ClientFrame, Request
-from gater.wire.message_listener import MessageListener
+from gater.wire.message_listener import MessageListener, close_reason
 from gater.wire.server_session import SMALL_BYTES, ServerSession, SessionLimits
 from gater.wire.terms import FULL_BUNDLE_BYTES
 
@@ -115,11 +115,11 @@ class RpcConnection(MessageListener):
         self._close(WSCloseCode.OK)
         self._transport.disconnect()
 
-    def on_violation(self, reason: str) -> None:
+    def on_violation(self, reason: str, code: WSCloseCode = WSCloseCode.PROTOCOL_ERROR) -> None:
         """The client broke the protocol."""
         if not self._closing:
             self._session.break_off(ValidationError("message", reason))
-            self._close(WSCloseCode.PROTOCOL_ERROR)
+            self._close(code, reason)
 
     def on_no_room(self) -> None:
         """The share of requests has no room for the rest of the message that comes in: it is not taken."""
@@ -127,7 +127,7 @@ class RpcConnection(MessageListener):
             error = OverloadedError("request bytes", self.intake.limit)
             self._note_overload(error)
             self._session.break_off(error)
-            self._close(WSCloseCode.TRY_AGAIN_LATER)
+            self._close(WSCloseCode.TRY_AGAIN_LATER, error)
             self._transport.underlying_transport.pause_reading()
 
     def _make_room(self) -> None:
@@ -199,7 +199,7 @@ class RpcConnection(MessageListener):
             self._flush_soon()
         self._tell_overload()
         if session.broken is not None:
-            self._close(WSCloseCode.PROTOCOL_ERROR)
+            self._close(WSCloseCode.PROTOCOL_ERROR, session.broken.details.get("reason", session.broken))
         elif not self._proceeding:
             self._proceed()
 
@@ -300,7 +300,7 @@ class RpcConnection(MessageListener):
         self._send()
         if self._draining and not self._session.calls and not self._closing:
             self._session.say_goodbye(SHUTTING_DOWN)
-            self._close(WSCloseCode.GOING_AWAY)
+            self._close(WSCloseCode.GOING_AWAY, SHUTTING_DOWN)
 
     def _send(self) -> None:
         bundle = self._session.outgoing
@@ -339,12 +339,12 @@ class RpcConnection(MessageListener):
         self._accepted.clear()
         self._flush_soon()
 
-    def _close(self, code: WSCloseCode) -> None:
+    def _close(self, code: WSCloseCode, reason: object = "") -> None:
         """Send what is outgoing and the closing handshake; the client's side of it is waited for, not for long."""
         if not self._closing:
             self._send()
             self._stop()
-            self._transport.send_close(code)
+            self._transport.send_close(code, close_reason(reason))
             if self._paused or self._large_messages.is_busy:
                 self._transport.underlying_transport.resume_reading()
             self._close_timer = self._loop.call_later(CLOSE_SECONDS, self._cut_off, self._unsent_bytes())

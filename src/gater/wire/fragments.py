@@ -5,6 +5,13 @@ from __future__ import annotations
 from gater.wire.codec import MalformedError
 
 
+class OversizedError(MalformedError):
+    """A message has more bytes than its sender may send."""
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(f"a message of more than {limit} bytes")
+
+
 class Fragments:
     """The parts of at most one unfinished message of at most `limit` bytes."""
 
@@ -22,12 +29,15 @@ class Fragments:
         self._parts = None
 
     def add(self, payload: bytes, *, first: bool, last: bool) -> bytes | None:
-        """The whole message when this is its last part, else None; raises MalformedError out of order or too large."""
+        """The whole message when this is its last part, else None.
+
+        Raises MalformedError for a part out of order, OversizedError for a message that is too large.
+        """
         if first == self.unfinished:
             raise MalformedError("a message began before the last one ended" if first else "a part of no message")
         parts = bytearray() if self._parts is None else self._parts
         if len(parts) + len(payload) > self._limit:
-            raise MalformedError(f"a message of more than {self._limit} bytes")
+            raise OversizedError(self._limit)
         parts += payload
         self._parts = None if last else parts
         return bytes(parts) if last else None

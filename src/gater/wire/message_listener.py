@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
-from picows import WSFrame, WSListener, WSMsgType, WSTransport
+from typing import Final
+
+from picows import WSCloseCode, WSFrame, WSListener, WSMsgType, WSTransport
 
 from gater.wire.codec import MalformedError
-from gater.wire.fragments import Fragments
+from gater.wire.fragments import Fragments, OversizedError
+
+CLOSE_REASON_BYTES: Final = 123
+"""What a closing frame has room for beside its code."""
+
+
+def close_reason(text: object) -> bytes:
+    """The reason of a closing frame: as much of a text as it has room for, in whole characters."""
+    return str(text).encode()[:CLOSE_REASON_BYTES].decode(errors="ignore").encode()
 
 
 class MessageListener(WSListener):
@@ -20,8 +30,8 @@ class MessageListener(WSListener):
         """A message arrived."""
         raise NotImplementedError
 
-    def on_violation(self, reason: str) -> None:
-        """The peer sent what it must not send."""
+    def on_violation(self, reason: str, code: WSCloseCode = WSCloseCode.PROTOCOL_ERROR) -> None:
+        """The peer sent what it must not send; the connection is to be closed with this code (RFC 6455, 7.4.1)."""
         raise NotImplementedError
 
     def on_close(self, code: int) -> None:
@@ -46,17 +56,22 @@ class MessageListener(WSListener):
         elif kind is WSMsgType.PING:
             transport.send_pong(frame.get_payload_as_bytes())
         elif kind is WSMsgType.TEXT:
-            self.on_violation("messages are binary")
+            self.on_violation("messages are binary", WSCloseCode.UNSUPPORTED_DATA)
 
     def _whole(self, message: bytes) -> None:
         if len(message) > self._largest_message:
-            self.on_violation(f"a message of more than {self._largest_message} bytes")
+            self._oversized(OversizedError(self._largest_message))
         else:
             self.on_message(message)
+
+    def _oversized(self, error: OversizedError) -> None:
+        self.on_violation(str(error), WSCloseCode.MESSAGE_TOO_BIG)
 
     def _add(self, payload: bytes, *, first: bool, last: bool) -> None:
         try:
             message = self._fragments.add(payload, first=first, last=last)
+        except OversizedError as error:
+            self._oversized(error)
         except MalformedError as error:
             self.on_violation(str(error))
         else:
