@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Final, Protocol, TypeVar
+from typing import Final, Literal, Protocol, TypeVar
 
-from gater.model.events import EventRow
+from gater.model.events import POSITION, VERSION, EventRow
 from gater.model.expected_version import LARGEST_VERSION
 from gater.model.limits import PAGE_EVENTS
 from gater.store.store import Store
@@ -57,11 +57,8 @@ class StreamCursor:
         return self.pass_by(page.events).matching if page.events else None
 
     def pass_by(self, events: list[EventRow]) -> Looked:
-        """Those that match, of those that were not looked at before."""
-        looked = look(self._matcher, [event for event in events if event[1] >= self.next])
-        if looked.last is not None:
-            self.next = looked.last[1] + 1
-        return looked
+        """The matching events among those that were not looked at before."""
+        return _pass_by(self, self._matcher, events, VERSION)
 
     def pass_all(self, position: int) -> None:
         """Nothing: the next version is the next, whatever happens in other streams."""
@@ -99,17 +96,14 @@ class StoreCursor:
             page = _read(self._store, lambda: reader.read_types(types, after, limit, head))
         looked = look(self._matcher, page.events)
         if looked.rest and looked.last is not None:
-            self.next = looked.last[2] + 1
+            self.next = looked.last[POSITION] + 1
         else:
             self.next = (head if page.next is None else page.next) + 1
         return looked.matching
 
     def pass_by(self, events: list[EventRow]) -> Looked:
-        """Those that match, of those that were not looked at before."""
-        looked = look(self._matcher, [event for event in events if event[2] >= self.next])
-        if looked.last is not None:
-            self.next = looked.last[2] + 1
-        return looked
+        """The matching events among those that were not looked at before."""
+        return _pass_by(self, self._matcher, events, POSITION)
 
     def pass_all(self, position: int) -> None:
         """Move the cursor past the position, unless it begins still later."""
@@ -128,6 +122,14 @@ def cursor_of(store: Store, matcher: Matcher, start: int | None) -> Cursor:
     if start is None:
         start = _read(store, lambda: store.reader.version(stream_id)) + 1
     return StreamCursor(store, stream_id, matcher, start)
+
+
+def _pass_by(cursor: Cursor, matcher: Matcher, events: list[EventRow], numbered_by: Literal[1, 2]) -> Looked:
+    """Look at those events that the cursor has not passed, by the field that numbers them."""
+    looked = look(matcher, [event for event in events if event[numbered_by] >= cursor.next])
+    if looked.last is not None:
+        cursor.next = looked.last[numbered_by] + 1
+    return looked
 
 
 def _read(store: Store, read: Callable[[], Answer]) -> Answer:

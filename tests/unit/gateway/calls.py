@@ -18,19 +18,19 @@ from gater.store.log import settle
 @asynccontextmanager
 async def in_memory(*stores: str, limits: Limits | None = None) -> AsyncGenerator[Gateway, None]:
     """A gateway whose stores live in memory."""
-    gateway = Gateway(Path("unused"), limits=limits, memory=True)
-    await gateway.start()
-    try:
-        await gateway.ensure_stores(stores)
+    async with _started(Gateway(Path("unused"), limits=limits, memory=True), *stores) as gateway:
         yield gateway
-    finally:
-        await gateway.close()
 
 
 @asynccontextmanager
 async def on_files(folder: Path, *stores: str, limits: Limits | None = None) -> AsyncGenerator[Gateway, None]:
     """A gateway whose stores are files."""
-    gateway = Gateway(folder, limits=limits)
+    async with _started(Gateway(folder, limits=limits), *stores) as gateway:
+        yield gateway
+
+
+@asynccontextmanager
+async def _started(gateway: Gateway, *stores: str) -> AsyncGenerator[Gateway, None]:
     await gateway.start()
     try:
         await gateway.ensure_stores(stores)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
 from typing import Any
 
 import msgspec
@@ -18,20 +17,10 @@ from gater.subscriptions.durable import DurableSubscription
 from gater.subscriptions.reporting import SOME
 from gater.telemetry.prometheus import MetricsPage
 from gater.telemetry.sources import MOST_LISTED
-from tests.unit.gateway.calls import answer, in_memory
+from tests.unit.gateway.calls import answer
 
 EVERYTHING = parse_selector("by_stream", "$all")
 MANY = 2 * MOST_LISTED + 30
-
-
-@pytest.fixture
-def gateway() -> AsyncGenerator[Gateway, None]:
-    return opened()
-
-
-async def opened() -> AsyncGenerator[Gateway, None]:
-    async with in_memory("s") as made:
-        yield made
 
 
 async def subscribe(gateway: Gateway, name: str) -> None:

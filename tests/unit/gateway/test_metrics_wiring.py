@@ -32,16 +32,6 @@ def append(number: int = 0, expected: int = -2) -> op.AppendStreams:
     return op.AppendStreams("s", (StreamWrite("a", (RawEvent(number.to_bytes(16), "T", JSON, b"{}"),), expected),))
 
 
-@pytest.fixture
-def gateway() -> AsyncGenerator[Gateway, None]:
-    return opened()
-
-
-async def opened() -> AsyncGenerator[Gateway, None]:
-    async with in_memory("s") as made:
-        yield made
-
-
 def counted(gateway: Gateway, operation: str) -> OperationCalls:
     [found] = [calls for calls in gateway.metrics.calls if calls.operation == operation]
     return found
