@@ -15,9 +15,10 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Final, Self
 
 from gater.config.settings import Settings
-from gater.gateway.gateway import Gateway
+from gater.gateway.gateway import Gateway, open_gateway
 from gater.messages.signing import Keyring
 from gater.monitoring.announcements import Announcements
+from gater.monitoring.lifecycle import announce_log_line
 from gater.telemetry.failures import failures_logged
 from gater.telemetry.log_forwarding import LogForwarder
 
@@ -86,23 +87,22 @@ class Node:
         """Start part by part; each is stopped in reverse, also when a later one does not start."""
         running.enter_context(_tuned_process())
         settings = self.settings
-        gateway = Gateway(
+        gateway = await open_gateway(
             settings.data_dir,
+            stores=settings.stores,
             limits=settings.limits,
             node=f"gater@{socket.gethostname()}",
             keyring=Keyring(settings.secret_key_base, settings.previous_secret_keys),
         )
-        await gateway.start()
         running.push_async_callback(gateway.close)
         running.enter_context(_logs_forwarded(gateway.announcements))
         running.enter_context(failures_logged(asyncio.get_running_loop()))
-        await gateway.ensure_stores(self.settings.stores)
         service, listener = self._server(gateway)
         self.url = await listener.start()
         self._listener = listener
         running.push_async_callback(listener.stop)
         running.callback(service.stopping.set)
-        running.push_async_callback(_say_stopping, gateway)
+        running.push_async_callback(_announce_stopping, gateway)
         # What is there now stays: the collector need not look at it again.
         gc.collect()
         gc.freeze()
@@ -129,29 +129,30 @@ class Node:
             session_limits=SessionLimits(max_calls=settings.max_in_flight, max_streams=settings.max_streams),
             authenticate=known.authenticate,
             authorise=partial(authorise, selector_of=gateway.selector_of),
-            witness=gateway.witness,
+            audit=gateway.audit,
             share=gateway.memory.requests,
             large=service.large,
             outgoing=service.outgoing,
         )
         room = connections_within(2 * settings.max_connections)
-        slots = Slots(settings.max_connections, gateway.witness.limit_reached, room)
+        slots = Slots(settings.max_connections, gateway.audit.limit_reached, room)
         if slots.served < settings.max_connections:
             facts = {"max_connections": settings.max_connections, "served": slots.served}
             log.warning("fewer connections are served: the process may open too few files", extra=facts)
         return service, Listener(settings, build_app(service), endpoint.protocol_class, slots, service.outgoing)
 
 
-async def _say_stopping(gateway: Gateway) -> None:
+async def _announce_stopping(gateway: Gateway) -> None:
     """Announce that the node stops, while subscribers can still receive it over the network."""
-    if gateway.say_stopping():
+    if gateway.announce_stopping():
         await asyncio.sleep(LAST_WORD_SECONDS)
 
 
 @contextmanager
 def _logs_forwarded(announcements: Announcements) -> Generator[None, None, None]:
     """While it lasts, log lines of some importance are announced, too."""
-    forwarder = LogForwarder(announcements.logged, asyncio.get_running_loop().call_soon_threadsafe)
+    loop = asyncio.get_running_loop()
+    forwarder = LogForwarder(partial(announce_log_line, announcements), loop.call_soon_threadsafe)
     logger = logging.getLogger("gater")
     logger.addHandler(forwarder)
     try:

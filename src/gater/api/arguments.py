@@ -8,6 +8,7 @@ from typing import Any, Final, Literal, TypeVar
 
 import msgspec
 
+from gater.api.subscription_operations import LONGEST_WAIT
 from gater.model.commands import StreamGuard, StreamWrite
 from gater.model.errors import (
     InvalidArgumentError,
@@ -194,4 +195,11 @@ def check_timeout(value: Any) -> float:
     """Seconds that a call may take."""
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < 1e9:
         raise InvalidArgumentError("timeout", f"a number of seconds above 0, not {value!r}")
+    return float(value)
+
+
+def check_wait(value: Any) -> float:
+    """Seconds to wait: 0 to LONGEST_WAIT."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= LONGEST_WAIT:
+        raise InvalidArgumentError("wait", f"0 to {LONGEST_WAIT:g} seconds, not {value!r}")
     return float(value)

@@ -9,7 +9,7 @@ from typing import Any, Final, Literal, TypeVar, Unpack, overload
 import msgspec
 
 from gater.api import subscription_operations as op
-from gater.api.arguments import check_begin, check_count, check_history, check_position
+from gater.api.arguments import check_begin, check_count, check_history, check_position, check_wait
 from gater.api.caller import Caller
 from gater.api.consumer import Consumer
 from gater.api.delivery import Delivery
@@ -311,13 +311,6 @@ def parse_kind(type: Any, selector: Any) -> Selector:
 def _with_whole_selector(saved: Saved) -> Saved:
     """A subscription whose selector may have come from a wire, where the parts of a join are lists."""
     return msgspec.structs.replace(saved, selector=parse_selector(saved.selector))
-
-
-def check_wait(value: Any) -> float:
-    """Seconds to wait: 0 to 60."""
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= op.LONGEST_WAIT:
-        raise InvalidArgumentError("wait", f"0 to {op.LONGEST_WAIT:g} seconds, not {value!r}")
-    return float(value)
 
 
 def _named(event: Any) -> tuple[int, int]:

@@ -14,9 +14,9 @@ from gater.api import operations as op
 from gater.api import subscription_operations as sub
 from gater.api.operation import Operation, StreamingOperation
 from gater.api.outbox import Outbox
+from gater.gateway.audit import ADMINISTRATIVE
 from gater.gateway.gateway import Gateway
 from gater.gateway.local_affinity import local_affinity
-from gater.gateway.witness import ADMINISTRATIVE
 from gater.model.errors import ApiClosedError, RequestTimeoutError, StoreUnavailableError
 from gater.model.events import Event
 from gater.model.limits import TURN_SECONDS
@@ -64,7 +64,7 @@ class LocalCaller:
         future: asyncio.Future[Any] = loop.create_future()
         done: Done = partial(settle, future)
         if self._owns_gateway and operation.name in ADMINISTRATIVE:
-            done = self._gateway.witness.watching(IN_PROCESS, operation, None, done)
+            done = self._gateway.audit.audited(IN_PROCESS, operation, None, done)
         began = perf_counter()
         self._gateway.dispatch(operation, done)
         if future.done():
@@ -90,7 +90,7 @@ class LocalCaller:
         await self.outbox.empty()
         gateway = self._gateway
         if self._owns_gateway:
-            items = gateway.witness.following(IN_PROCESS, operation, None, gateway.stream)
+            items = gateway.audit.audited_stream(IN_PROCESS, operation, None, gateway.stream)
         else:
             items = gateway.stream(operation)
         try:

@@ -57,13 +57,17 @@ class OpeningCaller:
 
     async def _open(self) -> LocalCaller:
         # Imported when stores are opened: a client of a node needs nothing of it, and starts in half the time.
-        from gater.gateway.gateway import Gateway
+        from gater.gateway.gateway import open_gateway
         from gater.gateway.local_caller import LocalCaller
 
-        gateway = Gateway(Path(self._path), limits=self._limits, memory=str(self._path) == MEMORY, is_embedded=True)
+        gateway = await open_gateway(
+            Path(self._path),
+            stores=self._stores,
+            limits=self._limits,
+            memory=str(self._path) == MEMORY,
+            is_embedded=True,
+        )
         try:
-            await gateway.start()
-            await gateway.ensure_stores(self._stores)
             local = LocalCaller(gateway, self.outbox)
             await local.open()
         except BaseException:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+from typing import Any, Final
 
 from gater.api import operations as op
 from gater.api.arguments import check_count, check_position, check_start_version
+from gater.gateway.handling import Handler, StoresContext, in_task, reading
 from gater.gateway.histories import check_after, check_start
 from gater.model.errors import NotFoundError
 from gater.model.limits import PAGE_EVENTS
@@ -71,9 +72,9 @@ def get_version(store: Store, operation: op.GetVersion) -> int:
     return store.reader.version(operation.stream_id)
 
 
-async def get_streams(store: Store, operation: op.GetStreams) -> list[str]:
+async def get_streams(context: StoresContext, operation: op.GetStreams) -> list[str]:
     """Ids of streams; others have their turn when many deleted ones lie between."""
-    limit = min(check_count(operation.limit), 1_000)
+    store, limit = context.stores.get(operation.store), min(check_count(operation.limit), 1_000)
     found: list[str] = []
     after: str | None = operation.after
     while after is not None:
@@ -103,3 +104,13 @@ def list_snapshots(store: Store, operation: op.ListSnapshots) -> Any:
     if operation.after is not None:
         check_snapshot_version(operation.after[2])
     return store.reader.snapshots(operation.source_uuid, operation.stream_uuid, operation.after, limit)
+
+
+HANDLERS: Final[dict[type, Handler]] = {
+    op.ReadStream: reading(read_stream),
+    op.ReadAll: reading(read_all),
+    op.GetVersion: reading(get_version),
+    op.GetStreams: in_task(get_streams),
+    op.ReadSnapshot: reading(read_snapshot),
+    op.ListSnapshots: reading(list_snapshots),
+}

@@ -23,7 +23,7 @@ from gater.model.errors import (
 from gater.model.identifiers import check_store_id
 from gater.model.limits import MOST_DESCRIPTION_BYTES, Limits
 from gater.model.memory_budget import MemoryBudget
-from gater.model.stores import StoreConfig
+from gater.model.stores import StoreConfig, StoreStatus
 from gater.store.store import Store, new_config, open_file_store, open_memory_store
 from gater.store.store_files import StoreFiles, stores_in
 from gater.store.tail_budget import GivenOut, TailBudget
@@ -75,6 +75,17 @@ class Stores:
         self._retrying: asyncio.Task[None] | None = None
         self._closing = asyncio.Event()
         self._reserved: set[str] = set()
+
+    def status(self, store: str) -> StoreStatus:
+        """The status of a store, also of one that could not be opened."""
+        refusal = self._unopened.get(store)
+        if refusal is None:
+            return self.get(store).status()
+        return StoreStatus(store, state_of(refusal), "", 0, 0, 0, 0, 0, 0, 0, str(refusal))
+
+    def statuses(self) -> list[StoreStatus]:
+        """The status of each store, in order."""
+        return [self.status(name) for name in self.names()]
 
     def names(self) -> list[str]:
         """The stores of this node in order, those that could not be opened included."""

@@ -1,42 +1,46 @@
-"""Looks after a node: sees when a store or a resource is in trouble, and tells every so often how all is doing."""
+"""A monitor of a node: alerts for stores and resources in trouble, and regular reports of health and metrics."""
 
 from __future__ import annotations
 
-import asyncio
-import logging
 import os
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Final, Literal, Protocol
 
+from gater.messages import health, metrics
+from gater.messages.payloads.alerts import Severity
+from gater.messages.payloads.metrics import ResourceKind
 from gater.monitoring.announcements import Announcements
+from gater.monitoring.lifecycle import announce_store
+from gater.monitoring.ticker import Ticker, attempt
+from gater.pubsub.instances import Instance
 from gater.telemetry.health_rules import Health, overall_of_checks, resource_check, worst
 from gater.telemetry.metrics import UPDATE_SECONDS, Metrics
 from gater.telemetry.process import process_figures
 
 CHECK_SECONDS: Final = 1.0
-"""How often it is looked whether something is in trouble."""
-SEVERITY: Final = {"warning": "warning", "error": "critical"}
-"""Of the alert about a resource, by what its check says."""
+"""Time between two checks."""
+SEVERITIES: Final[dict[str, Severity]] = {"warning": "warning", "error": "critical"}
+"""The severity of the alert about a resource by the outcome of its check."""
 
-log = logging.getLogger(__name__)
+ResourceName = Literal["memory", "open files", "disk"]
 
 
-class Watch(Protocol):
-    """A watch over a part of the node."""
+class Monitor(Protocol):
+    """Monitors a part of the node."""
 
-    def look(self) -> None:
-        """See whether something is in trouble; called every CHECK_SECONDS."""
+    def check(self) -> None:
+        """Announce trouble; called every CHECK_SECONDS."""
         ...
 
-    def tell(self) -> None:
-        """Tell how it is doing; called every UPDATE_SECONDS."""
+    def report(self) -> None:
+        """Announce health and figures; called every UPDATE_SECONDS."""
         ...
 
 
 class NodeMonitor:
-    """Two timers of the event loop; whatever they find goes to the announcements."""
+    """Monitors the node, its stores and, by other monitors, its parts, from the time it is made until `close`."""
 
     def __init__(
         self,
@@ -44,106 +48,116 @@ class NodeMonitor:
         metrics: Metrics,
         troubles: Callable[[], Mapping[str, str]],
         folder: Path | None,
-        watches: Sequence[Watch] = (),
+        parts: Sequence[Monitor] = (),
     ) -> None:
-        """`troubles`: each store and why it is not running (empty: it is); `folder`: whose disk is watched.
+        """`troubles`: each store and why it is not running (empty: it is); `folder`: its disk is monitored.
 
-        `watches` look and tell with it.
+        `parts` are checked and report with it.
         """
         self._announcements = announcements
         self._metrics = metrics
         self._troubles = troubles
-        self._watches = watches
+        self._parts = parts
         self._folder = folder
         self._known: dict[str, str] = {}
-        self._before: dict[str, tuple[int, float]] = {}
-        """Calls of each operation, and their seconds, when it was last told."""
-        self._loop = asyncio.get_running_loop()
-        self._timers: list[asyncio.TimerHandle] = []
-        self._set(0, CHECK_SECONDS, self._look)
-        self._set(1, UPDATE_SECONDS, self._tell)
+        """The troubles at the last check."""
+        self._reported: dict[str, tuple[int, float]] = {}
+        """Calls of each operation, and their seconds, at the last report."""
+        self._tickers = [Ticker(CHECK_SECONDS, self._check), Ticker(UPDATE_SECONDS, self._report)]
 
-    def _set(self, number: int, seconds: float, work: Callable[[], None]) -> None:
-        timer = self._loop.call_later(seconds, self._run, number, seconds, work)
-        self._timers[number : number + 1] = [timer]
+    # --- trouble ---
 
-    def _run(self, number: int, seconds: float, work: Callable[[], None]) -> None:
-        """Do what is due, and have it done again; what goes wrong with it does not end the watch."""
-        self._set(number, seconds, work)
-        self._attempt(work)
+    def _check(self) -> None:
+        attempt(self._check_stores)
+        for part in self._parts:
+            attempt(part.check)
 
-    def _attempt(self, work: Callable[[], None]) -> None:
-        """Do a part of what is due, so that one that fails keeps no other from being done."""
-        try:
-            work()
-        except Exception:
-            log.exception("the watch over the node failed")
-
-    # --- who is in trouble ---
-
-    def _look(self) -> None:
-        """Tell when a store got into trouble, or out of it, and what the other watches see."""
-        self._attempt(self._look_at_stores)
-        for watch in self._watches:
-            self._attempt(watch.look)
-
-    def _look_at_stores(self) -> None:
+    def _check_stores(self) -> None:
+        """Announce each store that got into trouble, or out of it."""
         now = dict(self._troubles())
         for store, reason in now.items():
             before = self._known.get(store, "")
             if reason and not before:
                 self._announcements.alert("critical", "data", f"store {store} takes no writes", reason, store)
                 self._announcements.component_health(store, "unhealthy", {"reason": reason})
-                self._announcements.store_state(store, "crashed", reason)
+                announce_store(self._announcements, store, "crashed", reason)
             elif before and not reason:
                 self._announcements.component_health(store, "healthy", {"recovered_from": before})
-                self._announcements.store_state(store, "restarted")
+                announce_store(self._announcements, store, "restarted")
         self._known = now
 
-    # --- how all is doing ---
+    # --- reports ---
 
-    def _tell(self) -> None:
-        """Tell how the node is, what it did since it was last told, and what it takes."""
-        announcements, metrics = self._announcements, self._metrics
-        judged = metrics.get_health()
+    def _report(self) -> None:
+        """Publish the health of the node and its stores, its calls since the last report, and its resources."""
         process, disk = process_figures(), self._disk()
-        resources = {"memory": process.memory_percent, "open files": process.open_files_percent}
+        percents: dict[ResourceName, float] = {
+            "memory": process.memory_percent,
+            "open files": process.open_files_percent,
+        }
         if disk:
-            resources["disk"] = disk[0]
-        checks = {name: judged[name] for name in ("api_health", "worker_pool_health", "cluster_health")}
-        status = worst(judged["status"], self._judge_resources(resources))
-        load = os.getloadavg()[0]
-        announcements.node_health(status, checks, load, process.memory_percent, resources.get("disk", 0.0))
+            percents["disk"] = disk[0]
+        self._report_node(self._judge_resources(percents), process.memory_percent, percents.get("disk", 0.0))
         for store, reason in self._known.items():
-            announcements.component_health(store, "unhealthy" if reason else "healthy", {"reason": reason})
-        self._tell_calls()
-        for watch in self._watches:
-            self._attempt(watch.tell)
-        announcements.resource("memory", process.memory_percent, process.memory_limit_bytes, process.memory_bytes)
+            self._announcements.component_health(store, "unhealthy" if reason else "healthy", {"reason": reason})
+        self._report_calls()
+        for part in self._parts:
+            attempt(part.report)
+        self._report_resource("memory", process.memory_percent, process.memory_limit_bytes, process.memory_bytes)
         if disk:
-            announcements.resource("disk", *disk)
-        metrics.tell_update()
+            self._report_resource("disk", *disk)
+        self._metrics.tell_update()
 
-    def _tell_calls(self) -> None:
+    def _report_node(self, resources: Health, memory_percent: float, disk_percent: float) -> None:
+        judged, load = self._metrics.get_health(), os.getloadavg()[0]
+        checks = {name: judged[name] for name in ("api_health", "worker_pool_health", "cluster_health")}
+        self._announcements.publish(
+            Instance.HEALTH,
+            "node_health",
+            lambda: health.node_health(
+                self._announcements.node,
+                worst(judged["status"], resources),
+                checks=checks,
+                load_avg=load,
+                memory_usage=memory_percent,
+                disk_usage=disk_percent,
+            ),
+        )
+
+    def _report_calls(self) -> None:
         for calls in self._metrics.calls:
             count, seconds = calls.durations.count, calls.durations.seconds
-            count_before, seconds_before = self._before.get(calls.operation, (0, 0.0))
+            count_before, seconds_before = self._reported.get(calls.operation, (0, 0.0))
             if count < count_before:  # the metrics were reset
                 count_before, seconds_before = 0, 0.0
-            self._before[calls.operation] = count, seconds
+            self._reported[calls.operation] = count, seconds
             made = count - count_before
             if made > 0:
                 self._announcements.throughput(calls.operation, made, UPDATE_SECONDS)
-                self._announcements.latency(calls.operation, max(seconds - seconds_before, 0.0) / made, made)
+                self._report_latency(calls.operation, max(seconds - seconds_before, 0.0) / made, made)
 
-    def _judge_resources(self, percents: Mapping[str, float]) -> Health:
-        """Judge the use of resources for the health of the node, with an alert for each that runs out."""
+    def _report_latency(self, operation: str, seconds: float, count: int) -> None:
+        self._announcements.publish(
+            Instance.METRICS,
+            f"performance_metrics:{operation}",
+            lambda: metrics.latency_metric(operation, seconds * 1_000, "avg", count),
+        )
+
+    def _report_resource(self, kind: ResourceKind, percent: float, available: int, used: int) -> None:
+        self._announcements.publish(
+            Instance.METRICS,
+            f"performance_metrics:{kind}",
+            lambda: metrics.resource_usage(kind, percent, available, used),
+        )
+
+    def _judge_resources(self, percents: Mapping[ResourceName, float]) -> Health:
+        """The health of the node by the use of its resources, with an alert for each that runs out."""
         results = {kind: resource_check(percent) for kind, percent in percents.items()}
         for kind, check in results.items():
-            if check in SEVERITY:
+            if check in SEVERITIES:
                 text = f"{percents[kind]:.0f} % of what there is is in use"
                 self._announcements.alert(
-                    SEVERITY[check], "performance", f"running out of {kind}", text, self._metrics.node
+                    SEVERITIES[check], "performance", f"running out of {kind}", text, self._announcements.node
                 )
         return overall_of_checks(results.values())
 
@@ -155,6 +169,6 @@ class NodeMonitor:
         return 100 * usage.used / usage.total, usage.total, usage.used
 
     def close(self) -> None:
-        """Look no longer."""
-        for timer in self._timers:
-            timer.cancel()
+        """Check and report no longer."""
+        for ticker in self._tickers:
+            ticker.close()

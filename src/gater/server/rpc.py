@@ -19,7 +19,7 @@ from picows.picows import WSProtocol  # type: ignore[attr-defined]
 from uvicorn.config import Config
 from uvicorn.server import ServerState
 
-from gater.gateway.witness import Witness, source
+from gater.gateway.audit import AuditTrail, source
 from gater.model.errors import GaterError, InternalError, NotFoundError, OverloadedError
 from gater.model.limits import Limits
 from gater.model.memory_budget import MemoryBudget, Share
@@ -58,7 +58,7 @@ class RpcEndpoint:
         max_connections: int | None = None,
         authenticate: Authenticate | None = None,
         authorise: Authorise | None = None,
-        witness: Witness | None = None,
+        audit: AuditTrail | None = None,
         share: Share | None = None,
         large: LargeRequests | None = None,
         outgoing: Outgoing | None = None,
@@ -73,7 +73,7 @@ class RpcEndpoint:
         self._max_connections = max_connections
         self._authenticate = authenticate
         self._authorise = authorise
-        self._witness = witness
+        self._audit = audit
         budget = MemoryBudget()
         self._intakes = Intakes(share or budget.requests)
         self._outgoing = outgoing or Outgoing(budget.answers)
@@ -96,8 +96,8 @@ class RpcEndpoint:
             more = {"Upgrade": "websocket", "Sec-WebSocket-Version": VERSION}
             return WSUpgradeResponseWithListener(_refusal(unsupported.error, 426, more), None)
         except GaterError as error:
-            if self._witness is not None:
-                self._witness.turned_away(error, source.get())
+            if self._audit is not None:
+                self._audit.connection_refused(error, source.get())
             return WSUpgradeResponseWithListener(_refusal(error), None)
         except Exception as error:
             log.exception("a handshake failed")
@@ -122,7 +122,7 @@ class RpcEndpoint:
             limits=self._session_limits,
             max_message_bytes=self.max_message_bytes,
             tasks=server_state.tasks,
-            witness=self._witness,
+            audit=self._audit,
             intakes=self._intakes,
             large=self._large,
             request_limits=self._limits,

@@ -18,7 +18,7 @@ from typing import Any, Final, cast
 from picows import WSCloseCode, WSMsgType, WSTransport
 
 from gater.api.operation import Operation, StreamingOperation
-from gater.gateway.witness import Witness
+from gater.gateway.audit import AuditTrail
 from gater.model.errors import AccessError, GaterError, OverloadedError, ValidationError
 from gater.model.limits import TURN_SECONDS, Limits
 from gater.server.intake import Intake, Intakes
@@ -60,7 +60,7 @@ class RpcConnection(MessageListener):
         limits: SessionLimits,
         max_message_bytes: int,
         tasks: set[asyncio.Task[None]],
-        witness: Witness | None = None,
+        audit: AuditTrail | None = None,
         intakes: Intakes,
         outgoing: Outgoing,
         large: LargeRequests | None = None,
@@ -73,7 +73,7 @@ class RpcConnection(MessageListener):
         self._dispatch = confined(dispatcher.dispatch, getattr(principal, "stream_prefix", ""))
         self._principal = principal
         self._authorise = authorise
-        self._witness = witness
+        self._audit = audit
         self._who = getattr(principal, "name", "anonymous")
         self._came_from: str | None = None
         self._outlet = Outlet(outgoing, self._give_up)
@@ -232,8 +232,8 @@ class RpcConnection(MessageListener):
                 self._streams.open(request_id, cast("StreamingOperation[Any]", operation))
             else:
                 done = self._transients.begin(operation, partial(self._answer, request_id))
-                if self._witness is not None:
-                    done = self._witness.watching(self._who, operation, self._came_from, done)
+                if self._audit is not None:
+                    done = self._audit.audited(self._who, operation, self._came_from, done)
                 self._dispatch(operation, done)
         except GaterError as error:
             self._answer(request_id, None, error)
@@ -250,14 +250,14 @@ class RpcConnection(MessageListener):
             self._session.overload = None
 
     def _note_overload(self, error: OverloadedError) -> None:
-        if self._witness is not None:
-            self._witness.limit_reached(error)
+        if self._audit is not None:
+            self._audit.limit_reached(error)
 
     def _items(self, operation: StreamingOperation[Any]) -> AsyncGenerator[Any, None]:
         """The items of a stream to send."""
-        if self._witness is None:
+        if self._audit is None:
             return self._stream(operation)
-        return self._witness.following(self._who, operation, self._came_from, self._stream)
+        return self._audit.audited_stream(self._who, operation, self._came_from, self._stream)
 
     def _allow(self, operation: Operation[Any]) -> None:
         """Return if the client may do this; otherwise that is told, and raised."""
@@ -265,8 +265,8 @@ class RpcConnection(MessageListener):
         try:
             self._authorise(self._principal, operation)
         except AccessError as error:
-            if self._witness is not None:
-                self._witness.refused(self._who, operation, error, self._came_from)
+            if self._audit is not None:
+                self._audit.access_refused(self._who, operation, error, self._came_from)
             raise
 
     def _answer(self, request_id: int, answer: Any, error: GaterError | None) -> None:

@@ -9,9 +9,9 @@ from typing import Any
 
 from gater.api.gater_api import GaterApi
 from gater.api.operations import GetStoreStatus
+from gater.gateway.audit import source
 from gater.gateway.gateway import Gateway
 from gater.gateway.local_caller import LocalCaller
-from gater.gateway.witness import source
 from gater.model.errors import AccessError, OverloadedError, PermissionDeniedError
 from gater.model.limits import Limits
 from gater.model.memory_budget import Share
@@ -38,7 +38,7 @@ class Service:
     def __init__(self, gateway: Gateway, authenticator: Authenticator, limits: Limits, body_timeout: float) -> None:
         self.limits = limits
         self.body_timeout = body_timeout
-        self.held_bytes = HeldBytes(limits.max_waiting_bytes, gateway.memory.requests, gateway.witness.limit_reached)
+        self.held_bytes = HeldBytes(limits.max_waiting_bytes, gateway.memory.requests, gateway.audit.limit_reached)
         self.large = LargeRequests()
         self.outgoing = Outgoing(gateway.memory.answers)
         """The unsent bytes of all connections."""
@@ -55,12 +55,12 @@ class Service:
         try:
             principal = self._authenticator.authenticate(headers)
         except AccessError as error:
-            self._gateway.witness.turned_away(error, source.get())
+            self._gateway.audit.connection_refused(error, source.get())
             raise
         found = self._access.get(principal)
         if found is None:
             found = self._access[principal] = Access(
-                AuthorisedCaller(self._caller, principal, self._gateway.selector_of, self._gateway.witness)
+                AuthorisedCaller(self._caller, principal, self._gateway.selector_of, self._gateway.audit)
             )
         return found
 
@@ -89,7 +89,7 @@ class Service:
             return self._authenticator.authenticate(headers)
         except AccessError as error:
             if "authorization" in headers:
-                self._gateway.witness.turned_away(error, source.get())
+                self._gateway.audit.connection_refused(error, source.get())
             return None
 
 

@@ -6,10 +6,10 @@ import asyncio
 import contextlib
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import apsw
 import msgspec
@@ -38,6 +38,8 @@ from gater.store.store_files import StoreFiles
 from gater.store.subscription_reader import SubscriptionReader
 from gater.store.tail import Tail
 from gater.store.watermark import Watermark
+
+Read = TypeVar("Read")
 
 FILE_STORE: Final = "single"
 MEMORY_STORE: Final = "memory"
@@ -114,6 +116,13 @@ class Store:
         if isinstance(meaning, StoreCorruptError):
             self._damage = meaning
         return meaning
+
+    def read(self, read: Callable[..., Read], *arguments: Any) -> Read:
+        """The result of a read; SQLite's errors are translated (see `read_error`)."""
+        try:
+            return read(*arguments)
+        except apsw.Error as error:
+            raise self.read_error(error) from error
 
     @contextlib.contextmanager
     def reading(self) -> Iterator[None]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Iterator
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, NamedTuple, TypeAlias
 
 from gater.model import errors
 from gater.model.errors import GaterError
@@ -71,16 +71,33 @@ class OperationCalls:
 
 Answered: TypeAlias = Callable[[Any, GaterError | None], None]
 """Takes the answer of a call or its error."""
-Trouble: TypeAlias = Callable[[str, float, str | None], None]
-"""Told of a call that was slow or failed: its operation, its seconds (0 for a stream), the code of its failure."""
+
+
+class SlowCall(NamedTuple):
+    """A call that took longer than SLOW_CALL_SECONDS."""
+
+    operation: str
+    seconds: float
+
+
+class FailedCall(NamedTuple):
+    """A call or a stream (`seconds` is 0) that ended in an error which speaks against the node."""
+
+    operation: str
+    seconds: float
+    code: str
+
+
+CallTrouble: TypeAlias = SlowCall | FailedCall
+OnTrouble: TypeAlias = Callable[[CallTrouble], object]
 
 
 class Calls:
     """Counts every call. It belongs to the event loop and is on the way of each one, so it does no more than count."""
 
-    def __init__(self, trouble: Trouble, clock: Callable[[], float] = time.perf_counter) -> None:
+    def __init__(self, on_trouble: OnTrouble, clock: Callable[[], float] = time.perf_counter) -> None:
         """`clock` gives seconds from any beginning."""
-        self._trouble = trouble
+        self._on_trouble = on_trouble
         self._clock = clock
         self._operations: dict[str, OperationCalls] = {}
 
@@ -141,9 +158,10 @@ class Calls:
     def _note_trouble(self, calls: OperationCalls, seconds: float, code: str | None) -> None:
         if code is not None:
             calls.errors.add(code)
-        failure = None if code in REFUSALS else code
-        if failure is not None or seconds > SLOW_CALL_SECONDS:
-            self._trouble(calls.operation, seconds, failure)
+        if seconds > SLOW_CALL_SECONDS:
+            self._on_trouble(SlowCall(calls.operation, seconds))
+        if code is not None and code not in REFUSALS:
+            self._on_trouble(FailedCall(calls.operation, seconds, code))
 
     # --- all operations together ---
 

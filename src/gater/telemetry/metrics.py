@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from gater.telemetry import health_rules
-from gater.telemetry.calls import SLOW_CALL_SECONDS, Calls
+from gater.telemetry.calls import Calls, CallTrouble, OnTrouble, SlowCall
 from gater.telemetry.membership_counts import KnownNodes, RegistrationCounts, WorkerCounts
 from gater.telemetry.notices import Notices, Tell
 from gater.telemetry.process import process_figures
@@ -34,10 +34,14 @@ class Metrics:
         sources: Sources | None = None,
         *,
         tell: Tell | None = None,
+        on_trouble: OnTrouble | None = None,
         clock: Callable[[], float] = time.perf_counter,
         now: Callable[[], int] = now_ms,
     ) -> None:
-        """`tell` broadcasts on the metrics instance; `clock` gives seconds from any beginning."""
+        """`tell` broadcasts on the metrics instance, `on_trouble` takes slow and failed calls.
+
+        `clock` gives seconds from any beginning.
+        """
         self.node = node
         self.sources = sources or Sources()
         self.calls = Calls(self._call_troubled, clock)
@@ -45,6 +49,7 @@ class Metrics:
         self.nodes = KnownNodes()
         self.registrations = RegistrationCounts()
         self._notices = Notices(node, now, tell)
+        self._on_trouble = on_trouble
         self._clock = clock
         self._now = now
         self._began = clock()
@@ -86,12 +91,14 @@ class Metrics:
         self.registrations.failed()
         self._notices.alert("swarm_registration_failed", {"store_id": store, "reason": reason})
 
-    def _call_troubled(self, operation: str, seconds: float, code: str | None) -> None:
-        duration_us = round(seconds * 1e6)
-        if seconds > SLOW_CALL_SECONDS:
-            self._notices.alert("slow_api_call", {"function": operation}, duration_us)
-        if code is not None:
-            self._notices.alert("api_call_error", {"function": operation, "code": code}, duration_us)
+    def _call_troubled(self, trouble: CallTrouble) -> None:
+        duration_us = round(trouble.seconds * 1e6)
+        if isinstance(trouble, SlowCall):
+            self._notices.alert("slow_api_call", {"function": trouble.operation}, duration_us)
+        else:
+            self._notices.alert("api_call_error", {"function": trouble.operation, "code": trouble.code}, duration_us)
+        if self._on_trouble is not None:
+            self._on_trouble(trouble)
 
     # --- what is asked ---
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from gater.api.operation import Operation
-from gater.gateway.gateway import Gateway
+from gater.gateway.gateway import Gateway, open_gateway
 from gater.model.limits import Limits
 from gater.store.log import settle
 
@@ -18,22 +18,18 @@ from gater.store.log import settle
 @asynccontextmanager
 async def in_memory(*stores: str, limits: Limits | None = None) -> AsyncGenerator[Gateway, None]:
     """A gateway whose stores live in memory."""
-    async with _started(Gateway(Path("unused"), limits=limits, memory=True), *stores) as gateway:
+    gateway = await open_gateway(Path("unused"), stores=stores, limits=limits, memory=True)
+    try:
         yield gateway
+    finally:
+        await gateway.close()
 
 
 @asynccontextmanager
 async def on_files(folder: Path, *stores: str, limits: Limits | None = None) -> AsyncGenerator[Gateway, None]:
     """A gateway whose stores are files."""
-    async with _started(Gateway(folder, limits=limits), *stores) as gateway:
-        yield gateway
-
-
-@asynccontextmanager
-async def _started(gateway: Gateway, *stores: str) -> AsyncGenerator[Gateway, None]:
-    await gateway.start()
+    gateway = await open_gateway(folder, stores=stores, limits=limits)
     try:
-        await gateway.ensure_stores(stores)
         yield gateway
     finally:
         await gateway.close()

@@ -104,9 +104,8 @@ async def test_a_scrape_looks_at_few_of_many_subscriptions_and_tells_the_sums_of
     assert text.count("\ngater_subscription_lag_events{") == MOST_LISTED
     assert f'gater_store_subscriptions{{state="idle",store="s"}} {MANY}.0' in text
     looked.clear()
-    assert gateway._components is not None
-    gateway._components.look()
-    gateway._components.tell()
+    gateway._components.check()
+    gateway._components.report()
     assert looked == []
 
 

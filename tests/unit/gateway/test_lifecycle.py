@@ -13,7 +13,7 @@ import pytest
 import gater
 from gater import ApiClosedError, GaterApi, NewEvent, StoreNotFoundError, StoreUnavailableError
 from gater.api import operations as op
-from gater.gateway.gateway import Gateway
+from gater.gateway.gateway import open_gateway
 from gater.gateway.local_caller import LocalCaller
 from gater.model.errors import GaterError, InvalidArgumentError, RequestTimeoutError
 from tests.unit.gateway.calls import answer, in_memory, on_files
@@ -325,12 +325,10 @@ async def test_damage_met_while_reading_ends_writing(tmp_path: Path, monkeypatch
         assert not (await api.verify("s")).ok
 
 
-async def test_a_gateway_that_could_not_start_can_be_closed(tmp_path: Path) -> None:
-    first = Gateway(tmp_path)
-    await first.start()
-    await first.ensure_stores(["s"])
-    second = Gateway(tmp_path)
+async def test_a_gateway_that_cannot_open_its_stores_leaves_those_of_another(tmp_path: Path) -> None:
+    first = await open_gateway(tmp_path, stores=["s"])
     with pytest.raises(StoreUnavailableError):
-        await second.start()
-    for gateway in (second, second, first):
-        await gateway.close()
+        await open_gateway(tmp_path)
+    await answer(first, op.VerifyStore("s"))
+    for _ in range(2):
+        await first.close()

@@ -82,7 +82,7 @@ async def test_a_call_to_a_gateway_that_is_closed_is_counted() -> None:
 @pytest.mark.parametrize(
     ("place", "defect", "operation"),
     [
-        pytest.param("gater.gateway.gateway.admit_append", defective, append(), id="in a handler"),
+        pytest.param("gater.gateway.writes.admit_append", defective, append(), id="in a handler"),
         pytest.param("gater.store.reader.Reader.version", defective, op.GetVersion("s", "a"), id="in a read"),
         pytest.param("gater.store.store.Store.verify", defective_later, op.VerifyStore("s"), id="in a task"),
     ],
@@ -115,7 +115,7 @@ async def test_a_failure_is_told_as_an_alert_and_a_refusal_is_not(
         with pytest.raises(StoreNotFoundError):
             await answer(gateway, op.GetVersion("nowhere", "a"))
         assert (alerts.take(), told.take()) == ([], [])
-        monkeypatch.setattr("gater.gateway.gateway.admit_append", defective)
+        monkeypatch.setattr("gater.gateway.writes.admit_append", defective)
         with pytest.raises(InternalError):
             await answer(gateway, append())
         [message] = alerts.take()
@@ -165,7 +165,7 @@ async def test_a_stream_that_ends_in_a_defect_is_counted_as_a_failure(
         yield []
         defective()
 
-    monkeypatch.setattr("gater.gateway.scans.scan_all", broken)
+    monkeypatch.setitem(gateway._streams, op.ScanAll, broken)
     items = gateway.stream(op.ScanAll("s"))
     await anext(items)
     with pytest.raises(ZeroDivisionError):

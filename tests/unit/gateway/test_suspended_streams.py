@@ -10,7 +10,7 @@ import pytest
 from gater.api.operation import StreamingOperation
 from gater.api.operations import AppendStreams, ScanAll, ScanStream
 from gater.api.subscription_operations import SubscribeOperation
-from gater.gateway.gateway import Gateway
+from gater.gateway.gateway import open_gateway
 from gater.gateway.local_caller import LocalCaller
 from gater.model.commands import StreamWrite
 from gater.model.events import RawEvent
@@ -30,13 +30,11 @@ ONLY_HERE = 2
     ids=lambda operation: operation.name,
 )
 async def test_a_suspended_stream_keeps_no_page(operation: StreamingOperation[object], tmp_path: Path) -> None:
-    gateway = Gateway(tmp_path)
-    await gateway.start()
+    gateway = await open_gateway(tmp_path, stores=["s"])
     caller = LocalCaller(gateway)
-    await gateway.ensure_stores(["s"])
     event = RawEvent(bytes(16), "t", "application/json", b"1")
     await caller.call(AppendStreams("s", (StreamWrite("a", (event,)),)))
-    items = gateway.witness.following("me", operation, None, gateway.stream)
+    items = gateway.audit.audited_stream("me", operation, None, gateway.stream)
     item = await anext(items)
     assert sys.getrefcount(item) == ONLY_HERE
     await items.aclose()
@@ -44,10 +42,8 @@ async def test_a_suspended_stream_keeps_no_page(operation: StreamingOperation[ob
 
 
 async def test_a_suspended_follower_keeps_no_page_of_what_is_new(tmp_path: Path) -> None:
-    gateway = Gateway(tmp_path)
-    await gateway.start()
+    gateway = await open_gateway(tmp_path, stores=["s"])
     caller = LocalCaller(gateway)
-    await gateway.ensure_stores(["s"])
     items = gateway.stream(SubscribeOperation("s", parse_selector("by_stream", "$all")))
     assert (await anext(items)).live
     event = RawEvent(bytes(16), "t", "application/json", b"1")

@@ -8,55 +8,30 @@ from typing import Any
 
 import pytest
 
-from gater.messages import alerts, audit, diagnostics, health, lifecycle, logs, metrics, security, system
+from gater.messages import alerts, diagnostics, health, lifecycle, logs, metrics, system
+from gater.messages.payloads.system import SystemState
 from gater.messages.records import Record
+from gater.model.version import __version__
 from gater.monitoring.announcements import Announcements
+from gater.monitoring.call_monitor import CallMonitor
+from gater.monitoring.lifecycle import announce_log_line, announce_node, announce_store
+from gater.monitoring.pubsub_monitor import announce_slow_subscriber
 from gater.pubsub.bus import SlowSubscriber
 from gater.pubsub.instances import Instance
+from gater.telemetry.calls import FailedCall, SlowCall
 from tests.unit.monitoring.listening import NODE, Listener
 
 AT = datetime(2026, 1, 2, tzinfo=UTC)
 SAYINGS: list[tuple[str, Callable[[Announcements], None], list[tuple[Instance, str, type[Record], dict[str, Any]]]]] = [
     (
         "store crashed",
-        lambda said: said.store_state("orders", "crashed", "disk full"),
+        lambda said: announce_store(said, "orders", "crashed", "disk full"),
         [
             (
                 Instance.LIFECYCLE,
                 "process_lifecycle:stores",
                 lifecycle.ProcessLifecycle,
                 {"pid": "orders", "module": "store", "event": "crashed", "name": "orders", "reason": "disk full"},
-            )
-        ],
-    ),
-    (
-        "configured",
-        lambda said: said.configured("orders/a", {"operation": "truncate_stream"}, "keeper"),
-        [
-            (
-                Instance.SYSTEM,
-                "configuration_changes:orders/a",
-                system.SystemConfig,
-                {"component": "orders/a", "changes": {"operation": "truncate_stream"}, "changed_by": "keeper"},
-            )
-        ],
-    ),
-    (
-        "node health",
-        lambda said: said.node_health("degraded", {"api_health": "degraded"}, 0.5, 40.0, 90.5),
-        [
-            (
-                Instance.HEALTH,
-                "node_health",
-                health.NodeHealth,
-                {
-                    "node": NODE,
-                    "status": "degraded",
-                    "checks": {"api_health": "degraded"},
-                    "load_avg": 0.5,
-                    "memory_usage": 40.0,
-                    "disk_usage": 90.5,
-                },
             )
         ],
     ),
@@ -73,23 +48,6 @@ SAYINGS: list[tuple[str, Callable[[Announcements], None], list[tuple[Instance, s
         ],
     ),
     (
-        "check passed",
-        lambda said: said.checked("verify", True, 1.25, {"events": 7}),
-        [
-            (
-                Instance.HEALTH,
-                "health_checks:verify",
-                health.HealthCheck,
-                {"check_name": "verify", "result": "pass", "duration_ms": 1_250, "details": {"events": 7}},
-            )
-        ],
-    ),
-    (
-        "check failed",
-        lambda said: said.checked("verify", False, 0.0, {}),
-        [(Instance.HEALTH, "health_checks:verify", health.HealthCheck, {"result": "fail"})],
-    ),
-    (
         "throughput",
         lambda said: said.throughput("append", 60, 30.0),
         [
@@ -98,95 +56,6 @@ SAYINGS: list[tuple[str, Callable[[Announcements], None], list[tuple[Instance, s
                 "throughput_stats:append",
                 metrics.ThroughputMetric,
                 {"operation": "append", "count": 60, "duration_ms": 30_000, "rate_per_sec": 2.0},
-            )
-        ],
-    ),
-    (
-        "latency",
-        lambda said: said.latency("append", 0.0025, 60),
-        [
-            (
-                Instance.METRICS,
-                "performance_metrics:append",
-                metrics.LatencyMetric,
-                {"operation": "append", "latency_ms": 2.5, "percentile": "avg", "sample_count": 60},
-            )
-        ],
-    ),
-    (
-        "resource",
-        lambda said: said.resource("disk", 12.5, 800, 100),
-        [
-            (
-                Instance.METRICS,
-                "performance_metrics:disk",
-                metrics.ResourceUsage,
-                {"resource_type": "disk", "usage_percent": 12.5, "total_available": 800, "current_used": 100},
-            )
-        ],
-    ),
-    (
-        "not known",
-        lambda said: said.not_known("wrong token", "10.0.0.1"),
-        [
-            (
-                Instance.SECURITY,
-                "security_events:authentication",
-                security.AuthEvent,
-                {
-                    "event_type": "login_failure",
-                    "auth_method": "token",
-                    "source_ip": "10.0.0.1",
-                    "metadata": {"reason": "wrong token"},
-                },
-            )
-        ],
-    ),
-    (
-        "not allowed",
-        lambda said: said.not_allowed("reader", "remove_store", "orders", None),
-        [
-            (
-                Instance.SECURITY,
-                "security_events:authorization",
-                security.AccessViolation,
-                {
-                    "violation_type": "permission_denied",
-                    "resource": "orders",
-                    "action": "remove_store",
-                    "user_id": "reader",
-                },
-            )
-        ],
-    ),
-    (
-        "administered",
-        lambda said: said.administered("keeper", "delete_stream", "orders/a", "ok", 0.2, "10.0.0.1"),
-        [
-            (
-                Instance.AUDIT,
-                "audit_trail:admin_operations",
-                audit.AccessLog,
-                {
-                    "user_id": "keeper",
-                    "resource_id": "orders/a",
-                    "action": "delete_stream",
-                    "success": True,
-                    "duration_ms": 200,
-                    "source_ip": "10.0.0.1",
-                },
-            )
-        ],
-    ),
-    (
-        "administered in vain",
-        lambda said: said.administered("keeper", "delete_stream", "orders/a", "stream_not_found", 0.2, None),
-        [
-            (
-                Instance.AUDIT,
-                "audit_trail:admin_operations",
-                audit.AccessLog,
-                {"action": "delete_stream (stream_not_found)", "success": False},
             )
         ],
     ),
@@ -209,7 +78,7 @@ SAYINGS: list[tuple[str, Callable[[Announcements], None], list[tuple[Instance, s
     ),
     (
         "slow listener",
-        lambda said: said.slow_listener(SlowSubscriber(Instance.AUDIT, "audit_trail:*", 10_000, False)),
+        lambda said: announce_slow_subscriber(said, SlowSubscriber(Instance.AUDIT, "audit_trail:*", 10_000, False)),
         [
             (
                 Instance.ALERTS,
@@ -225,7 +94,7 @@ SAYINGS: list[tuple[str, Callable[[Announcements], None], list[tuple[Instance, s
     ),
     (
         "listener disconnected",
-        lambda said: said.slow_listener(SlowSubscriber(Instance.ALERTS, "*", 10_000, True)),
+        lambda said: announce_slow_subscriber(said, SlowSubscriber(Instance.ALERTS, "*", 10_000, True)),
         [
             (
                 Instance.ALERTS,
@@ -236,70 +105,8 @@ SAYINGS: list[tuple[str, Callable[[Announcements], None], list[tuple[Instance, s
         ],
     ),
     (
-        "busy instance",
-        lambda said: said.busy_instance(Instance.SECURITY, 1_234, 100),
-        [
-            (
-                Instance.ALERTS,
-                "system_alerts:warning",
-                alerts.SystemAlert,
-                {
-                    "title": "unusual volume",
-                    "source": "security",
-                    "description": "1,234 messages a second on security, where up to 100 are usual",
-                },
-            )
-        ],
-    ),
-    (
-        "failing instance",
-        lambda said: said.failing_instance(Instance.HEALTH, 12),
-        [
-            (
-                Instance.ALERTS,
-                "system_alerts:critical",
-                alerts.SystemAlert,
-                {"severity": "error", "title": "messages fail", "source": "health"},
-            )
-        ],
-    ),
-    (
-        "instance down",
-        lambda said: said.instance_down(Instance.HEALTH),
-        [
-            (
-                Instance.HEALTH,
-                "process_health:pubsub:health",
-                health.ComponentHealth,
-                {"component": "pubsub:health", "status": "unhealthy"},
-            ),
-            (
-                Instance.ALERTS,
-                "system_alerts:critical",
-                alerts.SystemAlert,
-                {"severity": "critical", "title": "instance down", "source": "health"},
-            ),
-        ],
-    ),
-    (
-        "limit reached",
-        lambda said: said.limit_reached("connections", 1_000),
-        [
-            (
-                Instance.ALERTS,
-                "system_alerts:warning",
-                alerts.SystemAlert,
-                {
-                    "title": "limit reached",
-                    "source": "connections",
-                    "description": "there are 1,000 connections, and no more are taken",
-                },
-            )
-        ],
-    ),
-    (
         "slow call",
-        lambda said: said.slow_call("read_all", 6.25),
+        lambda said: CallMonitor(said).report(SlowCall("read_all", 6.25)),
         [
             (
                 Instance.ALERTS,
@@ -317,7 +124,7 @@ SAYINGS: list[tuple[str, Callable[[Announcements], None], list[tuple[Instance, s
     ),
     (
         "failed call",
-        lambda said: said.failed_call("read_all", "store_corrupt"),
+        lambda said: CallMonitor(said).report(FailedCall("read_all", 0.0, "store_corrupt")),
         [
             (
                 Instance.ALERTS,
@@ -335,7 +142,7 @@ SAYINGS: list[tuple[str, Callable[[Announcements], None], list[tuple[Instance, s
     ),
     (
         "log line",
-        lambda said: said.logged("warning", "store", "a store is slow", {"store": "orders"}, AT),
+        lambda said: announce_log_line(said, "warning", "store", "a store is slow", {"store": "orders"}, AT),
         [
             (
                 Instance.LOGGING,
@@ -375,11 +182,11 @@ def test_the_right_record_is_published_in_the_right_place(
     [("starting", "joining"), ("started", "joined"), ("stopping", "leaving"), ("stopped", "left")],
 )
 def test_start_and_stop_are_told_of_system_and_node(
-    said: Announcements, listener: Listener, event: str, happened: str
+    said: Announcements, listener: Listener, event: SystemState, happened: str
 ) -> None:
-    said.node_state(event)
+    announce_node(said, event)
     (_, topic, of_system), (_, _, of_node) = listener.heard()
     assert isinstance(of_system, system.SystemLifecycle)
-    assert (topic, of_system.event, of_system.version) == (f"system_status:{NODE}", event, "1.2.3")
+    assert (topic, of_system.event, of_system.version) == (f"system_status:{NODE}", event, __version__)
     assert isinstance(of_node, lifecycle.NodeLifecycle)
     assert (of_node.node, of_node.event, of_node.cluster_size) == (NODE, happened, 1)

@@ -9,15 +9,17 @@ from types import SimpleNamespace
 
 import pytest
 
-from gater.messages import health, origin, system
+from gater.messages import health, origin
 from gater.messages.records import Record
 from gater.monitoring import announcements as module
 from gater.monitoring.announcements import ALERT_SECONDS, MOST_KINDS, Announcements
+from gater.monitoring.lifecycle import announce_log_line, announce_node, announce_store
 from gater.pubsub.instances import Instance
 from gater.pubsub.system import PubSub
 from tests.unit.monitoring.listening import NODE, Listener
 from tests.unit.telemetry.hands import Clock
 
+FULL = ("error", "store", "full", {"store": "orders"})
 NOON = datetime(2026, 1, 2, 12, tzinfo=UTC)
 OF_ORDERS = ["logging:store", "logging:store:orders"]
 
@@ -40,10 +42,10 @@ def test_nothing_is_made_for_an_instance_that_nobody_listens_to(
         return health.node_health("n", "healthy")
 
     others = [pubsub.subscribe(other, "*") for other in Instance if other is not instance]
-    said.say(instance, "topic", make)
+    said.publish(instance, "topic", make)
     assert made == []
     with pubsub.subscribe(instance, "elsewhere"):
-        said.say(instance, "topic", make)
+        said.publish(instance, "topic", make)
     assert made == [instance]
     for other in others:
         other.close()
@@ -52,9 +54,9 @@ def test_nothing_is_made_for_an_instance_that_nobody_listens_to(
 def test_a_record_that_cannot_be_made_is_logged_and_not_raised(
     said: Announcements, listener: Listener, caplog: pytest.LogCaptureFixture
 ) -> None:
-    said.component_health("orders", "quite well", {})
+    said.component_health("orders", "quite well", {})  # type: ignore[arg-type]
     said.component_health("", "healthy", {})
-    said.configured("orders", {"limit": float("nan")}, "keeper")
+    said.component_health("stock", "degraded", {"limit": float("nan")})
     assert listener.heard() == []
     assert [(line.levelno, line.getMessage()) for line in caplog.records] == [
         (logging.WARNING, "an announcement cannot be made")
@@ -62,20 +64,20 @@ def test_a_record_that_cannot_be_made_is_logged_and_not_raised(
     assert [line.topic for line in caplog.records] == [  # type: ignore[attr-defined]
         "process_health:orders",
         "process_health:",
-        "configuration_changes:orders",
+        "process_health:stock",
     ]
 
 
 def test_a_topic_that_is_none_is_logged_and_not_raised(
     said: Announcements, listener: Listener, caplog: pytest.LogCaptureFixture
 ) -> None:
-    said.say(Instance.HEALTH, "a\nb", lambda: health.node_health("n", "healthy"))
+    said.publish(Instance.HEALTH, "a\nb", lambda: health.node_health("n", "healthy"))
     assert (listener.heard(), len(caplog.records)) == ([], 1)
 
 
 def test_a_record_is_of_its_node_also_while_another_source_is_in_use(said: Announcements, listener: Listener) -> None:
     with origin.using(origin.Origin("elsewhere")):
-        said.store_state("orders", "started")
+        announce_store(said, "orders", "started")
         assert origin.self_node() == "elsewhere"
     [(_, _, record)] = listener.heard()
     assert record.to_dict()["node"] == NODE
@@ -84,29 +86,25 @@ def test_a_record_is_of_its_node_also_while_another_source_is_in_use(said: Annou
 def test_nothing_is_raised_when_the_system_has_ended(pubsub: PubSub, said: Announcements) -> None:
     with pubsub.subscribe(Instance.SYSTEM, "*") as subscription:
         pubsub.close()
-        said.node_state("stopped")
+        announce_node(said, "stopped")
         assert subscription.take() == []
-
-
-def test_a_name_that_is_too_long_for_a_record_is_cut_and_told_whole(said: Announcements, listener: Listener) -> None:
-    path = "orders/" + "x" * 300
-    said.configured(path, {"operation": "delete_stream"}, "keeper")
-    ((_, topic, record),) = listener.heard()
-    assert isinstance(record, system.SystemConfig)
-    assert (topic, record.component) == (f"configuration_changes:{path[:255]}", path[:255])
-    assert record.changes == {"operation": "delete_stream", "component": path}
 
 
 @pytest.mark.parametrize(
     ("say", "component", "kind", "topics"),
     [
-        (lambda said: said.node_state("started"), "node", "startup", ["logging:node"]),
-        (lambda said: said.node_state("stopped"), "node", "shutdown", ["logging:node"]),
-        (lambda said: said.node_state("stopping"), "node", None, []),
-        (lambda said: said.store_state("orders", "started"), "store", "startup", OF_ORDERS),
-        (lambda said: said.store_state("orders", "stopped"), "store", "shutdown", OF_ORDERS),
-        (lambda said: said.store_state("orders", "crashed"), "store", None, []),
-        (lambda said: said.logged("error", "store", "full", {"store": "orders"}, NOON), "store", "error", OF_ORDERS),
+        (lambda said: announce_node(said, "started"), "node", "startup", ["logging:node"]),
+        (lambda said: announce_node(said, "stopped"), "node", "shutdown", ["logging:node"]),
+        (lambda said: announce_node(said, "stopping"), "node", None, []),
+        (lambda said: announce_store(said, "orders", "started"), "store", "startup", OF_ORDERS),
+        (lambda said: announce_store(said, "orders", "stopped"), "store", "shutdown", OF_ORDERS),
+        (lambda said: announce_store(said, "orders", "crashed"), "store", None, []),
+        (
+            lambda said: announce_log_line(said, *FULL, NOON),
+            "store",
+            "error",
+            OF_ORDERS,
+        ),
     ],
 )
 def test_events_of_the_log_go_to_the_topics_of_their_component_and_store(
@@ -132,10 +130,10 @@ def test_a_line_about_what_is_no_name_is_told_all_the_same(
 ) -> None:
     heard = pubsub.subscribe("logging", "*")
     with caplog.at_level(logging.WARNING):
-        said.logged("error", "store", "no such store", {"store": "a\nb"}, NOON)
+        announce_log_line(said, "error", "store", "no such store", {"store": "a\nb"}, NOON)
     assert [message.topic for message in heard.take()] == ["logging:store", "logs:gater:error"]
     assert [line.getMessage() for line in caplog.records if line.name == module.__name__] == [
-        "a log event cannot be told"
+        "a log event cannot be published"
     ]
 
 

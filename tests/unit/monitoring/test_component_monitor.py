@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from gater.api import operations as op
+from gater.messages.records import Record
+from gater.model.stores import VerifyReport
 from gater.monitoring.component_monitor import READS, WRITES, ComponentMonitor
+from gater.pubsub.instances import Instance
 from gater.store.log_stats import LogStats
 from gater.telemetry.metrics import Metrics
 from gater.telemetry.sources import Sources
@@ -18,9 +22,11 @@ from tests.unit.telemetry.hands import Clock, begin, end
 class Told:
     """Stands for the announcements."""
 
+    node = "n@h"
+
     def __init__(self) -> None:
         self.health: dict[str, tuple[str, dict[str, Any]]] = {}
-        self.slow: list[tuple[str, float]] = []
+        self.checks: list[tuple[str, dict[str, Any]]] = []
         self.alerts: list[tuple[str, str]] = []
 
     def alert(self, severity: str, category: str, title: str, description: str, source: str) -> None:
@@ -29,8 +35,8 @@ class Told:
     def component_health(self, component: str, status: str, details: dict[str, Any]) -> None:
         self.health[component] = status, details
 
-    def slow_write(self, store: str, seconds: float) -> None:
-        self.slow.append((store, seconds))
+    def publish(self, instance: Instance, topic: str, make: Callable[[], Record]) -> None:
+        self.checks.append((topic, make().to_dict()))
 
 
 class Watched:
@@ -52,7 +58,7 @@ class Watched:
             end(call, code)
 
     def status(self, component: str) -> str:
-        self.watch.tell()
+        self.watch.report()
         return self.told.health[component][0]
 
 
@@ -112,32 +118,42 @@ def test_subscriptions_are_judged_by_what_had_to_be_delivered_again(watched: Wat
 
 
 def test_consistency_is_judged_by_the_checks_that_were_made(watched: Watched) -> None:
-    assert watched.status("consistency") == "unknown"
+    watched.watch.report()
+    assert "consistency" not in watched.told.health, "it is not known"
     for _ in range(9):
-        watched.watch.verified(sound=True)
+        watched.watch.verified(VerifyReport("orders", 7, 1, 7), 1.25)
     assert watched.status("consistency") == "healthy"
-    watched.watch.verified(sound=False)
+    watched.watch.verified(VerifyReport("orders", 7, 1, 7, ("a gap",)), 0.0)
     assert watched.status("consistency") == "degraded"
     assert watched.told.health["consistency"][1] == {"checks": 10, "passed": 9}
 
 
+def test_a_verification_is_announced_as_a_health_check(watched: Watched) -> None:
+    watched.watch.verified(VerifyReport("orders", 7, 1, 7), 1.25)
+    watched.watch.verified(VerifyReport("orders", 7, 1, 7, ("a gap",)), 0.0)
+    (topic, sound), (_, damaged) = watched.told.checks
+    assert (topic, sound["check_name"], sound["node"]) == ("health_checks:verify:orders", "verify:orders", "n@h")
+    assert (sound["result"], sound["duration_ms"]) == ("pass", 1_250)
+    assert (damaged["result"], damaged["details"]) == ("fail", {"events": 7, "problems": ["a gap"]})
+
+
 def test_a_slow_write_is_told_once(watched: Watched) -> None:
     watched.log.committed(1, 9.9)
-    watched.watch.look()
-    assert watched.told.slow == []
+    watched.watch.check()
+    assert watched.told.alerts == []
     watched.log.committed(1, 10.1)
     for _ in range(3):
-        watched.watch.look()
-    assert watched.told.slow == [("orders", 10)]
+        watched.watch.check()
+    assert watched.told.alerts == [("orders", "a write to orders took more than 10 s")]
     watched.log.committed(1, 30)
-    watched.watch.look()
-    assert len(watched.told.slow) == 2
+    watched.watch.check()
+    assert len(watched.told.alerts) == 2
 
 
 def test_a_store_whose_log_does_not_get_shorter_is_degraded_with_an_alert(watched: Watched) -> None:
-    watched.watch.look()
+    watched.watch.check()
     assert not watched.told.alerts
     watched.concerns["stock"] = "the write-ahead log has grown"
-    watched.watch.look()
+    watched.watch.check()
     assert watched.told.alerts == [("stock", "the write-ahead log has grown")]
     assert watched.told.health == {"stock": ("degraded", {"reason": "the write-ahead log has grown"})}

@@ -9,8 +9,15 @@ from typing import Any
 
 import pytest
 
+from gater.messages.field_rules import thawed
+from gater.messages.payloads.health import NodeHealth
+from gater.messages.payloads.lifecycle import ProcessLifecycle
+from gater.messages.payloads.metrics import LatencyMetric, ResourceUsage
+from gater.messages.records import Record
 from gater.monitoring import node_monitor as module
+from gater.monitoring import ticker
 from gater.monitoring.node_monitor import CHECK_SECONDS, NodeMonitor
+from gater.pubsub.instances import Instance
 from gater.telemetry.metrics import UPDATE_SECONDS, Metrics
 from gater.telemetry.process import ProcessFigures
 from tests.unit.hand_loop import HandLoop
@@ -19,11 +26,31 @@ from tests.unit.telemetry.hands import Clock, Ears, begin, end
 HEALTH_KEYS = ("status", "api_health", "worker_pool_health", "cluster_health")
 
 
+FIELDS: dict[type[Record], tuple[str, tuple[str, ...]]] = {
+    ProcessLifecycle: ("store_state", ("name", "event", "reason")),
+    NodeHealth: ("node_health", ("status", "checks", "load_avg", "memory_usage", "disk_usage")),
+    ResourceUsage: ("resource", ("resource_type", "usage_percent", "total_available", "current_used")),
+    LatencyMetric: ("latency", ("operation", "latency_ms", "sample_count")),
+}
+"""How the tests name a record, and the fields that they look at."""
+
+
 class Told:
-    """Stands for the announcements: keeps what is told of what."""
+    """Stands for the announcements: keeps what is announced."""
+
+    node = "n@h"
 
     def __init__(self) -> None:
         self.all: list[tuple[str, tuple[Any, ...]]] = []
+
+    def publish(self, instance: Instance, topic: str, make: Callable[[], Record]) -> None:
+        record = make()
+        assert record.instance == instance.full_name
+        name, fields = FIELDS[type(record)]
+        self.all.append((name, tuple([thawed(getattr(record, field)) for field in fields])))
+
+    def log_event(self, *arguments: Any) -> None:
+        """Tested with the announcements."""
 
     def __getattr__(self, name: str) -> Callable[..., None]:
         return lambda *arguments: self.all.append((name, arguments))
@@ -39,13 +66,13 @@ class Part:
     """Stands for a watch over a part of the node: counts how often it is asked to do its work."""
 
     def __init__(self) -> None:
-        self.looks = self.tellings = 0
+        self.checks = self.reports = 0
 
-    def look(self) -> None:
-        self.looks += 1
+    def check(self) -> None:
+        self.checks += 1
 
-    def tell(self) -> None:
-        self.tellings += 1
+    def report(self) -> None:
+        self.reports += 1
 
 
 class Watch:
@@ -57,7 +84,7 @@ class Watch:
         self.metrics = Metrics("n@h", tell=self.ears, clock=self.clock, now=self.clock.now)
         self.troubles: dict[str, str] = {"orders": "", "stock": ""}
         self.part = Part()
-        self.broken = SimpleNamespace(look=lambda: None, tell=lambda: None)
+        self.broken = SimpleNamespace(check=lambda: None, report=lambda: None)
         self.monitor = NodeMonitor(
             self.told,  # type: ignore[arg-type]
             self.metrics,
@@ -75,7 +102,7 @@ class Watch:
 
 @pytest.fixture
 def loop(monkeypatch: pytest.MonkeyPatch) -> HandLoop:
-    return HandLoop().installed(monkeypatch, module)
+    return HandLoop().installed(monkeypatch, ticker)
 
 
 @pytest.fixture
@@ -122,7 +149,7 @@ def test_recovery_of_a_store_is_told_once(watch: Watch) -> None:
     watch.loop.move(5 * CHECK_SECONDS)
     assert watch.told.all == [
         ("component_health", ("orders", "healthy", {"recovered_from": "the disk is full"})),
-        ("store_state", ("orders", "restarted")),
+        ("store_state", ("orders", "restarted", None)),
     ]
 
 
@@ -147,9 +174,9 @@ def test_a_store_that_is_removed_in_trouble_is_forgotten(watch: Watch) -> None:
 
 def test_other_watches_look_and_tell_with_it(watch: Watch) -> None:
     watch.loop.move(3 * CHECK_SECONDS)
-    assert (watch.part.looks, watch.part.tellings) == (3, 0)
+    assert (watch.part.checks, watch.part.reports) == (3, 0)
     watch.loop.move(UPDATE_SECONDS)
-    assert watch.part.tellings == 1
+    assert watch.part.reports == 1
 
 
 def test_it_looks_every_second_and_tells_every_thirty() -> None:
@@ -223,15 +250,15 @@ def test_calls_are_told_since_they_were_last_told(watch: Watch) -> None:
     watch.loop.move(UPDATE_SECONDS)
     assert watch.told.of("throughput", "latency") == [
         ("throughput", "append", 4, UPDATE_SECONDS),
-        ("latency", "append", pytest.approx(0.5), 4),
+        ("latency", "append", pytest.approx(500), 4),
         ("throughput", "read_all", 1, UPDATE_SECONDS),
-        ("latency", "read_all", pytest.approx(2.0), 1),
+        ("latency", "read_all", pytest.approx(2_000), 1),
     ]
     watch.call("append", 2, 0.25)
     watch.loop.move(UPDATE_SECONDS)
     assert watch.told.of("throughput", "latency") == [
         ("throughput", "append", 2, UPDATE_SECONDS),
-        ("latency", "append", pytest.approx(0.25), 2),
+        ("latency", "append", pytest.approx(250), 2),
     ]
     watch.loop.move(UPDATE_SECONDS)
     assert watch.told.of("throughput", "latency") == []
@@ -246,7 +273,7 @@ def test_calls_after_a_reset_of_the_metrics_are_told(watch: Watch) -> None:
     watch.loop.move(UPDATE_SECONDS)
     assert watch.told.of("throughput", "latency") == [
         ("throughput", "append", 3, UPDATE_SECONDS),
-        ("latency", "append", pytest.approx(0.25), 3),
+        ("latency", "append", pytest.approx(250), 3),
     ]
 
 
@@ -257,7 +284,7 @@ def test_a_look_that_fails_does_not_end_the_watch(watch: Watch, caplog: pytest.L
     good = watch.monitor._troubles
     watch.monitor._troubles = failing
     watch.loop.move(2 * CHECK_SECONDS)
-    assert [line.getMessage() for line in caplog.records] == ["the watch over the node failed"] * 2
+    assert [line.getMessage() for line in caplog.records] == ["repeated work failed"] * 2
     assert caplog.records[0].exc_info is not None
     watch.monitor._troubles = good
     watch.troubles["orders"] = "the disk is full"
@@ -271,7 +298,7 @@ def test_telling_that_fails_does_not_end_the_watch(
     with monkeypatch.context() as broken:
         broken.setattr("gater.monitoring.node_monitor.shutil.disk_usage", failing)
         watch.loop.move(UPDATE_SECONDS)
-    assert [line.getMessage() for line in caplog.records] == ["the watch over the node failed"]
+    assert [line.getMessage() for line in caplog.records] == ["repeated work failed"]
     watch.told.all.clear()
     watch.loop.move(UPDATE_SECONDS)
     assert len(watch.told.of("node_health")) == 1
@@ -287,9 +314,9 @@ def test_nothing_is_seen_after_the_end(watch: Watch) -> None:
 
 
 def test_a_part_that_fails_keeps_no_other_from_being_watched(watch: Watch, caplog: pytest.LogCaptureFixture) -> None:
-    watch.broken.look = watch.broken.tell = failing
+    watch.broken.check = watch.broken.report = failing
     watch.monitor._troubles = failing
     watch.loop.move(UPDATE_SECONDS)
-    assert watch.part.looks == round(UPDATE_SECONDS / CHECK_SECONDS)
-    assert watch.part.tellings == 1
-    assert "the watch over the node failed" in caplog.text
+    assert watch.part.checks == round(UPDATE_SECONDS / CHECK_SECONDS)
+    assert watch.part.reports == 1
+    assert "repeated work failed" in caplog.text

@@ -9,7 +9,7 @@ import pytest
 
 from gater.messages import logs, metrics
 from gater.monitoring.announcements import Announcements
-from gater.monitoring.pubsub_monitor import MOST_FAILURES, WINDOW_LOOKS, PubSubMonitor
+from gater.monitoring.pubsub_monitor import MOST_FAILURES, WINDOW_CHECKS, PubSubMonitor
 from gater.pubsub.instances import POLICIES, Instance
 from gater.pubsub.system import PubSub
 from tests.unit.telemetry.hands import Clock
@@ -26,12 +26,12 @@ class Watched:
         self._alerts = pubsub.subscribe("alerts", "system_alerts:*")
         self._open = said.messenger.open
         self.watch = PubSubMonitor(pubsub, said, self.clock)
-        self.watch.look()
+        self.watch.check()
 
     def look(self, seconds: float = 1.0) -> list[tuple[str, str, str, str]]:
         """What is said after so many seconds: severity, title, source and description of each alert."""
         self.clock.move(seconds)
-        self.watch.look()
+        self.watch.check()
         found = [self._open(message.body) for message in self._alerts.take()]
         return [(alert.severity, alert.title, alert.source, alert.description) for alert in found]
 
@@ -58,10 +58,10 @@ def test_unusual_volume_is_an_alert(watched: Watched, instance: Instance) -> Non
 
 
 def test_a_short_burst_among_quiet_seconds_is_usual(watched: Watched) -> None:
-    for _ in range(WINDOW_LOOKS):
+    for _ in range(WINDOW_CHECKS):
         assert watched.look() == []
     watched.publish(Instance.SECURITY, 5 * POLICIES[Instance.SECURITY].usual_rate)
-    for _ in range(2 * WINDOW_LOOKS):
+    for _ in range(2 * WINDOW_CHECKS):
         assert watched.look() == []
 
 
@@ -79,7 +79,7 @@ def test_subscribers_that_fail_time_and_again_are_an_alert(watched: Watched) -> 
     watched.publish(Instance.HEALTH, MOST_FAILURES - 1)
     assert watched.look() == []
     watched.publish(Instance.HEALTH, 1)
-    text = f"{MOST_FAILURES} messages on health could not be given to somebody lately"
+    text = f"{MOST_FAILURES} messages on health could not be delivered lately"
     assert watched.look() == [("error", "messages fail", "health", text)]
 
 
@@ -111,10 +111,10 @@ def test_an_instance_that_has_ended_is_opened_again_and_told_of(
 def test_throughput_is_told_of_instances_that_had_messages(watched: Watched, said: Announcements) -> None:
     figures = watched.pubsub.subscribe("metrics", "throughput_stats:*")
     watched.publish(Instance.HEALTH, 10)
-    watched.watch.tell()  # the first time there is nothing to compare with
+    watched.watch.report()  # the first time there is nothing to compare with
     watched.publish(Instance.HEALTH, 30)
     watched.clock.move(15)
-    watched.watch.tell()
+    watched.watch.report()
     (message,) = figures.take()
     record = said.messenger.open(message.body)
     assert isinstance(record, metrics.ThroughputMetric)

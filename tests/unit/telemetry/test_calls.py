@@ -8,7 +8,15 @@ import pytest
 
 from gater.model.errors import GaterError, OverloadedError, WrongExpectedVersionError
 from gater.telemetry import calls as calls_module
-from gater.telemetry.calls import REFUSALS, SLOW_CALL_SECONDS, Calls, OperationCalls
+from gater.telemetry.calls import (
+    REFUSALS,
+    SLOW_CALL_SECONDS,
+    Calls,
+    CallTrouble,
+    FailedCall,
+    OperationCalls,
+    SlowCall,
+)
 from gater.telemetry.histogram import DURATION_BOUNDS
 from gater.telemetry.tally import OTHER
 from gater.wire.errors import ERRORS, HTTP_STATUS
@@ -17,10 +25,10 @@ from tests.unit.telemetry.hands import Clock, begin, end
 
 class Troubles:
     def __init__(self) -> None:
-        self.told: list[tuple[str, float, str | None]] = []
+        self.told: list[CallTrouble] = []
 
-    def __call__(self, operation: str, seconds: float, code: str | None) -> None:
-        self.told.append((operation, seconds, code))
+    def __call__(self, trouble: CallTrouble) -> None:
+        self.told.append(trouble)
 
 
 @pytest.fixture
@@ -96,20 +104,25 @@ def test_an_error_is_a_failure_unless_it_is_the_right_answer(code: str) -> None:
         (0.1, "overloaded", "overloaded"),
         (0.1, "of_another_make", "of_another_make"),
         (SLOW_CALL_SECONDS, None, None),
-        (SLOW_CALL_SECONDS + 0.1, None, ""),
-        (SLOW_CALL_SECONDS + 0.1, "not_found", ""),
+        (SLOW_CALL_SECONDS + 0.1, None, None),
+        (SLOW_CALL_SECONDS + 0.1, "not_found", None),
         (SLOW_CALL_SECONDS + 0.1, "timeout", "timeout"),
     ],
 )
 def test_trouble_is_told_of_slow_calls_and_failures(
     calls: Calls, clock: Clock, troubles: Troubles, seconds: float, code: str | None, told: str | None
 ) -> None:
-    """`told` is None when nothing is told, and empty when it is told without a code."""
+    """`told` is the code of the failure that is told, if there is one."""
     call = begin(calls, "append")
     clock.move(seconds)
     end(call, code)
-    expected: list[Any] = [] if told is None else [("append", pytest.approx(seconds), told or None)]
+    expected: list[CallTrouble] = []
+    if seconds > SLOW_CALL_SECONDS:
+        expected.append(SlowCall("append", pytest.approx(seconds)))
+    if told:
+        expected.append(FailedCall("append", pytest.approx(seconds), told))
     assert troubles.told == expected
+    assert [type(each) for each in troubles.told] == [type(each) for each in expected]
 
 
 def test_a_call_that_goes_well_reads_the_clock_twice_and_leaves_nothing_behind(troubles: Troubles) -> None:
@@ -149,7 +162,7 @@ def test_a_stream_is_open_until_it_is_closed_and_has_no_duration(
 def test_a_stream_that_fails_is_counted_and_told(calls: Calls, troubles: Troubles) -> None:
     calls.close_stream(calls.open_stream("subscribe"), "store_corrupt")
     assert calls.failures == 1
-    assert troubles.told == [("subscribe", 0.0, "store_corrupt")]
+    assert troubles.told == [FailedCall("subscribe", 0.0, "store_corrupt")]
 
 
 def test_reset_keeps_what_is_under_way(calls: Calls) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import KW_ONLY, field
 from datetime import datetime
-from typing import Final, Literal
+from typing import Final, Literal, TypeAlias
 
 from gater.messages.channel import Broadcaster, secure_broadcaster, secure_validator
 from gater.messages.field_rules import Map, Symbol
@@ -13,6 +13,9 @@ from gater.messages.origin import new_id, self_node
 from gater.messages.records import Record, derived, record
 
 INSTANCE: Final = "ex_esdb_alerts"
+Severity: TypeAlias = Literal["info", "warning", "error", "critical"]
+Category: TypeAlias = Literal["system", "performance", "security", "data", "network"]
+
 TOPICS: Final = ("critical", "warnings", "notifications", "escalations")
 
 
@@ -20,8 +23,8 @@ TOPICS: Final = ("critical", "warnings", "notifications", "escalations")
 class SystemAlert(Record):
     """Something needs attention."""
 
-    severity: Literal["info", "warning", "error", "critical"]
-    category: Literal["system", "performance", "security", "data", "network"]
+    severity: Severity
+    category: Category
     title: str
     description: str
     source: str

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import KW_ONLY, field
 from datetime import datetime
-from typing import Final, Literal
+from typing import Final, Literal, TypeAlias
 
 from gater.messages.channel import Broadcaster, broadcast_one_of, secure_broadcaster, secure_validator
 from gater.messages.field_rules import Map, Symbol
@@ -13,6 +13,9 @@ from gater.messages.records import Record, record
 from gater.model.identifiers import check_store_id
 
 INSTANCE: Final = "ex_esdb_health"
+NodeStatus: TypeAlias = Literal["healthy", "degraded", "unhealthy", "unknown"]
+ComponentStatus: TypeAlias = Literal["healthy", "degraded", "unhealthy"]
+
 TOPICS: Final = ("node_health", "cluster_health", "component_health", "health_checks")
 
 
@@ -21,7 +24,7 @@ class NodeHealth(Record):
     """The health of a node."""
 
     node: Symbol
-    status: Literal["healthy", "degraded", "unhealthy", "unknown"]
+    status: NodeStatus
     _: KW_ONLY
     checks: Map = field(default_factory=dict)
     load_avg: float | None = None
@@ -50,7 +53,7 @@ class ComponentHealth(Record):
 
     component: Symbol
     node: Symbol
-    status: Literal["healthy", "degraded", "unhealthy"]
+    status: ComponentStatus
     _: KW_ONLY
     details: Map = field(default_factory=dict)
     last_check: datetime | None = None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import KW_ONLY, field
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, TypeAlias
 
 from gater.messages.channel import Broadcaster, secure_broadcaster, secure_validator
 from gater.messages.field_rules import Handle, Map, Symbol
@@ -12,6 +12,9 @@ from gater.messages.origin import self_node
 from gater.messages.records import Record, derived, record
 
 INSTANCE: Final = "ex_esdb_lifecycle"
+NodeEvent: TypeAlias = Literal["joining", "joined", "leaving", "left", "down", "reconnected"]
+ProcessEvent: TypeAlias = Literal["started", "stopped", "crashed", "restarted"]
+
 TOPICS: Final = ("node_lifecycle", "process_lifecycle", "supervision", "cluster_membership")
 
 
@@ -20,7 +23,7 @@ class NodeLifecycle(Record):
     """A node comes or goes."""
 
     node: Symbol
-    event: Literal["joining", "joined", "leaving", "left", "down", "reconnected"]
+    event: NodeEvent
     cluster_size: int
     """After the event."""
     _: KW_ONLY
@@ -33,7 +36,7 @@ class ProcessLifecycle(Record):
 
     pid: Handle
     module: Symbol
-    event: Literal["started", "stopped", "crashed", "restarted"]
+    event: ProcessEvent
     _: KW_ONLY
     name: Symbol | None = None
     node: Symbol = field(default_factory=self_node)

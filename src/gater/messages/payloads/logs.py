@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import KW_ONLY, field
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, TypeAlias
 
 from gater.messages.channel import Broadcaster, secure_broadcaster, secure_validator
 from gater.messages.field_rules import Handle, Map, Symbol
@@ -13,6 +13,8 @@ from gater.messages.origin import new_id, self_node
 from gater.messages.records import Record, derived, record
 
 INSTANCE: Final = "ex_esdb_logging"
+Level: TypeAlias = Literal["debug", "info", "warn", "error", "critical"]
+
 TOPICS: Final = ("application_logs", "system_logs", "error_logs", "audit_logs")
 
 
@@ -20,7 +22,7 @@ TOPICS: Final = ("application_logs", "system_logs", "error_logs", "audit_logs")
 class LogEntry(Record):
     """One log line."""
 
-    level: Literal["debug", "info", "warn", "error", "critical"]
+    level: Level
     message: str
     module: Symbol
     _: KW_ONLY

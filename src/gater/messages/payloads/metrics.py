@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import KW_ONLY, field
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, TypeAlias
 
 from gater.messages.channel import Broadcaster, secure_broadcaster, secure_validator
 from gater.messages.field_rules import Map, Number, Symbol
@@ -11,6 +11,8 @@ from gater.messages.origin import self_node
 from gater.messages.records import Record, computed, record
 
 INSTANCE: Final = "ex_esdb_metrics"
+ResourceKind: TypeAlias = Literal["cpu", "memory", "disk", "network"]
+
 TOPICS: Final = ("performance", "throughput", "latency", "resource_usage")
 
 
@@ -61,7 +63,7 @@ class LatencyMetric(Record):
 class ResourceUsage(Record):
     """The use of a resource."""
 
-    resource_type: Literal["cpu", "memory", "disk", "network"]
+    resource_type: ResourceKind
     usage_percent: float
     total_available: int
     current_used: int

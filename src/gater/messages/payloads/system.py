@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import KW_ONLY, field
-from typing import Final, Literal
+from typing import Final, Literal, TypeAlias
 
 from gater.messages.channel import Broadcaster, secure_broadcaster, secure_validator
 from gater.messages.field_rules import Map, Symbol
@@ -11,6 +11,8 @@ from gater.messages.origin import self_node
 from gater.messages.records import Record, record
 
 INSTANCE: Final = "ex_esdb_system"
+SystemState: TypeAlias = Literal["starting", "started", "stopping", "stopped"]
+
 TOPICS: Final = ("config", "lifecycle", "features")
 
 
@@ -30,7 +32,7 @@ class SystemConfig(Record):
 class SystemLifecycle(Record):
     """A system starts or stops."""
 
-    event: Literal["starting", "started", "stopping", "stopped"]
+    event: SystemState
     system_name: Symbol
     version: str
     _: KW_ONLY

@@ -8,7 +8,7 @@ from urllib.parse import parse_qsl, unquote
 import msgspec
 from litestar import Request
 
-from gater.gateway.witness import source
+from gater.gateway.audit import source
 from gater.model.errors import (
     GaterError,
     InvalidArgumentError,

@@ -10,9 +10,8 @@ from litestar import post
 from litestar.handlers import HTTPRouteHandler
 
 from gater.api import subscription_operations as op
-from gater.api.arguments import check_position
+from gater.api.arguments import check_position, check_wait
 from gater.api.delivery import Delivery
-from gater.api.subscription_api import check_wait
 from gater.model.identifiers import check_name, check_store_id
 from gater.model.json_view import event_view
 from gater.model.limits import MOST_SETTLED, check_number

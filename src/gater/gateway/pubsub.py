@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator
 from typing import Final
 
-from gater.api.pubsub_operations import CheckedPublish, InstanceStatus, Listen, Publish, PubSubMessage
+from gater.api.pubsub_operations import CheckedPublish, GetPubSub, InstanceStatus, Listen, Publish, PubSubMessage
+from gater.gateway.handling import Handler, StreamHandler
 from gater.model.limits import PAGE_BYTES
 from gater.model.message_body import check_body
 from gater.pubsub.instances import POLICIES
@@ -30,8 +31,8 @@ def publish(pubsub: PubSub, operation: Publish, done: Done) -> None:
     done(pubsub.broadcast(operation.instance, operation.topic, body), None)
 
 
-def stats(pubsub: PubSub) -> list[InstanceStatus]:
-    """The state of the instances."""
+def stats(pubsub: PubSub, operation: GetPubSub, done: Done) -> None:
+    """The figures of the instances."""
     found = []
     for instance, stats in pubsub.stats().items():
         policy = POLICIES[instance]
@@ -52,4 +53,8 @@ def stats(pubsub: PubSub) -> list[InstanceStatus]:
                 stats.is_open,
             )
         )
-    return found
+    done(found, None)
+
+
+HANDLERS: Final[dict[type, Handler]] = {Publish: publish, CheckedPublish: publish, GetPubSub: stats}
+STREAMS: Final[dict[type, StreamHandler]] = {Listen: listen}

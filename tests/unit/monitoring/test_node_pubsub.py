@@ -7,11 +7,12 @@ from pathlib import Path
 import pytest
 
 from gater.api.operations import VerifyStore
-from gater.gateway.gateway import Gateway
+from gater.gateway.gateway import open_gateway
 from gater.messages import alerts, diagnostics, health, lifecycle
 from gater.messages.origin import current_source
 from gater.messages.signing import Keyring
-from gater.model.errors import InvalidRequestError, MisconfiguredError, StoreUnavailableError
+from gater.model.errors import InvalidRequestError, MisconfiguredError
+from gater.monitoring.call_monitor import CallMonitor
 from gater.monitoring.node_pubsub import NodePubSub
 from gater.pubsub import system
 from gater.pubsub.adapters.port import Deliver
@@ -22,9 +23,9 @@ from tests.unit.telemetry.hands import Clock, begin, end
 
 
 async def test_calls_in_trouble_become_alerts_and_diagnostics() -> None:
-    node_pubsub, clock = NodePubSub("n@h"), Clock()
-    metrics = Metrics("n@h", tell=node_pubsub.tell, clock=clock, now=clock.now)
-    await node_pubsub.join()
+    node_pubsub, clock = await NodePubSub.join("n@h"), Clock()
+    monitor = CallMonitor(node_pubsub.announcements)
+    metrics = Metrics("n@h", tell=node_pubsub.publish_metrics, on_trouble=monitor.report, clock=clock, now=clock.now)
     alarms, traces, figures = (node_pubsub.pubsub.subscribe(name, "*") for name in ("alerts", "diagnostics", "metrics"))
     call = begin(metrics.calls, "read_all")
     clock.move(6)
@@ -47,24 +48,20 @@ async def test_calls_in_trouble_become_alerts_and_diagnostics() -> None:
     await node_pubsub.leave()
 
 
-async def test_before_the_beginning_and_after_the_end_nothing_is_there() -> None:
-    node_pubsub = NodePubSub("n@h")
-    with pytest.raises(StoreUnavailableError):
-        _ = node_pubsub.announcements
-    for _ in range(2):
-        with pytest.raises(StoreUnavailableError):
-            _ = node_pubsub.pubsub
+async def test_a_node_that_has_left_publishes_nothing_and_has_no_figures() -> None:
+    with system.held() as pubsub:
+        heard = pubsub.subscribe("metrics", "*")
+        node_pubsub = await NodePubSub.join("n@h")
+        await node_pubsub.leave()
+        await node_pubsub.leave()
+        node_pubsub.publish_metrics("gater:metrics", {"type": "metrics_update"})
+        assert heard.take() == []
         assert (node_pubsub.instance_figures(), node_pubsub.topic_figures()) == ({}, {})
-        node_pubsub.tell("gater:metrics", {"type": "metrics_update"})
-        await node_pubsub.leave()
-        await node_pubsub.join()
-        await node_pubsub.leave()
 
 
 async def test_nodes_of_a_process_share_one_system_and_leave_it_in_any_order() -> None:
-    machine, first, second = current_source(), NodePubSub("a@h"), NodePubSub("b@h")
-    await first.join()
-    await second.join()
+    machine, first = current_source(), await NodePubSub.join("a@h")
+    second = await NodePubSub.join("b@h")
     pubsub = second.pubsub
     assert first.pubsub is pubsub
     subscription = pubsub.subscribe("health", "*")
@@ -84,10 +81,8 @@ class BrokenAdapter(HubAdapter):
 
 
 async def test_a_node_whose_adapter_does_not_begin_leaves_nothing_behind(tmp_path: Path) -> None:
-    gateway = Gateway(tmp_path, adapter=BrokenAdapter(Hub()))
     with pytest.raises(MisconfiguredError):
-        await gateway.start()
-    await gateway.close()
+        await open_gateway(tmp_path, adapter=BrokenAdapter(Hub()))
     with pytest.raises(InvalidRequestError):
         system.release()
 
@@ -97,12 +92,9 @@ async def test_what_a_node_says_is_heard_in_other_processes(tmp_path: Path) -> N
     elsewhere = system.PubSub()
     await elsewhere.carrying.attach(hub.adapter())
     heard = elsewhere.subscribe("lifecycle", "process_lifecycle:stores")
-    gateway = Gateway(tmp_path, keyring=keyring, adapter=hub.adapter())
-    await gateway.start()
-    await gateway.ensure_stores(["orders"])
+    gateway = await open_gateway(tmp_path, stores=["orders"], keyring=keyring, adapter=hub.adapter())
     await gateway.close()
-    gateway = Gateway(tmp_path, keyring=keyring, adapter=hub.adapter())
-    await gateway.start()
+    gateway = await open_gateway(tmp_path, keyring=keyring, adapter=hub.adapter())
     messenger = gateway.announcements.messenger
     said = [messenger.open(message.body, instance="ex_esdb_lifecycle") for message in heard.take()]
     assert [(record.name, record.event) for record in said if isinstance(record, lifecycle.ProcessLifecycle)] == [

@@ -22,7 +22,7 @@ def pubsub() -> Iterator[PubSub]:
 
 @pytest.fixture
 def said(pubsub: PubSub) -> Announcements:
-    return Announcements(pubsub, Messenger(pubsub.broadcast, Keyring("the secret"), node=NODE), "1.2.3")
+    return Announcements(pubsub, Messenger(pubsub.broadcast, Keyring("the secret"), node=NODE))
 
 
 @pytest.fixture
