@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import inspect
 from typing import Any, Final, get_args
 
 import msgspec
 
 from gater.api.catalog import OPERATIONS
 from gater.api.operation import Operation
-from gater.server.permissions import PERMISSIONS
+from gater.gateway.permissions import PERMISSIONS
 
 _HEAD: Final = """| Operation | Arguments | Answer | Kind | Again | Scope |
 |---|---|---|---|---|---|
@@ -18,8 +17,7 @@ _HEAD: Final = """| Operation | Arguments | Answer | Kind | Again | Scope |
 
 def operations_table() -> str:
     """The table as Markdown."""
-    in_order = sorted(OPERATIONS.values(), key=lambda operation: inspect.getsourcelines(operation)[1])
-    return _HEAD + "".join(_row(operation) for operation in in_order)
+    return _HEAD + "".join(_row(operation) for operation in OPERATIONS.values())
 
 
 def _row(operation: type[Operation[Any]]) -> str:

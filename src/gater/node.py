@@ -112,7 +112,7 @@ class Node:
         need it.
         """
         from gater.server.app import build_app
-        from gater.server.auth import authenticator, authorise
+        from gater.server.auth import authenticator
         from gater.server.descriptors import connections_within
         from gater.server.listener import Listener
         from gater.server.rpc import RpcEndpoint
@@ -124,12 +124,11 @@ class Node:
         known = authenticator(settings)
         service = Service(gateway, known, settings.limits, settings.body_timeout)
         endpoint = RpcEndpoint(
-            gateway,
+            gateway.door,
             limits=settings.limits,
             session_limits=SessionLimits(max_calls=settings.max_in_flight, max_streams=settings.max_streams),
             authenticate=known.authenticate,
-            authorise=partial(authorise, selector_of=gateway.selector_of),
-            audit=gateway.audit,
+            refused=gateway.audit.connection_refused,
             share=gateway.memory.requests,
             large=service.large,
             outgoing=service.outgoing,

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any, Self
 
 import uvicorn
 
 from gater.api.operation import Operation, StreamingOperation
-from gater.model.errors import GaterError
+from gater.api.origin import Origin
+from gater.model.outcome import Done
 from gater.server.rpc import RpcEndpoint
-
-Done = Callable[[Any, GaterError | None], None]
 
 
 class ScriptedGateway:
@@ -24,10 +23,10 @@ class ScriptedGateway:
         self.calls: asyncio.Queue[tuple[Operation[Any], Done]] = asyncio.Queue()
         self.streams: asyncio.Queue[ScriptedStream] = asyncio.Queue()
 
-    def dispatch(self, operation: Operation[Any], done: Done) -> None:
+    def dispatch(self, operation: Operation[Any], origin: Origin, done: Done) -> None:
         self.calls.put_nowait((operation, done))
 
-    def stream(self, operation: StreamingOperation[Any]) -> AsyncGenerator[Any, None]:
+    def stream(self, operation: StreamingOperation[Any], origin: Origin) -> AsyncGenerator[Any, None]:
         stream = ScriptedStream(operation)
         self.streams.put_nowait(stream)
         return stream.items()

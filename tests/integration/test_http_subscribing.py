@@ -11,7 +11,7 @@ from typing import Any
 import httpx
 import pytest
 
-from gater.gateway import subscribing
+from gater.gateway import subscriptions
 from gater.model.errors import StoreUnavailableError
 from gater.server.http import streaming
 from gater.subscriptions.catch_up import FollowedPage
@@ -164,7 +164,7 @@ async def test_subscription_that_breaks_off_says_why(tmp_path: Path, monkeypatch
         yield FollowedPage([], False, 1, "0123456789abcdef")
         raise StoreUnavailableError("orders", "its disk is gone")
 
-    monkeypatch.setattr(subscribing, "follow", breaking)
+    monkeypatch.setattr(subscriptions, "follow", breaking)
     async with served(tmp_path) as client, client.stream("GET", SUBSCRIBE) as answer:
         quiet, message = [message async for message in messages(answer)]
         assert quiet == {"id": "0"}
@@ -289,7 +289,7 @@ async def test_follower_that_falls_behind_is_told(tmp_path: Path, monkeypatch: p
         for page in (([], True, 1), ([row(1)], True, 2), ([row(7)], False, 8), ([row(8)], True, 9)):
             yield FollowedPage(*page)
 
-    monkeypatch.setattr(subscribing, "follow", pages)
+    monkeypatch.setattr(subscriptions, "follow", pages)
     async with served(tmp_path) as client, client.stream("GET", SUBSCRIBE) as answer:
         found = [(kind, identity) for kind, identity, _ in await told(answer, 6)]
         assert found == [("caught_up", "0"), ("", "1"), ("fell_behind", "1"), ("", "7"), ("", "8"), ("caught_up", "8")]

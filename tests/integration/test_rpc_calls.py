@@ -11,6 +11,7 @@ import pytest
 import gater
 from gater import Event, NewEvent, WriteResult
 from gater.api.operations import EventPage, GetVersion
+from gater.api.origin import Origin
 from gater.client.connecting import connect
 from gater.model.errors import (
     AlreadyExistsError,
@@ -74,7 +75,7 @@ async def test_answer_that_does_not_fit_the_operation_is_an_internal_error() -> 
 
 async def test_defect_of_the_gateway_is_logged_and_answered(caplog: pytest.LogCaptureFixture) -> None:
     class Broken(ScriptedGateway):
-        def dispatch(self, operation: Any, done: Any) -> None:
+        def dispatch(self, operation: Any, origin: Any, done: Any) -> None:
             raise ZeroDivisionError("oops")
 
     async with serving(Broken()) as server, connect(server.url) as api:
@@ -155,23 +156,33 @@ async def test_more_requests_than_a_connection_may_have_are_overloaded() -> None
         assert await asyncio.gather(*calls[:2]) == [0, 1]
 
 
-async def test_authorisation_decides_per_operation() -> None:
-    def authorise(principal: Any, operation: Any) -> None:
-        if operation.name != "get_version":
+async def test_each_operation_comes_with_the_origin_of_its_connection() -> None:
+    origins: list[Origin] = []
+
+    class Refusing(ScriptedGateway):
+        def dispatch(self, operation: Any, origin: Origin, done: Any) -> None:
+            origins.append(origin)
+            done(None, gater.PermissionDeniedError(operation.name, "admin"))
+
+        def stream(self, operation: Any, origin: Origin) -> Any:
+            origins.append(origin)
             raise gater.PermissionDeniedError(operation.name, "admin")
 
-    gateway = ScriptedGateway()
-    async with serving(gateway, authorise=authorise) as server, connect(server.url) as api:
+    reader = Origin("reader", frozenset({"read"}), address="127.0.0.1")
+    seen: list[str | None] = []
+
+    def authenticate(headers: Any, address: str | None) -> Origin:
+        seen.append(address)
+        return reader
+
+    async with serving(Refusing(), authenticate=authenticate) as server, connect(server.url) as api:
         with pytest.raises(gater.PermissionDeniedError) as refused:
             await api.remove_store("orders")
         assert refused.value.operation == "remove_store"
         with pytest.raises(gater.PermissionDeniedError):
             async for _ in api.stream_all("orders"):
                 pass
-        allowed = asyncio.ensure_future(api.get_version("orders", "s"))
-        _, done = await gateway.calls.get()
-        done(0, None)
-        assert await allowed == 0
+    assert (origins, seen) == ([reader, reader], ["127.0.0.1"])
 
 
 async def test_event_and_request_above_the_servers_limits_are_refused_before_they_are_sent() -> None:

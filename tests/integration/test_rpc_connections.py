@@ -13,6 +13,7 @@ from picows import WSCloseCode, WSListener, ws_connect, ws_create_server
 
 import gater
 from gater.api.operations import ScanAll
+from gater.api.origin import Origin
 from gater.client.connecting import connect
 from gater.model.errors import (
     InternalError,
@@ -22,6 +23,7 @@ from gater.model.errors import (
     StoreUnavailableError,
     UnauthenticatedError,
 )
+from gater.server.auth import ANONYMOUS
 from tests.integration.rpc_server import RpcServer, ScriptedGateway, serving
 
 
@@ -37,10 +39,10 @@ async def _call(gateway: ScriptedGateway, api: gater.GaterApi, answer: int = 0) 
 
 
 def _token_is(expected: str) -> Any:
-    def authenticate(headers: Mapping[str, str]) -> str:
+    def authenticate(headers: Mapping[str, str], address: str | None) -> Origin:
         if headers.get("authorization") != f"Bearer {expected}":
             raise UnauthenticatedError(message="The token is not known here")
-        return expected
+        return ANONYMOUS
 
     return authenticate
 
@@ -122,7 +124,7 @@ async def test_refusals_are_http_answers_with_the_error_as_body() -> None:
 
 
 async def test_defect_in_authentication_is_an_internal_error(caplog: pytest.LogCaptureFixture) -> None:
-    def authenticate(headers: Mapping[str, str]) -> None:
+    def authenticate(headers: Mapping[str, str], address: str | None) -> Origin:
         raise ZeroDivisionError("oops")
 
     async with serving(ScriptedGateway(), authenticate=authenticate) as server, connect(server.url) as api:
@@ -144,7 +146,7 @@ async def test_one_connection_too_many_is_refused_and_not_tried_again() -> None:
 
 
 async def test_forbidden_connection_is_permission_denied() -> None:
-    def authenticate(headers: Mapping[str, str]) -> None:
+    def authenticate(headers: Mapping[str, str], address: str | None) -> Origin:
         raise PermissionDeniedError("connect", message="Not from there")
 
     async with serving(ScriptedGateway(), authenticate=authenticate) as server, connect(server.url) as api:

@@ -204,7 +204,7 @@ async def test_nothing_more_is_begun_for_a_client_that_does_not_read() -> None:
 
         begun = 0
 
-        def dispatch(self, operation: Any, done: Any) -> None:
+        def dispatch(self, operation: Any, origin: Any, done: Any) -> None:
             self.begun += 1
             done("x" * (1 << 20), None)
 
@@ -258,7 +258,7 @@ async def test_client_with_much_to_do_gives_others_their_turn() -> None:
     order: list[str] = []
 
     class Noting:
-        def dispatch(self, operation: Any, done: Any) -> None:
+        def dispatch(self, operation: Any, origin: Any, done: Any) -> None:
             order.append(operation.store)
             done(0, None)
 

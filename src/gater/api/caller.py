@@ -1,12 +1,14 @@
-"""The port between the API object and whatever carries its operations to a store."""
+"""The ports between the API object and whatever carries its operations to a store, and carries them out."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from gater.api.operation import Operation, StreamingOperation
+from gater.api.origin import Origin
 from gater.api.outbox import Outbox
+from gater.model.outcome import Done
 
 Answer = TypeVar("Answer")
 
@@ -54,4 +56,19 @@ class Caller(Protocol):
 
     async def close(self) -> None:
         """Let go of everything."""
+        ...
+
+
+class Dispatcher(Protocol):
+    """Carries out operations of this process on behalf of their origins; used on the event loop only."""
+
+    def dispatch(self, operation: Operation[Any], origin: Origin, done: Done) -> None:
+        """Carry out an operation; `done(answer, error)` is called once, on the loop, maybe before this returns.
+
+        The answer encodes as `operation.answer`; events are rows in the field order of Event.
+        """
+        ...
+
+    def stream(self, operation: StreamingOperation[Any], origin: Origin) -> AsyncGenerator[Any, None]:
+        """The items of a streaming operation; they encode as `operation.answer`."""
         ...

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Generic, Self, TypeVar
+from typing import Any, ClassVar, Generic, Literal, Self, TypeAlias, TypeVar
 
 import msgspec
 
 Answer = TypeVar("Answer")
+
+Effect: TypeAlias = Literal["read", "write", "admin"]
+"""`write`: adds or settles something; `admin`: changes how the node works or removes something, and is audited."""
 
 
 class Seen(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -23,6 +26,7 @@ class Operation(msgspec.Struct, Generic[Answer], frozen=True, array_like=True, g
     name: ClassVar[str]
     answer: ClassVar[Any]
     streaming: ClassVar[bool] = False
+    effect: ClassVar[Effect] = "read"
     repeatable: ClassVar[bool] = True
     """Whether it may be sent again when its outcome is unknown."""
     goes_ahead: ClassVar[bool] = False

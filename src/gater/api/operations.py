@@ -40,6 +40,7 @@ class CreateStore(Operation[StoreConfig], frozen=True, array_like=True):
     """Make a store."""
 
     name = "create_store"
+    effect = "admin"
     answer = StoreConfig
     repeatable = False
     store: str
@@ -52,6 +53,7 @@ class RemoveStore(Operation[None], frozen=True, array_like=True):
     """Close a store and delete its files."""
 
     name = "remove_store"
+    effect = "admin"
     answer = None
     repeatable = False
     timeout = 60.0
@@ -78,6 +80,7 @@ class AppendStreams(Operation[list[WriteResult]], frozen=True, array_like=True):
     """Append to one or several streams, all or nothing."""
 
     name = "append_streams"
+    effect = "write"
     answer = list[WriteResult]
     store: str
     writes: tuple[StreamWrite, ...]
@@ -88,6 +91,7 @@ class ImportPage(Operation[int], frozen=True, array_like=True):
     """Append a page of events with the versions and times they had elsewhere; answers how many were new."""
 
     name = "import_events"
+    effect = "admin"
     answer = int
     timeout = 60.0
     store: str
@@ -187,6 +191,7 @@ class DeleteStreamOperation(Operation[WriteResult], frozen=True, array_like=True
     """Hide a stream's events; with `tombstone`, close it for good."""
 
     name = "delete_stream"
+    effect = "admin"
     answer = WriteResult
     store: str
     stream_id: str
@@ -200,6 +205,7 @@ class TruncateStreamOperation(Operation[WriteResult], frozen=True, array_like=Tr
     """Hide a stream's events that are older than `before_version`."""
 
     name = "truncate_stream"
+    effect = "admin"
     answer = WriteResult
     store: str
     stream_id: str
@@ -210,6 +216,7 @@ class CompactStore(Operation[int], frozen=True, array_like=True):
     """Give back the space of hidden events; answers how many were removed."""
 
     name = "compact_store"
+    effect = "admin"
     answer = int
     timeout = None
     store: str
@@ -219,6 +226,7 @@ class RecordSnapshotOperation(Operation[WriteResult], frozen=True, array_like=Tr
     """Keep a snapshot."""
 
     name = "record_snapshot"
+    effect = "write"
     answer = WriteResult
     store: str
     snapshot: Snapshot
@@ -239,6 +247,7 @@ class DeleteSnapshotOperation(Operation[WriteResult], frozen=True, array_like=Tr
     """Forget a snapshot."""
 
     name = "delete_snapshot"
+    effect = "write"
     answer = WriteResult
     store: str
     source_uuid: str
@@ -262,6 +271,7 @@ class VerifyStore(Operation[VerifyReport], frozen=True, array_like=True):
     """Check a whole store: pages, indexes, positions, versions."""
 
     name = "verify"
+    effect = "admin"
     answer = VerifyReport
     timeout = None
     store: str
@@ -271,5 +281,6 @@ class BackupStore(StreamingOperation[bytes], frozen=True, array_like=True):
     """A consistent copy of a store's file, chunk after chunk."""
 
     name = "backup"
+    effect = "admin"
     answer = bytes
     store: str

@@ -55,6 +55,7 @@ class Publish(Operation[int], frozen=True, array_like=True):
     """Give a message to the present subscribers; answers how many took it."""
 
     name = "publish"
+    effect = "write"
     answer = int
     repeatable = False
     instance: str

@@ -67,6 +67,7 @@ class SaveSubscriptionOperation(Operation[SubscriptionConfig], frozen=True, arra
     """
 
     name = "save_subscription"
+    effect = "admin"
     answer = SubscriptionConfig
     store: str
     selector: Selector
@@ -81,6 +82,7 @@ class RemoveSubscriptionOperation(Operation[None], frozen=True, array_like=True)
     """Forget a subscription; nothing happens when there is none."""
 
     name = "remove_subscription"
+    effect = "admin"
     answer = None
     store: str
     selector: Selector
@@ -119,6 +121,7 @@ class Consume(StreamingOperation[list[Delivered]], frozen=True, array_like=True)
     """Deliveries to one consumer of a durable subscription, which may hold `prefetch` unsettled events."""
 
     name = "consume"
+    effect = "write"
     answer = list[Delivered]
     lapses = True
     store: str
@@ -132,6 +135,7 @@ class Pull(Operation[list[Delivered]], frozen=True, array_like=True):
     """Up to `count` deliveries, for which `wait` seconds are waited; they are held until they are settled."""
 
     name = "pull"
+    effect = "write"
     answer = list[Delivered]
     timeout = None
     repeatable = False
@@ -163,6 +167,7 @@ class Settle(Operation[list[Unsettled]], frozen=True, array_like=True):
     """Settle deliveries; answers those that could not be, and why."""
 
     name = "settle"
+    effect = "write"
     goes_ahead = True
     answer = list[Unsettled]
     store: str
@@ -188,6 +193,7 @@ class Report(Operation[Reported], frozen=True, array_like=True):
     """Settle deliveries of a consumer, and say which it has begun to process."""
 
     name = "report"
+    effect = "write"
     goes_ahead = True
     answer = Reported
     store: str
@@ -217,6 +223,7 @@ class ReplayParkedOperation(Operation[int], frozen=True, array_like=True):
     """Deliver parked events again (None: all of them); answers how many."""
 
     name = "replay_parked"
+    effect = "admin"
     answer = int
     timeout = 60.0
     store: str
@@ -230,6 +237,7 @@ class DiscardParkedOperation(Operation[int], frozen=True, array_like=True):
     """Forget parked events (None: all of them); answers how many."""
 
     name = "discard_parked"
+    effect = "admin"
     answer = int
     timeout = 60.0
     store: str
@@ -246,6 +254,7 @@ class RewindSubscriptionOperation(Operation[int], frozen=True, array_like=True):
     """
 
     name = "rewind_subscription"
+    effect = "admin"
     answer = int
     store: str
     subscription: str

@@ -18,6 +18,7 @@ class ResetMetrics(Operation[None], frozen=True, array_like=True):
     """Begin to count again."""
 
     name = "reset_metrics"
+    effect = "admin"
     answer = None
 
 

@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import Any, Final
 
 from gater.api.operation import Operation, StreamingOperation
+from gater.api.origin import Origin
 from gater.gateway import pubsub, telemetry
 from gater.gateway.audit import AuditTrail
+from gater.gateway.door import Door
 from gater.gateway.handling import StoresContext, bound
 from gater.gateway.store_figures import StoreFigures
 from gater.gateway.stores import Stores
@@ -18,6 +20,7 @@ from gater.messages.signing import Keyring
 from gater.model.errors import GaterError, InternalError, InvalidArgumentError, StoreUnavailableError
 from gater.model.limits import Limits
 from gater.model.memory_budget import MemoryBudget
+from gater.model.outcome import Done
 from gater.model.selectors import Selector
 from gater.model.stores import StoreStatus
 from gater.monitoring.announcements import Announcements
@@ -30,8 +33,8 @@ from gater.monitoring.pubsub_monitor import PubSubMonitor
 from gater.pubsub.adapters.port import Adapter
 from gater.pubsub.instances import Instance
 from gater.pubsub.system import PubSub
-from gater.store.log import Done
 from gater.subscriptions.channels import Channels
+from gater.subscriptions.confinement import confined
 from gater.telemetry.metrics import Metrics
 
 CHANNELS: Final = (Instance.EVENTS, Instance.HEALTH, Instance.METRICS)
@@ -57,6 +60,8 @@ class Gateway:
         self.pubsub: PubSub = node_pubsub.pubsub
         """The pub/sub system that this gateway shares with all others of its process."""
         self.audit = AuditTrail(self.announcements)
+        self.door = Door(self, self.audit, self.selector_of)
+        """The way in for all callers."""
         self._stores = stores
         self._node_pubsub = node_pubsub
         self._closed = False
@@ -114,24 +119,25 @@ class Gateway:
         """The selector of a durable subscription; StoreNotFoundError or SubscriptionNotFoundError without one."""
         return self._stores.durables(store).config(subscription).selector
 
-    def dispatch(self, operation: Operation[Any], done: Done) -> None:
-        """Carry out an operation; `done(answer, error)` is called once, on the loop, maybe before this returns.
-
-        The answer encodes as `operation.answer`; events are rows in the field order of Event.
-        """
+    def dispatch(self, operation: Operation[Any], origin: Origin, done: Done) -> None:
+        """Carry out an operation (see Dispatcher); whether its origin may do it was decided at the door."""
         done = self.metrics.calls.counted(operation.name, done)
         try:
             if self._closed:
                 raise StoreUnavailableError(reason="the node is stopping")
-            self._handlers[type(operation)](operation, done)
+            if origin.stream_prefix:
+                with confined(origin.stream_prefix):
+                    self._handlers[type(operation)](operation, done)
+            else:
+                self._handlers[type(operation)](operation, done)
         except GaterError as error:
             done(None, error)
         except Exception as defect:
             log.exception("an operation failed", extra={"operation": operation.name})
             done(None, InternalError(message=f"{type(defect).__name__}: {defect}"))
 
-    def stream(self, operation: StreamingOperation[Any]) -> AsyncGenerator[Any, None]:
-        """The items of a streaming operation; they encode as `operation.answer`."""
+    def stream(self, operation: StreamingOperation[Any], origin: Origin) -> AsyncGenerator[Any, None]:
+        """The items of a streaming operation (see Dispatcher)."""
         if self._closed:
             raise StoreUnavailableError(reason="the node is stopping")
         stream = self._streams.get(type(operation))

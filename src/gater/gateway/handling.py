@@ -17,9 +17,9 @@ from gater.gateway.backups import Backups
 from gater.gateway.stores import Stores
 from gater.model.errors import GaterError, InternalError, RequestTimeoutError
 from gater.model.limits import Limits
+from gater.model.outcome import Done
 from gater.monitoring.announcements import Announcements
 from gater.monitoring.component_monitor import ComponentMonitor
-from gater.store.log import Done
 from gater.store.store import Store
 from gater.subscriptions.catch_up import reached
 

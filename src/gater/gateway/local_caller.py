@@ -12,9 +12,10 @@ import msgspec
 
 from gater.api import operations as op
 from gater.api import subscription_operations as sub
+from gater.api.caller import Dispatcher
 from gater.api.operation import Operation, StreamingOperation
+from gater.api.origin import IN_PROCESS, Origin
 from gater.api.outbox import Outbox
-from gater.gateway.audit import ADMINISTRATIVE
 from gater.gateway.gateway import Gateway
 from gater.gateway.local_affinity import local_affinity
 from gater.model.errors import ApiClosedError, RequestTimeoutError, StoreUnavailableError
@@ -22,27 +23,34 @@ from gater.model.events import Event
 from gater.model.limits import TURN_SECONDS
 from gater.model.snapshots import Snapshot
 from gater.model.subscriptions import Delivered, ParkedEvent
-from gater.store.log import Done, settle
+from gater.store.log import resolve
 
 Answer = TypeVar("Answer")
 
 
 MOST_AT_ONCE: Final = 8
 """Calls that are answered at once before the event loop has its turn."""
-IN_PROCESS: Final = "in-process"
-"""Who calls when nobody else can."""
 
 
 class LocalCaller:
-    """A Caller (see there) on this process's own gateway, which is open."""
+    """A Caller (see there) on a gateway of this process, which is open."""
 
     resumes = False
     patience = 0.0
 
-    def __init__(self, gateway: Gateway, outbox: Outbox | None = None, *, owns_gateway: bool = True) -> None:
+    def __init__(
+        self,
+        dispatcher: Dispatcher,
+        outbox: Outbox | None = None,
+        *,
+        origin: Origin = IN_PROCESS,
+        gateway: Gateway | None = None,
+    ) -> None:
+        """`gateway`: closed with this caller; without one, the caller is a server's on behalf of an origin."""
         self.outbox = Outbox() if outbox is None else outbox
+        self._dispatcher = dispatcher
+        self._origin = origin
         self._gateway = gateway
-        self._owns_gateway = owns_gateway
         self._affinity = local_affinity()
         self._at_once = 0
         self._closed = False
@@ -62,15 +70,12 @@ class LocalCaller:
         if self.outbox and not operation.goes_ahead:
             await self.outbox.empty()
         future: asyncio.Future[Any] = loop.create_future()
-        done: Done = partial(settle, future)
-        if self._owns_gateway and operation.name in ADMINISTRATIVE:
-            done = self._gateway.audit.audited(IN_PROCESS, operation, None, done)
-        began = perf_counter()
-        self._gateway.dispatch(operation, done)
+        started = perf_counter()
+        self._dispatcher.dispatch(operation, self._origin, partial(resolve, future))
         if future.done():
             # Answered at once: who calls in a loop must leave others their turn, if not after each call.
             self._at_once += 1
-            if self._at_once >= MOST_AT_ONCE or perf_counter() - began > TURN_SECONDS / 2:
+            if self._at_once >= MOST_AT_ONCE or perf_counter() - started > TURN_SECONDS / 2:
                 self._at_once = 0
                 await asyncio.sleep(0)
         if timeout is None and not getattr(operation, "after_position", 0):
@@ -88,11 +93,7 @@ class LocalCaller:
         if self._closed:
             raise ApiClosedError
         await self.outbox.empty()
-        gateway = self._gateway
-        if self._owns_gateway:
-            items = gateway.audit.audited_stream(IN_PROCESS, operation, None, gateway.stream)
-        else:
-            items = gateway.stream(operation)
+        items = self._dispatcher.stream(operation, self._origin)
         try:
             while True:
                 try:
@@ -103,7 +104,7 @@ class LocalCaller:
                     if self._closed:
                         raise ApiClosedError from None
                     raise
-                if self._owns_gateway:  # over the network, who sends the items says when others have their turn
+                if self._gateway is not None:  # over the network, who sends the items says when others have their turn
                     self._affinity.check()
                     await asyncio.sleep(0)
         finally:
@@ -111,7 +112,7 @@ class LocalCaller:
 
     async def close(self) -> None:
         """Close the gateway, when it is this caller's own."""
-        if self._owns_gateway and not self._affinity.is_inherited:
+        if self._gateway is not None and not self._affinity.is_inherited:
             self._affinity.check()
             await self.outbox.empty()
             self._closed = True

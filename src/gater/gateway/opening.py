@@ -68,7 +68,7 @@ class OpeningCaller:
             is_embedded=True,
         )
         try:
-            local = LocalCaller(gateway, self.outbox)
+            local = LocalCaller(gateway.door, self.outbox, gateway=gateway)
             await local.open()
         except BaseException:
             await gateway.close()

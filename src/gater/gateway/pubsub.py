@@ -9,9 +9,9 @@ from gater.api.pubsub_operations import CheckedPublish, GetPubSub, InstanceStatu
 from gater.gateway.handling import Handler, StreamHandler
 from gater.model.limits import PAGE_BYTES
 from gater.model.message_body import check_body
+from gater.model.outcome import Done
 from gater.pubsub.instances import POLICIES
 from gater.pubsub.system import PubSub
-from gater.store.log import Done
 
 PAGE_MESSAGES: Final = 500
 """Messages that travel together at the most."""

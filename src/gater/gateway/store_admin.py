@@ -9,9 +9,9 @@ from typing import Any, Final
 from gater.api import operations as op
 from gater.gateway.handling import Handler, StoresContext, StreamHandler, in_task, reading
 from gater.model.errors import StoreCorruptError
+from gater.model.outcome import Done
 from gater.model.stores import StoreInfo, VerifyReport
 from gater.monitoring.lifecycle import announce_store
-from gater.store.log import Done
 
 
 def status(context: StoresContext, operation: op.GetStoreStatus, done: Done) -> None:

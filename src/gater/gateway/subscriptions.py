@@ -14,9 +14,9 @@ from gater.model.errors import SubscriptionNotFoundError
 from gater.model.events import EVENT_WEIGHT
 from gater.model.identifiers import check_name
 from gater.model.limits import MOST_SETTLED, PAGE_BYTES, check_number
+from gater.model.outcome import Done
 from gater.model.selectors import parse_selector
 from gater.model.subscriptions import check_nack, given_settings
-from gater.store.log import Done
 from gater.store.store import Store
 from gater.store.subscription_reader import selector_json
 from gater.subscriptions.catch_up import FollowedPage, follow

@@ -6,7 +6,7 @@ from typing import Final
 
 from gater.api import telemetry_operations as op
 from gater.gateway.handling import Handler
-from gater.store.log import Done
+from gater.model.outcome import Done
 from gater.telemetry.metrics import Metrics
 
 

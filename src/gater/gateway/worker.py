@@ -13,7 +13,7 @@ from typing import Any
 from gater.api.operation import Operation, StreamingOperation
 from gater.gateway import reads, scans, store_admin, subscriptions, writes
 from gater.gateway.handling import StoresContext, bound
-from gater.store.log import Done
+from gater.model.outcome import Done
 
 
 class Worker:

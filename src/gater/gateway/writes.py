@@ -12,8 +12,8 @@ from gater.gateway.handling import Handler, StoresContext
 from gater.model import commands as c
 from gater.model.expected_version import parse_expected_version
 from gater.model.identifiers import check_stream_id
+from gater.model.outcome import Done
 from gater.model.snapshots import check_snapshot_version
-from gater.store.log import Done
 
 
 def append(context: StoresContext, operation: op.AppendStreams, done: Done) -> None:

@@ -1,55 +1,39 @@
-"""Authentication and authorisation: bearer tokens with scopes, the same for HTTP and RPC."""
+"""Authentication of callers by bearer tokens, the same for HTTP and RPC."""
 
 from __future__ import annotations
 
 import hmac
 import ipaddress
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
-from typing import Any, Final
+from typing import Final
 from urllib.parse import urlsplit
 
-import msgspec
-
-from gater.api.operation import Operation
+from gater.api.origin import EVERY_SCOPE, Origin
 from gater.config.settings import Settings
-from gater.config.tokens import SCOPES, Scope, Token, token_digest
+from gater.config.tokens import Token, token_digest
 from gater.model.errors import PermissionDeniedError, UnauthenticatedError
-from gater.model.selectors import Selector, reach
-from gater.server.permissions import PERMISSIONS, Permission
 
 OWN_SITES: Final = ("same-origin", "none")
 """What browsers say in `Sec-Fetch-Site` of a page of the node itself, and of an address that their user has typed."""
 MOST_SHOWN: Final = 200
 """Characters of a page's address that an error shows."""
 
-SelectorOf = Callable[[str, str], Selector]
-
-
-class Principal(msgspec.Struct, frozen=True):
-    """An authenticated caller: its name in logs, and its permissions (no stores: all of them)."""
-
-    name: str
-    scopes: frozenset[Scope]
-    stores: frozenset[str] = frozenset()
-    stream_prefix: str = ""
-
-
-ANONYMOUS: Final = Principal("anonymous", frozenset(SCOPES))
-"""A caller without a token, where that is allowed."""
+ANONYMOUS: Final = Origin("anonymous", EVERY_SCOPE)
+"""A caller without a token, where that is allowed; its address comes with the call."""
 
 
 class Authenticator:
-    """Authenticate the sender of a request by its headers."""
+    """Finds the origin of a request by its headers."""
 
     def __init__(self, tokens: Iterable[Token], *, anonymous: bool, local_names_only: bool = False) -> None:
         """With `local_names_only`, anonymous callers must address the node by a loopback name or an IP address."""
-        self._known = [(token.digest, _principal(token, number)) for number, token in enumerate(tokens, 1)]
+        self._known = [(token.digest, _origin(token, number)) for number, token in enumerate(tokens, 1)]
         self._anonymous = anonymous
         self._local_names_only = local_names_only
 
-    def authenticate(self, headers: Mapping[str, str]) -> Principal:
-        """The principal of the sender of these headers (names in lower case, or looked up without regard to case).
+    def authenticate(self, headers: Mapping[str, str], address: str | None = None) -> Origin:
+        """The sender of these headers (names in lower case, or looked up without regard to case) at an address.
 
         Raises UnauthenticatedError for a missing or unknown token. An anonymous request that a browser makes for a
         page of another site or another port, of whatever method, is refused with PermissionDeniedError: it would borrow
@@ -57,25 +41,25 @@ class Authenticator:
         """
         given = headers.get("authorization")
         if given is not None:
-            return self._bearer(given)
+            return self._bearer(given, address)
         if not self._anonymous:
             raise UnauthenticatedError(message="A token is needed: Authorization: Bearer TOKEN", reason="no_token")
         self._refuse_foreign_pages(headers)
-        return ANONYMOUS
+        return _at(ANONYMOUS, address)
 
-    def _bearer(self, given: str) -> Principal:
+    def _bearer(self, given: str, address: str | None) -> Origin:
         scheme, _, token = given.strip().partition(" ")
         if scheme.lower() != "bearer":
             message = "The Authorization header is not of the form: Bearer TOKEN"
             raise UnauthenticatedError(message=message, reason="malformed_token")
         digest = token_digest(token.strip())
         found = None
-        for known, principal in self._known:
+        for known, origin in self._known:
             if hmac.compare_digest(known, digest):
-                found = principal
+                found = origin
         if found is None:
             raise UnauthenticatedError(message="The token is not known here", reason="unknown_token")
-        return found
+        return _at(found, address)
 
     def _refuse_foreign_pages(self, headers: Mapping[str, str]) -> None:
         host = headers.get("host", "")
@@ -96,54 +80,18 @@ def authenticator(settings: Settings) -> Authenticator:
     )
 
 
-def authorise(
-    principal: Principal,
-    operation: Operation[Any],
-    selector_of: SelectorOf | None = None,
-    *,
-    reach_known: bool = True,
-) -> None:
-    """Return if the principal may do this; else raise PermissionDeniedError, which names the missing scope.
-
-    `selector_of` finds the selector of a durable subscription by store and name; without it, one that is only named
-    counts as reaching the whole store. Where the streams of an operation, or its store (then empty), are not known yet
-    (`reach_known` is false), the rest decides.
-    """
-    if principal is ANONYMOUS:
-        return
-    permission = PERMISSIONS[operation.name]
-    scope = permission.scope if permission.scope_of is None else permission.scope_of(operation)
-    if scope not in principal.scopes:
-        raise PermissionDeniedError(operation.name, scope)
-    store = getattr(operation, "store", None)
-    if principal.stores and store not in principal.stores and (reach_known or store):
-        raise PermissionDeniedError(
-            operation.name, scope, message="The token is not for this store", stores=sorted(principal.stores)
-        )
-    prefix = principal.stream_prefix
-    if (
-        prefix
-        and reach_known
-        and not all(name.startswith(prefix) for name in _reach(permission, operation, selector_of))
-    ):
-        raise PermissionDeniedError(
-            operation.name,
-            scope,
-            message="The token is only for streams with a certain prefix",
-            stream_prefix=prefix,
-        )
-
-
-def _reach(permission: Permission, operation: Any, selector_of: SelectorOf | None) -> Iterable[str]:
-    if permission.by_name and selector_of is not None:
-        return reach(selector_of(operation.store, operation.subscription))
-    return permission.reach(operation)
-
-
-def _principal(token: Token, number: int) -> Principal:
-    return Principal(
-        token.name or f"token {number}", frozenset(token.scopes), frozenset(token.stores), token.stream_prefix
+def _origin(token: Token, number: int) -> Origin:
+    scopes = frozenset(token.scopes)
+    return Origin(
+        token.name or f"token {number}",
+        EVERY_SCOPE if scopes == EVERY_SCOPE else scopes,
+        frozenset(token.stores),
+        token.stream_prefix,
     )
+
+
+def _at(origin: Origin, address: str | None) -> Origin:
+    return Origin(origin.name, origin.scopes, origin.stores, origin.stream_prefix, address)
 
 
 def _foreign_page(headers: Mapping[str, str], host: str) -> str | None:

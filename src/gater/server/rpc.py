@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from types import MappingProxyType
-from typing import Any, Final, cast
+from typing import Any, Final, TypeAlias, cast
 
 import msgspec
 from picows import WSAutoPingStrategy, WSUpgradeRequest, WSUpgradeResponse, WSUpgradeResponseWithListener
@@ -19,16 +19,17 @@ from picows.picows import WSProtocol  # type: ignore[attr-defined]
 from uvicorn.config import Config
 from uvicorn.server import ServerState
 
-from gater.gateway.audit import AuditTrail, source
+from gater.api.caller import Dispatcher
+from gater.api.origin import Origin
 from gater.model.errors import GaterError, InternalError, NotFoundError, OverloadedError
 from gater.model.limits import Limits
 from gater.model.memory_budget import MemoryBudget, Share
+from gater.server.auth import ANONYMOUS
 from gater.server.handshake import VERSION, UnsupportedVersion, check_upgrade, plain_headers
 from gater.server.intake import Intakes
 from gater.server.large_requests import LargeRequests
 from gater.server.outgoing import Outgoing
 from gater.server.rpc_connection import RpcConnection
-from gater.server.rpc_ports import Authenticate, Authorise, Dispatcher
 from gater.wire.errors import error_body, http_status
 from gater.wire.server_session import SessionLimits
 from gater.wire.terms import RPC_PATH, largest_client_message, limit_headers
@@ -46,6 +47,27 @@ _encode_json: Final = msgspec.json.Encoder().encode
 log: Final = WebSocketLog(logging.getLogger(__name__))
 
 
+Authenticate: TypeAlias = Callable[[Mapping[str, str], str | None], Origin]
+"""Finds the origin by the headers of a handshake (names in lower case) and its address; raises UnauthenticatedError."""
+Refused: TypeAlias = Callable[[GaterError, str | None], object]
+"""Takes the error of a refusal, and the address of the caller."""
+
+
+def anonymous(headers: Mapping[str, str], address: str | None) -> Origin:
+    """An origin that may do everything, for everybody."""
+    return ANONYMOUS
+
+
+def _ignore(error: GaterError, address: str | None) -> None:
+    """Keep no record of a refusal."""
+
+
+class Peer:
+    """The other end of a connection."""
+
+    address: str | None = None
+
+
 class RpcEndpoint:
     """The state that all RPC connections share: authentication, limits, and the dispatcher of operations."""
 
@@ -56,14 +78,13 @@ class RpcEndpoint:
         limits: Limits | None = None,
         session_limits: SessionLimits | None = None,
         max_connections: int | None = None,
-        authenticate: Authenticate | None = None,
-        authorise: Authorise | None = None,
-        audit: AuditTrail | None = None,
+        authenticate: Authenticate = anonymous,
+        refused: Refused = _ignore,
         share: Share | None = None,
         large: LargeRequests | None = None,
         outgoing: Outgoing | None = None,
     ) -> None:
-        """Without `authenticate` everyone may connect, without `authorise` do everything.
+        """`authenticate` finds the origin of a handshake; `refused` takes refusals by it or by a limit.
 
         `max_connections` counts HTTP connections too; None: they are counted where they come in. `share`: what all
         messages that come in may hold together; `outgoing`: what is written and not read.
@@ -72,8 +93,7 @@ class RpcEndpoint:
         self._session_limits = session_limits or SessionLimits()
         self._max_connections = max_connections
         self._authenticate = authenticate
-        self._authorise = authorise
-        self._audit = audit
+        self._refused = refused
         budget = MemoryBudget()
         self._intakes = Intakes(share or budget.requests)
         self._outgoing = outgoing or Outgoing(budget.answers)
@@ -88,16 +108,15 @@ class RpcEndpoint:
         """The class of WebSocket connections, which uvicorn takes as `ws`."""
         return cast("type[asyncio.Protocol]", partial(RpcProtocol, self))
 
-    def admit(self, server_state: ServerState, request: WSUpgradeRequest) -> WSUpgradeResponseWithListener:
+    def admit(self, server_state: ServerState, peer: Peer, request: WSUpgradeRequest) -> WSUpgradeResponseWithListener:
         """The answer to a handshake: a connection, or a refusal with an HTTP status and the error as its body."""
         try:
-            connection = self._admitted(server_state, request)
+            connection = self._admitted(server_state, peer, request)
         except UnsupportedVersion as unsupported:
             more = {"Upgrade": "websocket", "Sec-WebSocket-Version": VERSION}
             return WSUpgradeResponseWithListener(_refusal(unsupported.error, 426, more), None)
         except GaterError as error:
-            if self._audit is not None:
-                self._audit.connection_refused(error, source.get())
+            self._refused(error, peer.address)
             return WSUpgradeResponseWithListener(_refusal(error), None)
         except Exception as error:
             log.exception("a handshake failed")
@@ -105,24 +124,23 @@ class RpcEndpoint:
         response = WSUpgradeResponse.create_101_response(self._handshake_headers)
         return WSUpgradeResponseWithListener(response, connection)
 
-    def _admitted(self, server_state: ServerState, request: WSUpgradeRequest) -> RpcConnection:
+    def _admitted(self, server_state: ServerState, peer: Peer, request: WSUpgradeRequest) -> RpcConnection:
         path = request.path.partition(b"?")[0].decode(errors="replace")
         if path != RPC_PATH:
             raise NotFoundError("path", path)
         headers = plain_headers(request.headers)
-        principal = None if self._authenticate is None else self._authenticate(headers)
+        origin = self._authenticate(headers, peer.address)
         check_upgrade(headers, request)
         most = self._max_connections
         if most is not None and len(server_state.connections) >= most:
             raise OverloadedError("connections", most)
         return RpcConnection(
             self._dispatcher,
-            principal=principal,
-            authorise=self._authorise,
+            origin=origin,
             limits=self._session_limits,
             max_message_bytes=self.max_message_bytes,
             tasks=server_state.tasks,
-            audit=self._audit,
+            refused=self._refused,
             intakes=self._intakes,
             large=self._large,
             request_limits=self._limits,
@@ -136,11 +154,12 @@ class RpcProtocol(WSProtocol):  # type: ignore[misc]
     def __init__(
         self, endpoint: RpcEndpoint, *, config: Config, server_state: ServerState, app_state: dict[str, Any]
     ) -> None:
+        self._peer = peer = Peer()
         super().__init__(
             None,  # host and port: of a client only
             None,  # path: of a client only
             False,  # is_client_side
-            partial(endpoint.admit, server_state),
+            partial(endpoint.admit, server_state, peer),
             log,
             True,  # disconnect_on_exception
             None,  # handshake timeout: uvicorn has read the whole request
@@ -154,23 +173,15 @@ class RpcProtocol(WSProtocol):  # type: ignore[misc]
             READ_BUFFER_BYTES,
         )
         self._server_state = server_state
-        self._came_from: str | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """The socket is there."""
-        peer = transport.get_extra_info("peername")
-        self._came_from = peer[0] if isinstance(peer, tuple) else None
+        name = transport.get_extra_info("peername")
+        self._peer.address = name[0] if isinstance(name, tuple) else None
         super().connection_made(transport)
 
     def data_received(self, data: bytes) -> None:
         """The request that uvicorn has read; what follows comes straight from the transport."""
-        token = source.set(self._came_from)
-        try:
-            self._read(data)
-        finally:
-            source.reset(token)
-
-    def _read(self, data: bytes) -> None:
         rest = memoryview(data)
         while rest:
             buffer = self.get_buffer(len(rest))

@@ -10,26 +10,25 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from functools import partial
 from time import perf_counter
 from typing import Any, Final, cast
 
 from picows import WSCloseCode, WSMsgType, WSTransport
 
-from gater.api.operation import Operation, StreamingOperation
-from gater.gateway.audit import AuditTrail
-from gater.model.errors import AccessError, GaterError, OverloadedError, ValidationError
+from gater.api.caller import Dispatcher
+from gater.api.operation import StreamingOperation
+from gater.api.origin import Origin
+from gater.model.errors import GaterError, OverloadedError, ValidationError
 from gater.model.limits import TURN_SECONDS, Limits
 from gater.server.intake import Intake, Intakes
 from gater.server.large_requests import LargeRequests
 from gater.server.outgoing import Outgoing, Outlet
 from gater.server.rpc_large_messages import LargeMessages
-from gater.server.rpc_ports import Authorise, Dispatcher
 from gater.server.rpc_requests import STREAMING, decode_operation
 from gater.server.rpc_streams import RpcStreams, internal_error
 from gater.server.rpc_transients import Transients
-from gater.subscriptions.confinement import confined
 from gater.wire.codec import HEADROOM
 from gater.wire.frames import ClientFrame, Request
 from gater.wire.message_listener import MessageListener, close_reason
@@ -55,27 +54,23 @@ class RpcConnection(MessageListener):
         self,
         dispatcher: Dispatcher,
         *,
-        principal: Any,
-        authorise: Authorise | None,
+        origin: Origin,
         limits: SessionLimits,
         max_message_bytes: int,
         tasks: set[asyncio.Task[None]],
-        audit: AuditTrail | None = None,
+        refused: Callable[[GaterError, str | None], object],
         intakes: Intakes,
         outgoing: Outgoing,
         large: LargeRequests | None = None,
         request_limits: Limits | None = None,
     ) -> None:
-        """`tasks`: where the tasks of open streams are kept, which are waited for when the server stops."""
+        """`tasks`: where the tasks of open streams are kept; `refused` takes refusals by a limit, with the address."""
         super().__init__(max_message_bytes)
         self.intake = Intake(intakes, self._make_room)
         """The part of an unfinished message that was read, as told by the reader of the socket."""
-        self._dispatch = confined(dispatcher.dispatch, getattr(principal, "stream_prefix", ""))
-        self._principal = principal
-        self._authorise = authorise
-        self._audit = audit
-        self._who = getattr(principal, "name", "anonymous")
-        self._came_from: str | None = None
+        self._dispatch = dispatcher.dispatch
+        self._origin = origin
+        self._refused = refused
         self._outlet = Outlet(outgoing, self._give_up)
         self._session = ServerSession(STREAMING, limits, self._refusal)
         self._stream = dispatcher.stream
@@ -106,8 +101,6 @@ class RpcConnection(MessageListener):
     def on_ws_connected(self, transport: WSTransport) -> None:
         """The handshake is done."""
         self._transport = transport
-        peer = transport.underlying_transport.get_extra_info("peername")
-        self._came_from = peer[0] if isinstance(peer, tuple) else None
         transport.underlying_transport.set_write_buffer_limits(high=SMALL_BYTES)
 
     def on_close(self, code: int) -> None:
@@ -226,15 +219,11 @@ class RpcConnection(MessageListener):
         request_id = request.id
         try:
             operation = self._large_messages.operation(request) or decode_operation(request)
-            if self._authorise is not None:
-                self._allow(operation)
             if operation.streaming:
                 self._streams.open(request_id, cast("StreamingOperation[Any]", operation))
             else:
                 done = self._transients.begin(operation, partial(self._answer, request_id))
-                if self._audit is not None:
-                    done = self._audit.audited(self._who, operation, self._came_from, done)
-                self._dispatch(operation, done)
+                self._dispatch(operation, self._origin, done)
         except GaterError as error:
             self._answer(request_id, None, error)
             if isinstance(error, OverloadedError):
@@ -250,24 +239,11 @@ class RpcConnection(MessageListener):
             self._session.overload = None
 
     def _note_overload(self, error: OverloadedError) -> None:
-        if self._audit is not None:
-            self._audit.limit_reached(error)
+        self._refused(error, self._origin.address)
 
     def _items(self, operation: StreamingOperation[Any]) -> AsyncGenerator[Any, None]:
-        """The items of a stream to send."""
-        if self._audit is None:
-            return self._stream(operation)
-        return self._audit.audited_stream(self._who, operation, self._came_from, self._stream)
-
-    def _allow(self, operation: Operation[Any]) -> None:
-        """Return if the client may do this; otherwise that is told, and raised."""
-        assert self._authorise is not None
-        try:
-            self._authorise(self._principal, operation)
-        except AccessError as error:
-            if self._audit is not None:
-                self._audit.access_refused(self._who, operation, error, self._came_from)
-            raise
+        """The items of a stream of this client."""
+        return self._stream(operation, self._origin)
 
     def _answer(self, request_id: int, answer: Any, error: GaterError | None) -> None:
         if self._closing:

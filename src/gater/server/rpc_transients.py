@@ -7,13 +7,13 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from gater.api.operation import Operation
+from gater.api.origin import NODE, Origin
 from gater.api.subscription_operations import RemoveSubscriptionOperation, SaveSubscriptionOperation
 from gater.model.errors import GaterError, OverloadedError
+from gater.model.outcome import Done
 from gater.model.selectors import Selector, parse_selector
 from gater.model.subscriptions import TRANSIENT
 from gater.store.subscription_reader import selector_json
-
-Done = Callable[[Any, GaterError | None], None]
 
 MOST_TRANSIENT: Final = 1_000
 """Transient subscriptions that a connection may have."""
@@ -22,7 +22,7 @@ MOST_TRANSIENT: Final = 1_000
 class Transients:
     """Counts the transient subscriptions of one connection, and ends what is left of them with it."""
 
-    def __init__(self, dispatch: Callable[[Operation[Any], Done], None]) -> None:
+    def __init__(self, dispatch: Callable[[Operation[Any], Origin, Done], None]) -> None:
         self._dispatch = dispatch
         self._made: Counter[tuple[str, bytes]] = Counter()
         self._selectors: dict[bytes, Selector] = {}
@@ -52,9 +52,9 @@ class Transients:
         """The connection is gone."""
         for (store, key), count in self._made.items():
             for _ in range(count):
-                self._dispatch(RemoveSubscriptionOperation(store, self._selectors[key]), _nobody_waits)
+                self._dispatch(RemoveSubscriptionOperation(store, self._selectors[key]), NODE, _ignore)
         self._made.clear()
 
 
-def _nobody_waits(answer: Any, error: GaterError | None) -> None:
-    """The connection that would be told is gone, and so may be the store."""
+def _ignore(answer: Any, error: GaterError | None) -> None:
+    """Ignore the outcome: the connection is gone, and so may be the store."""

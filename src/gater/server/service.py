@@ -5,31 +5,42 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 from gater.api.gater_api import GaterApi
+from gater.api.operation import Operation
 from gater.api.operations import GetStoreStatus
-from gater.gateway.audit import source
+from gater.api.origin import Origin
+from gater.gateway.door import Door
 from gater.gateway.gateway import Gateway
 from gater.gateway.local_caller import LocalCaller
+from gater.gateway.permissions import authorise
 from gater.model.errors import AccessError, OverloadedError, PermissionDeniedError
 from gater.model.limits import Limits
 from gater.model.memory_budget import Share
 from gater.model.version import __version__
-from gater.server.auth import Authenticator, Principal, authorise
-from gater.server.authorised_caller import AuthorisedCaller
+from gater.server.auth import Authenticator
 from gater.server.large_requests import LargeRequests
 from gater.server.outgoing import Outgoing
 from gater.server.slots import OnExcess
 from gater.telemetry.prometheus import MetricsPage
 
+MOST_ORIGINS: Final = 1_000
+"""Origins whose API objects are kept for their next requests."""
+
 
 class Access:
-    """The access of one principal: operations as values, and the API over them."""
+    """The API on behalf of one origin: operations as values, and the object over them."""
 
-    def __init__(self, caller: AuthorisedCaller) -> None:
-        self.caller = caller
-        self.api = GaterApi(caller)
+    def __init__(self, door: Door, origin: Origin) -> None:
+        self.caller = LocalCaller(door, origin=origin)
+        self.api = GaterApi(self.caller)
+        self._door = door
+        self._origin = origin
+
+    def admit(self, operation: Operation[Any], *, reach_known: bool = True) -> None:
+        """Return if the origin may do this, as far as the operation is known; else PermissionDeniedError."""
+        self._door.admit(operation, self._origin, reach_known=reach_known)
 
 
 class Service:
@@ -47,55 +58,54 @@ class Service:
         self._gateway = gateway
         self._metrics_page = MetricsPage(gateway.metrics, __version__)
         self._authenticator = authenticator
-        self._caller = LocalCaller(gateway, owns_gateway=False)
-        self._access: dict[Principal, Access] = {}
+        self._access: dict[Origin, Access] = {}
 
-    def access(self, headers: Mapping[str, str]) -> Access:
-        """The access of the sender of these headers; raises UnauthenticatedError or PermissionDeniedError."""
+    def access(self, headers: Mapping[str, str], address: str | None) -> Access:
+        """The API for the sender of these headers; raises UnauthenticatedError or PermissionDeniedError."""
         try:
-            principal = self._authenticator.authenticate(headers)
+            origin = self._authenticator.authenticate(headers, address)
         except AccessError as error:
-            self._gateway.audit.connection_refused(error, source.get())
+            self._gateway.audit.connection_refused(error, address)
             raise
-        found = self._access.get(principal)
+        found = self._access.get(origin)
         if found is None:
-            found = self._access[principal] = Access(
-                AuthorisedCaller(self._caller, principal, self._gateway.selector_of, self._gateway.audit)
-            )
+            if len(self._access) >= MOST_ORIGINS:
+                self._access.clear()
+            found = self._access[origin] = Access(self._gateway.door, origin)
         return found
 
     def metrics_page(self) -> bytes:
         """Every figure of the node, as Prometheus reads it."""
         return self._metrics_page.render()
 
-    def troubles(self, headers: Mapping[str, str]) -> list[dict[str, Any]]:
-        """The stores that are not running, by name for a sender of these headers that may ask for their status.
+    def troubles(self, headers: Mapping[str, str], address: str | None) -> list[dict[str, Any]]:
+        """The stores that are not running, by name for a sender of these headers who may ask for their status.
 
         Of the others it is told how many there are in each state; none of it costs a look at a store.
         """
         told: list[dict[str, Any]] = []
         untold: Counter[str] = Counter()
         troubled = [(store, *found) for store, found in self._gateway.states().items() if found[0] != "running"]
-        principal = self._known(headers) if troubled else None
+        origin = self._known(headers, address) if troubled else None
         for store, state, reason in troubled:
-            if principal is not None and _may_ask_for_status(principal, store):
+            if origin is not None and _may_ask_for_status(origin, store):
                 told.append({"store": store, "state": state, "reason": reason})
             else:
                 untold[state] += 1
         return told + [{"state": state, "count": count} for state, count in untold.items()]
 
-    def _known(self, headers: Mapping[str, str]) -> Principal | None:
+    def _known(self, headers: Mapping[str, str], address: str | None) -> Origin | None:
         try:
-            return self._authenticator.authenticate(headers)
+            return self._authenticator.authenticate(headers, address)
         except AccessError as error:
             if "authorization" in headers:
-                self._gateway.audit.connection_refused(error, source.get())
+                self._gateway.audit.connection_refused(error, address)
             return None
 
 
-def _may_ask_for_status(principal: Principal, store: str) -> bool:
+def _may_ask_for_status(origin: Origin, store: str) -> bool:
     try:
-        authorise(principal, GetStoreStatus(store))
+        authorise(origin, GetStoreStatus(store))
     except PermissionDeniedError:
         return False
     return True

@@ -9,7 +9,8 @@ from typing import Any, Final
 
 from gater.model.commands import AnyCommand
 from gater.model.errors import GaterError, InternalError
-from gater.store.log import Committed, Done
+from gater.model.outcome import Done
+from gater.store.log import Committed
 from gater.store.machine import Applied
 
 Entry = tuple[AnyCommand, int, Done]

@@ -18,6 +18,7 @@ import apsw
 from gater.model.commands import AnyCommand
 from gater.model.errors import GaterError, StoreUnavailableError
 from gater.model.events import EventRow, WeighedRows, weigh_rows
+from gater.model.outcome import Done
 from gater.store import queries
 from gater.store.answering import Entry, defect, finish_batch, shielded
 from gater.store.backlog import Backlog
@@ -26,7 +27,7 @@ from gater.store.checkpointing import Checkpointer
 from gater.store.connection import translate
 from gater.store.file_guard import FileGuard
 from gater.store.handover import Handover
-from gater.store.log import Committed, Done
+from gater.store.log import Committed
 from gater.store.log_stats import LogStats
 from gater.store.machine import Applied, Machine
 from gater.store.rows import free

@@ -9,18 +9,16 @@ from typing import Any, Protocol
 from gater.model.commands import AnyCommand
 from gater.model.errors import GaterError
 from gater.model.events import EventRow
+from gater.model.outcome import Done
 from gater.store.hidden import Hidden
 from gater.store.log_stats import LogStats
-
-Done = Callable[[Any, GaterError | None], None]
-"""Takes the answer of a command, or the error that refused it."""
 
 Committed = Callable[[Sequence[EventRow], Hidden], None]
 """Takes the events of a batch once they are durable, in commit order, before the batch's callers are answered; and
 which events the batch hid."""
 
 
-def settle(future: asyncio.Future[Any], answer: Any, error: GaterError | None) -> None:
+def resolve(future: asyncio.Future[Any], answer: Any, error: GaterError | None) -> None:
     """Give a future the outcome of a command, unless its caller has left."""
     if future.done():
         return

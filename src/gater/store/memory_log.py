@@ -11,10 +11,11 @@ from typing import Final
 from gater.model.commands import AnyCommand, Append, ImportEvents
 from gater.model.errors import GaterError, RequestTooLargeError, StoreUnavailableError
 from gater.model.limits import check_number
+from gater.model.outcome import Done
 from gater.store.answering import Entry, defect, finish_batch
 from gater.store.backlog import Backlog
 from gater.store.batches import take_batch
-from gater.store.log import Committed, Done
+from gater.store.log import Committed
 from gater.store.log_stats import LogStats
 from gater.store.machine import Machine
 

@@ -19,6 +19,7 @@ from gater.model.errors import GaterError, StoreCorruptError, StoreNotFoundError
 from gater.model.events import EventRow
 from gater.model.limits import Limits
 from gater.model.memory_budget import Share
+from gater.model.outcome import Done
 from gater.model.stores import StoreConfig, StoreStatus, VerifyReport
 from gater.store import copying, opening, queries, verification
 from gater.store.backlog import Backlog
@@ -28,7 +29,7 @@ from gater.store.counts import Counts
 from gater.store.hidden import Hidden
 from gater.store.history import History, new_history
 from gater.store.local_log import LocalLog
-from gater.store.log import CommitLog, Done, settle
+from gater.store.log import CommitLog, resolve
 from gater.store.log_stats import LogStats
 from gater.store.machine import Machine
 from gater.store.memory_log import MemoryLog
@@ -95,7 +96,7 @@ class Store:
     async def run(self, command: AnyCommand, size: int = 0) -> Any:
         """The answer of a command, of which `size` bytes wait meanwhile; raises its error."""
         future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-        self.submit(command, size, partial(settle, future))
+        self.submit(command, size, partial(resolve, future))
         return await future
 
     async def compact(self) -> int:

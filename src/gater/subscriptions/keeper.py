@@ -16,7 +16,7 @@ import msgspec
 from gater.model import commands as c
 from gater.model.errors import GaterError, SubscriptionNotFoundError
 from gater.model.events import EVENT_WEIGHT
-from gater.store.log import Done
+from gater.model.outcome import Done
 from gater.store.store import Store
 from gater.store.subscription_reader import SavedSubscription
 from gater.subscriptions.crash_guard import CrashGuard

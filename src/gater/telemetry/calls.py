@@ -9,6 +9,7 @@ from typing import Any, Final, NamedTuple, TypeAlias
 
 from gater.model import errors
 from gater.model.errors import GaterError
+from gater.model.outcome import Done
 from gater.telemetry.histogram import Histogram
 from gater.telemetry.tally import OTHER, Tally
 
@@ -69,10 +70,6 @@ class OperationCalls:
         self.errors.clear()
 
 
-Answered: TypeAlias = Callable[[Any, GaterError | None], None]
-"""Takes the answer of a call or its error."""
-
-
 class SlowCall(NamedTuple):
     """A call that took longer than SLOW_CALL_SECONDS."""
 
@@ -105,8 +102,8 @@ class Calls:
         """The operations that were ever called, in the order of their first calls."""
         return iter(tuple(self._operations.values()))
 
-    def counted(self, operation: str, answered: Answered) -> Answered:
-        """Begin a call, and wrap the callback for its answer so that the call ends with it."""
+    def counted(self, operation: str, answered: Done) -> Done:
+        """Begin a call, and wrap who takes its answer so that the call ends with it."""
         calls = self._operations.get(operation) or self._first(operation)
         calls.started += 1
         calls.current += 1

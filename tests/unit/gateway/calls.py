@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from gater.api.operation import Operation
+from gater.api.origin import IN_PROCESS
 from gater.gateway.gateway import Gateway, open_gateway
 from gater.model.limits import Limits
-from gater.store.log import settle
+from gater.store.log import resolve
 
 
 @asynccontextmanager
@@ -38,5 +39,5 @@ async def on_files(folder: Path, *stores: str, limits: Limits | None = None) -> 
 def answer(gateway: Gateway, operation: Operation[Any]) -> asyncio.Future[Any]:
     """The answer of an operation, asked for at once."""
     future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-    gateway.dispatch(operation, partial(settle, future))
+    gateway.dispatch(operation, IN_PROCESS, partial(resolve, future))
     return future

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from gater.api import operations as op
+from gater.api.origin import IN_PROCESS
 from gater.gateway import backups
 from gater.gateway.backups import MOST_BACKUPS
 from gater.gateway.gateway import Gateway
@@ -32,7 +33,7 @@ def copies(folder: Path) -> int:
 
 async def begun(gateway: Gateway) -> AsyncGenerator[bytes, None]:
     """A backup of which the first part was read."""
-    items = gateway.stream(op.BackupStore("s"))
+    items = gateway.stream(op.BackupStore("s"), IN_PROCESS)
     assert (await anext(items)).startswith(b"SQLite format 3\0")
     return items
 

@@ -13,6 +13,7 @@ import pytest
 import gater
 from gater import ApiClosedError, GaterApi, NewEvent, StoreNotFoundError, StoreUnavailableError
 from gater.api import operations as op
+from gater.api.origin import IN_PROCESS
 from gater.gateway.gateway import open_gateway
 from gater.gateway.local_caller import LocalCaller
 from gater.model.errors import GaterError, InvalidArgumentError, RequestTimeoutError
@@ -44,7 +45,7 @@ async def test_every_operation_is_answered_once(tmp_path: Path) -> None:
             op.RemoveStore("nowhere"),
         ]
         for operation in asked:
-            gateway.dispatch(operation, lambda answer, error: answers.append((answer, error)))
+            gateway.dispatch(operation, IN_PROCESS, lambda answer, error: answers.append((answer, error)))
         while len(answers) < len(asked):
             await asyncio.sleep(0.001)
         await asyncio.sleep(0.02)
@@ -115,7 +116,7 @@ async def test_closing_ends_reads_that_wait_for_a_position(tmp_path: Path) -> No
 
 async def test_closing_ends_pulls_that_wait_for_events(tmp_path: Path) -> None:
     async with on_files(tmp_path, "s") as gateway:
-        api = GaterApi(LocalCaller(gateway, owns_gateway=False))
+        api = GaterApi(LocalCaller(gateway.door))
         await api.save_subscription("s", "by_stream", "$all", "billing")
         pulling = asyncio.ensure_future(api.pull_events("s", "billing", wait=60.0))
         while not (await api.get_subscription("s", "billing")).consumers:
@@ -138,7 +139,7 @@ async def test_a_read_that_waits_too_long_is_told(tmp_path: Path, monkeypatch: p
 
 async def test_reads_that_are_given_up_leave_nothing_behind() -> None:
     async with in_memory("s") as gateway:
-        api = GaterApi(LocalCaller(gateway, owns_gateway=False))
+        api = GaterApi(LocalCaller(gateway.door))
         for _ in range(20):
             waiting = asyncio.ensure_future(api.get_version("s", "a", after_position=99))
             await asyncio.sleep(0)
@@ -282,7 +283,7 @@ async def test_what_a_killed_process_left_of_a_backup_is_removed(tmp_path: Path)
 async def test_what_is_no_call_is_refused(tmp_path: Path) -> None:
     async with on_files(tmp_path, "s") as gateway:
         with pytest.raises(InvalidArgumentError):
-            gateway.stream(op.GetVersion("s", "a"))  # type: ignore[arg-type]
+            gateway.stream(op.GetVersion("s", "a"), IN_PROCESS)  # type: ignore[arg-type]
 
 
 async def test_a_damaged_store_refuses_every_call_and_the_others_serve(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from gater.api import operations as op
 from gater.api import subscription_operations as sub
 from gater.api import telemetry_operations as tel
 from gater.api.operation import Operation, StreamingOperation
+from gater.api.origin import IN_PROCESS
 from gater.api.pubsub_operations import Listen
 from gater.gateway.gateway import Gateway
 from gater.gateway.local_caller import LocalCaller
@@ -143,7 +144,7 @@ async def test_a_failure_is_told_as_an_alert_and_a_refusal_is_not(
 )
 async def test_a_stream_is_counted_while_it_is_open(gateway: Gateway, operation: StreamingOperation[Any]) -> None:
     await answer(gateway, append())
-    async with aclosing(gateway.stream(operation)) as items:
+    async with aclosing(gateway.stream(operation, IN_PROCESS)) as items:
         await anext(items)
         calls = counted(gateway, operation.name)
         assert (calls.streams_opened, calls.streams_open) == (1, 1)
@@ -153,7 +154,7 @@ async def test_a_stream_is_counted_while_it_is_open(gateway: Gateway, operation:
 async def test_a_stream_that_is_refused_is_counted(gateway: Gateway) -> None:
     for operation in (op.ScanAll("nowhere"), sub.Consume("s", "nobody", 1)):
         with pytest.raises(GaterError):
-            await anext(gateway.stream(operation))
+            await anext(gateway.stream(operation, IN_PROCESS))
         calls = counted(gateway, operation.name)
         assert (calls.streams_opened, calls.streams_open, calls.errors.total, calls.failures) == (1, 0, 1, 0)
 
@@ -166,7 +167,7 @@ async def test_a_stream_that_ends_in_a_defect_is_counted_as_a_failure(
         defective()
 
     monkeypatch.setitem(gateway._streams, op.ScanAll, broken)
-    items = gateway.stream(op.ScanAll("s"))
+    items = gateway.stream(op.ScanAll("s"), IN_PROCESS)
     await anext(items)
     with pytest.raises(ZeroDivisionError):
         await anext(items)
@@ -194,7 +195,7 @@ async def test_metrics_look_at_stores_logs_instances_subscriptions_and_workers(g
 
 
 async def test_messages_are_counted_and_a_reset_begins_anew(gateway: Gateway) -> None:
-    api = LocalCaller(gateway, owns_gateway=False)
+    api = LocalCaller(gateway.door)
     with gateway.pubsub.subscribe("events", "*"):
         gateway.pubsub.broadcast("events", "t", 1)
     assert (await api.call(tel.GetMetrics()))["pubsub_messages"] == {"sent": 1, "received": 1, "by_topic": {"t": 1}}

@@ -9,6 +9,7 @@ import pytest
 
 from gater.api.operation import StreamingOperation
 from gater.api.operations import AppendStreams, ScanAll, ScanStream
+from gater.api.origin import IN_PROCESS
 from gater.api.subscription_operations import SubscribeOperation
 from gater.gateway.gateway import open_gateway
 from gater.gateway.local_caller import LocalCaller
@@ -31,10 +32,10 @@ ONLY_HERE = 2
 )
 async def test_a_suspended_stream_keeps_no_page(operation: StreamingOperation[object], tmp_path: Path) -> None:
     gateway = await open_gateway(tmp_path, stores=["s"])
-    caller = LocalCaller(gateway)
+    caller = LocalCaller(gateway.door, gateway=gateway)
     event = RawEvent(bytes(16), "t", "application/json", b"1")
     await caller.call(AppendStreams("s", (StreamWrite("a", (event,)),)))
-    items = gateway.audit.audited_stream("me", operation, None, gateway.stream)
+    items = gateway.audit.audited_stream(operation, IN_PROCESS, gateway.stream)
     item = await anext(items)
     assert sys.getrefcount(item) == ONLY_HERE
     await items.aclose()
@@ -43,8 +44,8 @@ async def test_a_suspended_stream_keeps_no_page(operation: StreamingOperation[ob
 
 async def test_a_suspended_follower_keeps_no_page_of_what_is_new(tmp_path: Path) -> None:
     gateway = await open_gateway(tmp_path, stores=["s"])
-    caller = LocalCaller(gateway)
-    items = gateway.stream(SubscribeOperation("s", parse_selector("by_stream", "$all")))
+    caller = LocalCaller(gateway.door, gateway=gateway)
+    items = gateway.door.stream(SubscribeOperation("s", parse_selector("by_stream", "$all")), IN_PROCESS)
     assert (await anext(items)).live
     event = RawEvent(bytes(16), "t", "application/json", b"1")
     await caller.call(AppendStreams("s", (StreamWrite("a", (event,)),)))

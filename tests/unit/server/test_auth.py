@@ -10,14 +10,16 @@ import pytest
 from gater.api import operations as op
 from gater.api import subscription_operations as sub
 from gater.api.operation import Operation
+from gater.api.origin import Origin
 from gater.config.settings import Settings
 from gater.config.tokens import SCOPES, Scope, Token
+from gater.gateway.permissions import authorise
 from gater.model.commands import StreamGuard, StreamWrite
 from gater.model.errors import PermissionDeniedError, SubscriptionNotFoundError, UnauthenticatedError
 from gater.model.events import ImportedEvent, RawEvent
 from gater.model.selectors import Selector, by_event_type, by_stream, stream_prefix
 from gater.model.snapshots import Snapshot
-from gater.server.auth import ANONYMOUS, Authenticator, Principal, authenticator, authorise
+from gater.server.auth import ANONYMOUS, Authenticator, authenticator
 
 LOCAL = {"host": "127.0.0.1:4001"}
 READER = Token(token="reader-token", scopes=("read",), name="reader")
@@ -28,13 +30,13 @@ def bearer(token: str) -> dict[str, str]:
     return {**LOCAL, "authorization": f"Bearer {token}"}
 
 
-def principal(*scopes: Scope, stores: tuple[str, ...] = (), prefix: str = "") -> Principal:
-    return Principal("test", frozenset(scopes), frozenset(stores), prefix)
+def caller(*scopes: Scope, stores: tuple[str, ...] = (), prefix: str = "") -> Origin:
+    return Origin("test", frozenset(scopes), frozenset(stores), prefix)
 
 
-def test_token_names_its_principal() -> None:
+def test_token_names_its_caller() -> None:
     known = Authenticator([READER, WRITER], anonymous=False)
-    assert known.authenticate(bearer("reader-token")) == Principal("reader", frozenset({"read"}))
+    assert known.authenticate(bearer("reader-token")) == Origin("reader", frozenset({"read"}))
     found = known.authenticate({"authorization": "bearer  writer-token "})
     assert (found.name, found.stores, found.stream_prefix) == ("token 2", frozenset({"orders"}), "order-")
 
@@ -66,7 +68,7 @@ def test_wrong_token_is_refused_where_anonymous_callers_are_not() -> None:
 
 
 def test_anonymous_caller_has_every_scope() -> None:
-    assert Authenticator([], anonymous=True).authenticate(LOCAL) is ANONYMOUS
+    assert Authenticator([], anonymous=True).authenticate(LOCAL) == ANONYMOUS
     assert ANONYMOUS.scopes == {"read", "append", "subscribe", "admin"}
 
 
@@ -105,12 +107,12 @@ def test_page_of_another_site_may_not_even_get_without_a_token(sent: dict[str, s
     ],
 )
 def test_page_of_the_node_itself_may_get(sent: dict[str, str]) -> None:
-    assert Authenticator([], anonymous=True).authenticate({**LOCAL, **sent}) is ANONYMOUS
+    assert Authenticator([], anonymous=True).authenticate({**LOCAL, **sent}) == ANONYMOUS
 
 
 def test_page_of_the_node_itself_may_call() -> None:
     known = Authenticator([], anonymous=True, local_names_only=True)
-    assert known.authenticate({**LOCAL, "origin": "http://127.0.0.1:4001"}) is ANONYMOUS
+    assert known.authenticate({**LOCAL, "origin": "http://127.0.0.1:4001"}) == ANONYMOUS
 
 
 @pytest.mark.parametrize("host", ["evil.example:4001", "evil.example", "[", "localhost.evil.example"])
@@ -121,27 +123,27 @@ def test_loopback_node_is_not_addressed_by_other_names(host: str) -> None:
 
 @pytest.mark.parametrize("host", ["localhost", "localhost:4001", "gater.localhost", "127.0.0.1:1", "[::1]:4001"])
 def test_loopback_node_is_addressed_by_loopback_names(host: str) -> None:
-    assert authenticator(Settings()).authenticate({"host": host}) is ANONYMOUS
+    assert authenticator(Settings()).authenticate({"host": host}) == ANONYMOUS
 
 
 def test_any_name_is_fine_where_anonymous_callers_were_asked_for() -> None:
     known = authenticator(Settings(allow_anonymous=True))
-    assert known.authenticate({"host": "gater.internal"}) is ANONYMOUS
+    assert known.authenticate({"host": "gater.internal"}) == ANONYMOUS
 
 
 def test_missing_scope_is_refused_and_named() -> None:
     with pytest.raises(PermissionDeniedError) as caught:
-        authorise(principal("read", "subscribe"), op.AppendStreams("orders", ()))
+        authorise(caller("read", "subscribe"), op.AppendStreams("orders", ()))
     assert caught.value.details == {"operation": "append_streams", "scope": "append"}
 
 
 def test_admin_does_not_include_reading() -> None:
     with pytest.raises(PermissionDeniedError):
-        authorise(principal("admin"), op.GetVersion("orders", "order-1"))
+        authorise(caller("admin"), op.GetVersion("orders", "order-1"))
 
 
 def test_token_of_a_store_is_for_that_store_only() -> None:
-    reader = principal("read", stores=("orders", "billing"))
+    reader = caller("read", stores=("orders", "billing"))
     authorise(reader, op.GetVersion("billing", "bill-1"))
     with pytest.raises(PermissionDeniedError, match="not for this store"):
         authorise(reader, op.GetVersion("people", "john"))
@@ -182,9 +184,9 @@ def snapshot(stream: str) -> Snapshot:
     ids=lambda operation: operation.name,
 )
 def test_prefix_covers_what_stays_within_it(operation: Operation[Any]) -> None:
-    authorise(principal(*SCOPES, prefix="a-"), operation)
+    authorise(caller(*SCOPES, prefix="a-"), operation)
     with pytest.raises(PermissionDeniedError, match="certain prefix"):
-        authorise(principal(*SCOPES, prefix="b-"), operation)
+        authorise(caller(*SCOPES, prefix="b-"), operation)
 
 
 @pytest.mark.parametrize(
@@ -213,9 +215,9 @@ def test_prefix_covers_what_stays_within_it(operation: Operation[Any]) -> None:
     ids=lambda operation: operation.name,
 )
 def test_prefix_does_not_cover_what_reaches_further(operation: Operation[Any]) -> None:
-    authorise(principal(*SCOPES), operation)
+    authorise(caller(*SCOPES), operation)
     with pytest.raises(PermissionDeniedError, match="certain prefix"):
-        authorise(principal(*SCOPES, prefix="a-"), operation)
+        authorise(caller(*SCOPES, prefix="a-"), operation)
 
 
 NAMED = [
@@ -239,18 +241,18 @@ def saved(store: str, name: str) -> Selector:
 
 @pytest.mark.parametrize("operation", NAMED, ids=lambda operation: operation.name)
 def test_prefix_covers_a_subscription_by_what_it_selects(operation: Operation[Any]) -> None:
-    authorise(principal(*SCOPES, prefix="a-"), operation, saved)
+    authorise(caller(*SCOPES, prefix="a-"), operation, saved)
     with pytest.raises(PermissionDeniedError, match="certain prefix"):
-        authorise(principal(*SCOPES, prefix="b-"), operation, saved)
+        authorise(caller(*SCOPES, prefix="b-"), operation, saved)
 
 
 @pytest.mark.parametrize("operation", NAMED, ids=lambda operation: operation.name)
 def test_prefix_covers_no_subscription_whose_selector_is_not_known(operation: Operation[Any]) -> None:
     with pytest.raises(PermissionDeniedError, match="certain prefix"):
-        authorise(principal(*SCOPES, prefix="a-"), operation)
-    authorise(principal(*SCOPES), operation)
+        authorise(caller(*SCOPES, prefix="a-"), operation)
+    authorise(caller(*SCOPES), operation)
 
 
 def test_unknown_subscription_is_not_found_by_who_is_confined() -> None:
     with pytest.raises(SubscriptionNotFoundError):
-        authorise(principal(*SCOPES, prefix="a-"), sub.GetSubscription("s", "nothing"), saved)
+        authorise(caller(*SCOPES, prefix="a-"), sub.GetSubscription("s", "nothing"), saved)

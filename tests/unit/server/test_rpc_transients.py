@@ -8,6 +8,7 @@ import pytest
 
 from gater.api.operation import Operation
 from gater.api.operations import GetVersion
+from gater.api.origin import NODE, Origin
 from gater.api.subscription_operations import RemoveSubscriptionOperation, SaveSubscriptionOperation
 from gater.model.errors import GaterError, OverloadedError, StoreNotFoundError
 from gater.model.selectors import Selector, by_event_type, by_stream
@@ -23,8 +24,9 @@ class Gateway:
     def __init__(self) -> None:
         self.asked: list[Operation[Any]] = []
 
-    def dispatch(self, operation: Operation[Any], done: Any) -> None:
+    def dispatch(self, operation: Operation[Any], origin: Origin, done: Any) -> None:
         """Remember it."""
+        assert origin is NODE
         self.asked.append(operation)
         done(None, StoreNotFoundError("s"))
 

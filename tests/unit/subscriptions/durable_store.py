@@ -9,8 +9,8 @@ from typing import Any
 
 from gater.model.commands import AnyCommand
 from gater.model.errors import StoreUnavailableError
+from gater.model.outcome import Done
 from gater.model.selectors import Selector, by_stream
-from gater.store.log import Done
 from gater.store.store import Store
 from gater.subscriptions.channels import NOWHERE, Channels
 from gater.subscriptions.consumer import Consumer

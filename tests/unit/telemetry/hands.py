@@ -5,7 +5,8 @@ from __future__ import annotations
 from types import SimpleNamespace
 from typing import Any
 
-from gater.telemetry.calls import Answered, Calls
+from gater.model.outcome import Done
+from gater.telemetry.calls import Calls
 
 
 class Clock:
@@ -37,11 +38,11 @@ class Ears:
         return [body for heard, body in self.heard if heard == topic]
 
 
-def begin(calls: Calls, operation: str) -> Answered:
+def begin(calls: Calls, operation: str) -> Done:
     """A call under way, whose answer goes nowhere."""
     return calls.counted(operation, lambda answer, error: None)
 
 
-def end(call: Answered, code: str | None = None) -> None:
+def end(call: Done, code: str | None = None) -> None:
     """The call is answered, with the error of this code if there is one."""
     call(None, None if code is None else SimpleNamespace(code=code))  # type: ignore[arg-type]

@@ -151,7 +151,7 @@ async def remove_subscription(request: AnyRequest) -> None:
     """
     access, (store, name) = access_of(request), named(request)
     _check_durable(name)
-    access.caller.allow(op.RemoveSubscriptionOperation(store, EVERYTHING, name), reach_known=False)
+    access.admit(op.RemoveSubscriptionOperation(store, EVERYTHING, name), reach_known=False)
     try:
         selector = (await access.api.get_subscription(store, name)).selector
     except SubscriptionNotFoundError:

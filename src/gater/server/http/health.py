@@ -11,7 +11,7 @@ from gater.model.errors import StoreUnavailableError
 from gater.server.http.answers import Answer, Health, json_answer
 from gater.server.http.documented import documented
 from gater.server.http.paths import HEALTH
-from gater.server.http.requests import AnyRequest, headers_of, service_of
+from gater.server.http.requests import AnyRequest, address_of, headers_of, service_of
 
 
 @get(f"{HEALTH}/live", tags=["health"], opt=documented(answer=Health, open=True))
@@ -27,7 +27,7 @@ async def ready(request: AnyRequest) -> Answer:
     They name the stores whose status the caller may ask for; of others they tell how many there are.
     """
     service = service_of(request)
-    reasons = service.troubles(headers_of(request))
+    reasons = service.troubles(headers_of(request), address_of(request))
     if service.stopping.is_set():
         reasons.append({"reason": "the node is stopping"})
     if reasons:

@@ -43,7 +43,7 @@ async def json_body(
     The operation is what is known of it before the body is read. Nothing is read for a sender who may not do it:
     PermissionDeniedError. RequestTooLargeError for a body of more than MOST_SMALL_BYTES.
     """
-    access.caller.allow(operation, reach_known=reach_known)
+    access.admit(operation, reach_known=reach_known)
     limit = min(MOST_SMALL_BYTES, service_of(request).limits.max_request_bytes)
     return decoded(await _read(request, operation.name, limit), decode)
 
@@ -60,7 +60,7 @@ async def large_body(
 
     The turn lasts as long as the context, in which the request is answered. The rest is as for `json_body`.
     """
-    access.caller.allow(operation)
+    access.admit(operation)
     service = service_of(request)
     limits, held = service.limits, service.held_bytes
     bodies = [await _read(request, operation.name, limits.max_request_bytes)]
@@ -78,7 +78,7 @@ async def large_body(
 
 def body_parts(request: AnyRequest, access: Access, operation: Operation[Any]) -> AsyncGenerator[bytes, None]:
     """The body part by part as it comes in, of any length; PermissionDeniedError as for `json_body`."""
-    access.caller.allow(operation)
+    access.admit(operation)
     return _parts(_Incoming(request, operation.name), None)
 
 

@@ -8,7 +8,6 @@ from urllib.parse import parse_qsl, unquote
 import msgspec
 from litestar import Request
 
-from gater.gateway.audit import source
 from gater.model.errors import (
     GaterError,
     InvalidArgumentError,
@@ -41,15 +40,16 @@ def service_of(request: AnyRequest) -> Service:
 
 
 def access_of(request: AnyRequest) -> Access:
-    """The access of the sender of the request; raises UnauthenticatedError or PermissionDeniedError.
-
-    From here on the request is known to come from the sender's address.
-    """
-    client = request.scope["client"]
-    source.set(client[0] if client else None)
-    access = service_of(request).access(headers_of(request))
+    """The API for the sender of the request; raises UnauthenticatedError or PermissionDeniedError."""
+    access = service_of(request).access(headers_of(request), address_of(request))
     request.scope["state"][ADMIT]()
     return access
+
+
+def address_of(request: AnyRequest) -> str | None:
+    """The address that the request came from."""
+    client = request.scope["client"]
+    return client[0] if client else None
 
 
 def headers_of(request: AnyRequest) -> dict[str, str]:

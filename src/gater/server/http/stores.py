@@ -57,7 +57,7 @@ class RemoveQuery(msgspec.Struct, frozen=True, kw_only=True):
 async def remove_store(request: AnyRequest) -> None:
     """Close a store and delete its files, for good; it is named in `confirm` once more."""
     access, store = access_of(request), path_text(request, "store")
-    access.caller.allow(op.RemoveStore(store))
+    access.admit(op.RemoveStore(store))
     check_confirmed(store, query(request, RemoveQuery).confirm)
     await access.api.remove_store(store)
 

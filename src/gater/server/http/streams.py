@@ -135,7 +135,7 @@ async def delete_stream(request: AnyRequest) -> Answer:
     The stream is named in `confirm` once more.
     """
     access, store, stream_id = access_of(request), path_text(request, "store"), path_text(request, "stream_id")
-    access.caller.allow(op.DeleteStreamOperation(store, stream_id))
+    access.admit(op.DeleteStreamOperation(store, stream_id))
     wanted = query(request, DeleteQuery)
     check_confirmed(stream_id, wanted.confirm)
     result = await access.api.delete_stream(

@@ -8,10 +8,16 @@ from typing import Any, Final
 import msgspec
 
 from gater.api import operations as op
+from gater.api.operation import Operation
+from gater.api.origin import Origin
 from gater.api.pubsub_operations import Listen, Publish
 from gater.config.tokens import Scope
-from gater.model.selectors import parse_selector, reach
+from gater.model.errors import PermissionDeniedError
+from gater.model.selectors import Selector, parse_selector, reach
 from gater.pubsub.instances import FULL_NAME_PREFIX, Instance
+
+SelectorOf = Callable[[str, str], Selector]
+"""Finds the selector of a durable subscription by store and name."""
 
 WHOLE_STORE: Final = ("",)
 """The reach of what is not confined to streams: no prefix but the empty one covers it."""
@@ -122,3 +128,45 @@ PERMISSIONS: Final[dict[str, Permission]] = {
     "backup": Permission("admin", _whole_store),
 }
 """What each operation of the API needs. A token that is confined to a prefix does nothing that reaches further."""
+
+
+def authorise(
+    origin: Origin,
+    operation: Operation[Any],
+    selector_of: SelectorOf | None = None,
+    *,
+    reach_known: bool = True,
+) -> None:
+    """Return if the origin may do this; else raise PermissionDeniedError, which names the missing scope.
+
+    `selector_of` finds the selector of a durable subscription by store and name; without it, one that is only named
+    counts as reaching the whole store. Where the streams of an operation, or its store (then empty), are not known yet
+    (`reach_known` is false), the rest decides.
+    """
+    permission = PERMISSIONS[operation.name]
+    scope = permission.scope if permission.scope_of is None else permission.scope_of(operation)
+    if scope not in origin.scopes:
+        raise PermissionDeniedError(operation.name, scope)
+    store = getattr(operation, "store", None)
+    if origin.stores and store not in origin.stores and (reach_known or store):
+        raise PermissionDeniedError(
+            operation.name, scope, message="The token is not for this store", stores=sorted(origin.stores)
+        )
+    prefix = origin.stream_prefix
+    if (
+        prefix
+        and reach_known
+        and not all(name.startswith(prefix) for name in _reach(permission, operation, selector_of))
+    ):
+        raise PermissionDeniedError(
+            operation.name,
+            scope,
+            message="The token is only for streams with a certain prefix",
+            stream_prefix=prefix,
+        )
+
+
+def _reach(permission: Permission, operation: Any, selector_of: SelectorOf | None) -> Iterable[str]:
+    if permission.by_name and selector_of is not None:
+        return reach(selector_of(operation.store, operation.subscription))
+    return permission.reach(operation)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from gater.api.catalog import OPERATIONS
 from gater.config.tokens import SCOPES
-from gater.server.permissions import PERMISSIONS
+from gater.gateway.permissions import PERMISSIONS
 
 
 def test_every_operation_has_a_scope() -> None:
