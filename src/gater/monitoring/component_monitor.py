@@ -35,7 +35,7 @@ READS: Final = frozenset({"get_streams", "get_version", "list_snapshots", "read_
 
 
 class OperationTotals(NamedTuple):
-    """How often something was done, how often it failed, and the seconds that it took."""
+    """The number of times something was done, that of its failures, and the seconds that it took."""
 
     times: int
     failures: int

@@ -7,6 +7,7 @@ import asyncio
 import pytest
 
 from gater.api import operations as op
+from gater.api.origin import IN_PROCESS
 from gater.api.pubsub_operations import Listen
 from gater.model.commands import StreamWrite
 from gater.model.errors import OverloadedError
@@ -48,7 +49,7 @@ async def test_what_all_stores_announce_in_turns_is_in_the_same_share(
     limits = Limits(max_memory=1_600_000, max_request_bytes=100_000)
     async with in_memory(*STORES, limits=limits) as gateway:
         followers = gateway.memory.followers
-        heard = gateway.stream(Listen("events", "*"))
+        heard = gateway.stream(Listen("events", "*"), IN_PROCESS)
         await anext(heard)
         events = tuple([RawEvent(number.to_bytes(16), "T", JSON, b"1") for number in range(1_000)])
         for store in STORES:
