@@ -134,7 +134,8 @@ class Node:
             outgoing=service.outgoing,
         )
         room = connections_within(2 * settings.max_connections)
-        slots = Slots(settings.max_connections, gateway.audit.limit_reached, room)
+        is_tls = settings.tls_cert is not None
+        slots = Slots(settings.max_connections, gateway.audit.limit_reached, room, shakes_hands=is_tls)
         if slots.served < settings.max_connections:
             facts = {"max_connections": settings.max_connections, "served": slots.served}
             log.warning("fewer connections are served: the process may open too few files", extra=facts)

@@ -28,6 +28,9 @@ MOST_MESSAGE_VALUES: Final = 100_000
 MOST_DESCRIPTION_BYTES: Final = 16 << 10
 """Bytes of a store's description and tags."""
 
+HANDSHAKE_SECONDS: Final = 10.0
+"""How long a TLS handshake may take."""
+
 TURN_SECONDS: Final = 0.01
 """How long one piece of work may hold the event loop before others have their turn."""
 

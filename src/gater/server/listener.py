@@ -7,9 +7,10 @@ import errno
 import logging
 import socket
 import ssl
+from collections.abc import Callable
 from contextlib import suppress
 from email.utils import formatdate
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import uvicorn
 
@@ -18,6 +19,7 @@ from gater.model.errors import MisconfiguredError
 from gater.server.connections import IDLE_SECONDS, HttpConnection, http_protocol
 from gater.server.outgoing import Outgoing
 from gater.server.slots import Slots
+from gater.server.tls_handshakes import Handshakes
 
 BACKLOG: Final = 2_048
 """Connections that the system holds until they are accepted."""
@@ -59,6 +61,8 @@ class Listener:
             ssl_ca_certs=settings.tls_client_ca,
             ssl_cert_reqs=ssl.CERT_NONE if settings.tls_client_ca is None else ssl.CERT_REQUIRED,
         )
+        self._handshakes: Handshakes | None = None
+        self._most_handshakes = slots.excess
         self._server = uvicorn.Server(self._config)
         self._state = self._server.server_state
         self._clock: asyncio.TimerHandle | None = None
@@ -83,6 +87,8 @@ class Listener:
         self._clock.cancel()
         for server in self._server.servers:
             server.close()
+        if self._handshakes is not None:
+            self._handshakes.cut_off()
         with suppress(TimeoutError):
             async with asyncio.timeout(_without_closing(self._settings.drain_timeout)):
                 await self._quiet()
@@ -121,6 +127,11 @@ class Listener:
             self._config.load()
         except (OSError, ssl.SSLError) as error:
             raise MisconfiguredError("tls_cert", f"the certificate cannot be used: {error}") from None
+        if self._config.ssl is not None:
+            make = cast("Callable[..., asyncio.Protocol]", self._config.http_protocol_class)
+            self._handshakes = Handshakes(self._config.ssl, self._most_handshakes, make)
+            self._config.http_protocol_class = cast("type[asyncio.Protocol]", self._handshakes.protocol)
+            self._config.ssl = None  # uvicorn gives each connection to the handshakes, as it is
 
     def _url(self, listening: socket.socket) -> str:
         host = self._settings.host

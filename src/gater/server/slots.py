@@ -33,12 +33,17 @@ class Connection(Protocol):
 class Slots:
     """The slots of one node; used on the event loop only."""
 
-    def __init__(self, most: int, on_excess: OnExcess, descriptors: int | None = None) -> None:
-        """`most`: connections served at once, and as many in excess, if `descriptors` of them can be open at all."""
+    def __init__(
+        self, most: int, on_excess: OnExcess, descriptors: int | None = None, *, shakes_hands: bool = False
+    ) -> None:
+        """`most`: connections served at once, and as many in excess, if `descriptors` of them can be open at all.
+
+        With `shakes_hands` as many as are taken in excess may be open before their TLS handshake has ended, too.
+        """
         room = 2 * most if descriptors is None else min(2 * most, max(descriptors, 2))
         self.excess = min(most, max(room // EXCESS_PART, 1))
         """Connections that are taken in excess."""
-        self.served = min(most, room - self.excess)
+        self.served = min(most, max(room - (2 if shakes_hands else 1) * self.excess, 1))
         """Connections that are served."""
         self._on_excess = on_excess
         self._unknown: dict[Connection, float] = {}
