@@ -14,6 +14,7 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from gater.model.errors import GaterError, InvalidArgumentError, RequestTooLargeError
 from gater.server.http.answers import ADMIT, OUTLET, encode
+from gater.server.http.event_streams import interrupted, is_event_source
 from gater.server.http.paths import HEALTH
 from gater.server.outgoing import Outgoing, Outlet
 from gater.server.slots import Slots
@@ -237,6 +238,9 @@ def _refusing(error: GaterError, app: Any) -> Any:
     async def refuse(scope: Any, receive: Any, send: Any) -> None:
         if scope["path"].startswith(f"{HEALTH}/"):
             await app(scope, receive, partial(_send_last, send))
+            return
+        if is_event_source(scope):
+            await interrupted(error)(scope, receive, partial(_send_last, send))
             return
         body = encode(error_body(error))
         headers = [

@@ -19,16 +19,14 @@ from gater.model.limits import MOST_MESSAGE_VALUES, check_number
 from gater.model.message_body import check_body
 from gater.pubsub.instances import Instance, parse_instance
 from gater.pubsub.topics import WILDCARD, check_pattern, check_topic
-from gater.server.http.answers import Answer, encode, json_answer, outlet_of
+from gater.server.http.answers import Answer, json_answer
 from gater.server.http.bodies import decoded
 from gater.server.http.documented import NAME_SCHEMA, about, documented
+from gater.server.http.event_streams import EVENT_STREAM, error_message, event_stream
 from gater.server.http.paths import INSTANCE, PUBSUB
 from gater.server.http.receiving import large_body
-from gater.server.http.requests import AnyRequest, access_of, path_text, query, service_of
-from gater.server.http.streaming import StreamingAnswer, opened
-from gater.server.http.subscriptions import EVENT_STREAM, HEARTBEAT
+from gater.server.http.requests import AnyRequest, access_of, path_text, query
 from gater.server.large_requests import LARGE_BYTES
-from gater.wire.errors import error_body
 
 log = logging.getLogger(__name__)
 
@@ -82,16 +80,10 @@ async def listen(request: AnyRequest) -> Answer:
     comes every 15 seconds. A listener that is too slow loses the oldest messages; on security, audit and alerts it
     ends with a last message of the type `error`.
     """
-    caller, service, wanted = access_of(request).caller, service_of(request), query(request, ListenQuery)
+    caller, wanted = access_of(request).caller, query(request, ListenQuery)
     instance = parse_instance(path_text(request, "instance"))
-    pages = await opened(outlet_of(request.scope), caller.stream(Listen(instance.value, check_pattern(wanted.topic))))
-    return StreamingAnswer(
-        _messages(pages, instance),
-        media_type=EVENT_STREAM,
-        headers={"cache-control": "no-store"},
-        heartbeat=HEARTBEAT,
-        until=service.stopping,
-    )
+    pages = caller.stream(Listen(instance.value, check_pattern(wanted.topic)))
+    return await event_stream(request, pages, lambda opened: _messages(opened, instance))
 
 
 async def _messages(
@@ -108,7 +100,7 @@ async def _messages(
                 yield chunk.pop()
     except GaterError as error:
         log.warning("a listener was left", extra={"code": error.code, "instance": instance.value})
-        yield b"event: error\ndata: %b\n\n" % encode(error_body(error))
+        yield error_message(error)
     finally:
         await pages.aclose()
 

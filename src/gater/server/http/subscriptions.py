@@ -20,15 +20,12 @@ from gater.model.identifiers import check_store_id
 from gater.model.json_view import event_line
 from gater.server.http.answers import Answer, encode, outlet_of
 from gater.server.http.documented import about, documented
+from gater.server.http.event_streams import EVENT_STREAM, error_message, event_stream
 from gater.server.http.paths import STORE
-from gater.server.http.requests import AnyRequest, access_of, headers_of, path_text, query, service_of
+from gater.server.http.requests import AnyRequest, access_of, headers_of, path_text, query
 from gater.server.http.selecting import DEFAULT_TYPE, Where, parse_query
-from gater.server.http.streaming import StreamingAnswer, opened
 from gater.server.outgoing import Outlet
-from gater.wire.errors import error_body
 
-EVENT_STREAM: Final = "text/event-stream"
-HEARTBEAT: Final = b": heartbeat\n\n"
 WAITING: Final = b": waiting\n\n"
 NOTHING_SEEN: Final = "-1"
 """The id of a notice that nothing came before."""
@@ -83,9 +80,10 @@ async def subscribe(request: AnyRequest) -> Answer:
     so that a browser's EventSource resumes by itself, and is refused (`history_changed`) when the store was restored
     or made anew meanwhile. Messages of the types `caught_up` (nothing stored is left to read) and `fell_behind` (it
     must read from the file again) have `{"next": N, "history": "0123456789abcdef"}` as `data`: where it goes on. A
-    comment comes every 15 seconds. A failure is told as a last message of the type `error`.
+    comment comes every 15 seconds. A failure is told as a last message of the type `error`; one that passes, to a
+    request with `Accept: text/event-stream`, also instead of the status 503, after which a browser would stay away.
     """
-    caller, service, wanted = access_of(request).caller, service_of(request), query(request, SubscribeQuery)
+    caller, wanted = access_of(request).caller, query(request, SubscribeQuery)
     selector = parse_query(wanted.type, wanted.selector, wanted.where)
     store = check_store_id(path_text(request, "store"))
     start = wanted.start_from if wanted.start_from == LIVE else check_start_version(wanted.start_from)
@@ -95,14 +93,8 @@ async def subscribe(request: AnyRequest) -> Answer:
         if selector.stream_id is None:
             seen = Seen(start - 1, b"")
     outlet = outlet_of(request.scope)
-    pages = await opened(outlet, caller.stream(op.SubscribeOperation(store, selector, start, history, seen)))
-    return StreamingAnswer(
-        _messages(pages, selector.stream_id is not None, outlet),
-        media_type=EVENT_STREAM,
-        headers={"cache-control": "no-store"},
-        heartbeat=HEARTBEAT,
-        until=service.stopping,
-    )
+    pages = caller.stream(op.SubscribeOperation(store, selector, start, history, seen))
+    return await event_stream(request, pages, lambda opened: _messages(opened, selector.stream_id is not None, outlet))
 
 
 def _following(identity: str) -> tuple[int, str]:
@@ -130,7 +122,7 @@ async def _messages(
             yield chunk.pop()
     except GaterError as error:
         log.warning("a subscription broke off", extra={"code": error.code, "reason": str(error)})
-        yield b"event: error\ndata: %b\n\n" % encode(error_body(error))
+        yield error_message(error)
     finally:
         await pages.aclose()
 
