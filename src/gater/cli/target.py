@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 DEFAULT_URL: Final = "http://127.0.0.1:4001"
 REACH_SECONDS: Final = 3.0
 """How long a server may take to accept a connection."""
+_UNHEARD: Final = logging.NullHandler()
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +47,8 @@ class Target:
         else:
             from gater.gateway.opening import open_api
 
+            # What the stores log is no answer: stderr is the command's own, and `status` tells of stores in trouble.
+            logging.getLogger("gater").addHandler(_UNHEARD)
             async with open_api(self.data_dir if create else self.folder()) as api:
                 yield api
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import logging
+import os
 import socket
 import ssl
 from collections.abc import Callable
@@ -154,4 +155,5 @@ def _listen(host: str, port: int) -> socket.socket:
         return socket.create_server(address[:2], family=family, backlog=BACKLOG)
     except OSError as error:
         setting = "port" if error.errno in (errno.EADDRINUSE, errno.EACCES) else "host"
-        raise MisconfiguredError(setting, f"cannot listen on {host} port {port}: {error.strerror}") from None
+        why = os.strerror(error.errno or 0)  # of `error.strerror` the address would be a part, too
+        raise MisconfiguredError(setting, f"cannot listen on {host} port {port}: {why}") from None

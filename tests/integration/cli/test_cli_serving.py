@@ -108,10 +108,10 @@ def test_a_taken_port_is_said_clearly(command: str, tmp_path: Path) -> None:
 
 def test_a_folder_that_a_server_has_open_is_refused(server: GaterServer) -> None:
     typed("--url", server.url, "stores", "create", "mine")
-    failed = typed("--data-dir", str(server.data_dir), "status")
+    failed = piped("--data-dir", str(server.data_dir), "status", "--json")
     assert failed.code == 1
-    assert failed.err.startswith("store_unavailable: ")
-    assert "another process has it open" in failed.err
+    assert failed.error["code"] == "store_unavailable", "and nothing else is on stderr"
+    assert failed.error["details"]["reason"] == "another process has it open"
 
 
 @pytest.mark.parametrize("url", ["http://127.0.0.1:1", "http://name.invalid", "127.0.0.1:1"])
