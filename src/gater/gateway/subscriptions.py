@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator
+from time import perf_counter
 from typing import Any, Final
 
 from gater.api import subscription_operations as op
@@ -26,6 +27,8 @@ from gater.subscriptions.group_outcome import Outcome
 from gater.subscriptions.matching import compile_selector
 
 MOST_LISTED: Final = 1_000
+LISTING_SECONDS: Final = 0.2
+"""How long a page of subscriptions goes on finding out more of their lags."""
 
 REFUSED: Final = {Outcome.STALE: "stale", Outcome.UNKNOWN: "unknown"}
 
@@ -99,10 +102,10 @@ async def list_subscriptions(context: StoresContext, operation: op.GetSubscripti
     """The state of each subscription, for one page; none: there are no more. Others have their turn between two."""
     durables, limit = context.stores.durables(operation.store), min(check_count(operation.limit), MOST_LISTED)
     found: list[Any] = []
-    size = 0
+    size, end = 0, perf_counter() + LISTING_SECONDS
     for name in durables.names(operation.after, limit):
         try:
-            info = durables.info(name)
+            info = durables.info(name, counts=perf_counter() < end)
         except SubscriptionNotFoundError:
             continue  # it was removed a moment ago
         found.append(info)
@@ -117,7 +120,7 @@ async def get(context: StoresContext, operation: op.GetSubscription) -> Any:
     """The state of a subscription; events that were parked before are counted as parked."""
     durables = await _settled(context, operation.store, operation.subscription)
     with context.stores.get(operation.store).reading():
-        return durables.info(operation.subscription)
+        return durables.info(operation.subscription, counts=True)
 
 
 async def list_parked(context: StoresContext, operation: op.ListParked) -> Any:

@@ -197,8 +197,10 @@ class SubscriptionInfo(msgspec.Struct, frozen=True):
     checkpoint: int
     """Every event of the subscription up to this position is settled; durable."""
     lag: int
-    """Events that are not settled; before it has caught up, events not yet looked at count too, whether they match or
-    not: of the one stream that it follows, otherwise of the whole store."""
+    """Events that are not settled, and those that it has not read yet and that may match: 0 when nothing is left to do.
+
+    Of the one stream that it follows, each visible event. Otherwise those are counted that match, as far as was looked;
+    behind that each position of the store. Each answer looks further, so that the figure falls to the true one."""
     lag_seconds: float
     """Age of the oldest event that is not settled; 0 when there is none."""
     consumers: int

@@ -359,13 +359,15 @@ class DurableSubscription:
 
     # --- facts ---
 
-    def info(self) -> SubscriptionInfo:
-        """The state of the subscription. Without consumers, the next events are looked for, not for long."""
+    def info(self, *, counts: bool = False) -> SubscriptionInfo:
+        """The state of the subscription; with `counts`, unread events are counted on, for one turn at most."""
         self._feeder.drop_hidden()
         group, config = self._group, self.config
-        if not self._consumers and not self.is_closed and self._failure is None:
+        if not (self._consumers or self.is_closed or self._failure):
             self._read(self._feeder.look_ahead)
             self._count()
+        if counts and not (self.is_closed or self._failure):
+            self._read(self._feeder.count_unread)
         behind = self._feeder.behind
         if not self._consumers:
             self._feeder.leave()

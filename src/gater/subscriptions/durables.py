@@ -100,9 +100,9 @@ class Durables:
         with self._store.reading():
             return [name for name, _ in self._store.subscriptions.names(after, limit)]
 
-    def info(self, name: str) -> SubscriptionInfo:
-        """The state of a subscription."""
-        found = self.get(name).info()
+    def info(self, name: str, *, counts: bool = False) -> SubscriptionInfo:
+        """The state of a subscription; with `counts`, its lag is found out further."""
+        found = self.get(name).info(counts=counts)
         self.figures.note(found)
         return found
 

@@ -19,6 +19,7 @@ from gater.subscriptions.group import Group
 from gater.subscriptions.interests import interest_of
 from gater.subscriptions.matching import compile_selector
 from gater.subscriptions.replay_queue import ReplayQueue
+from gater.subscriptions.unread_count import UnreadCount
 
 PAGES_A_TURN: Final = 4
 """Pages that are read for a group before others have their turn."""
@@ -55,6 +56,7 @@ class Feeder:
         self._stream_id = saved.config.selector.stream_id
         self._cursor = self._cursor_behind(saved)
         self._place: Watch | None = None
+        self._unread = UnreadCount(store, self._matcher)
         self._replays = ReplayQueue()
         self._hidden: dict[str, int] = {}
         """Streams of which events were hidden that the group may have, and their oldest visible version."""
@@ -68,12 +70,20 @@ class Feeder:
 
     @property
     def behind(self) -> int:
-        """Events that were not looked at yet, of its stream if it follows one; 0 for who waits for new events."""
+        """Events not read yet that may match, at most: those of its stream, or counted ones and positions behind them.
+
+        0 when it waits for new events.
+        """
         if self._place is not None:
             return 0
         if self._stream_id is not None:
             return max(self._store.reader.version(self._stream_id) + 1 - self._cursor.next, 0)
-        return max(self._store.tail.position - self._group.reached, 0)
+        return self._unread.at_most(self._group.reached)
+
+    def count_unread(self) -> None:
+        """Count which events match of those that were not read yet, unless that is known: not for long."""
+        if self._place is None and self._stream_id is None and not self._matcher.everything:
+            self._unread.count_on(self._group.reached)
 
     def fill(self) -> bool:
         """Read on, as far as the group has room and a turn of the event loop allows; whether there may be more."""

@@ -64,7 +64,7 @@ class ShownSubscription(ShownConfig, frozen=True):
 
     `state` is `live`, `catching_up`, `idle` (nobody consumes; it is caught up), `stranded` (events wait, nobody
     consumes), `full` (too much waits to be retried) or `failed`, for a `reason`. Every event up to `checkpoint` is
-    settled; `lag` counts those that are not.
+    settled; `lag` counts those that are not, and those not read yet that may match.
     """
 
     state: str
