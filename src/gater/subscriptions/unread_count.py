@@ -39,14 +39,13 @@ class UnreadCount:
         self._drop(reached)
         self._count_first_again(reached, end)
         cursor = self._cursor(self._parts[-1].end if self._parts else reached)
-        while perf_counter() < end:
-            begin = cursor.next - 1
-            page = cursor.page(PAGE_EVENTS)
-            if page is None:
-                break
+        while (page := cursor.page(PAGE_EVENTS)) is not None:
+            begin = self._parts[-1].end if self._parts else reached
             self._parts.append(Part(begin, cursor.next - 1, len(page)))
             if len(self._parts) > MOST_PARTS:
                 self._join()
+            if perf_counter() > end:
+                break
 
     def _count_first_again(self, reached: int, end: float) -> None:
         """Of a part that was read in part, count what is left, unless that takes too long."""
