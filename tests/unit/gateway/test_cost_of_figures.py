@@ -143,8 +143,8 @@ async def test_subscriptions_are_summed_up_a_few_at_a_time(gateway: Gateway, mon
 
 
 def noting(looked: list[str], info: Any) -> Any:
-    def noted(durable: DurableSubscription) -> Any:
+    def noted(durable: DurableSubscription, **options: Any) -> Any:
         looked.append(durable.config.name)
-        return info(durable)
+        return info(durable, **options)
 
     return noted
