@@ -14,6 +14,7 @@ import select
 import signal
 import subprocess
 import threading
+import time
 import traceback
 from collections.abc import Callable
 from contextlib import suppress
@@ -289,3 +290,29 @@ def tell(listener: Connection[str, str], scenario: Callable[..., None], argument
         listener.send(traceback.format_exc())
         raise
     listener.send("")
+
+
+def a_child_holds_no_connection(url: str) -> None:
+    """The server notices at once that a consumer was killed, although a child of it lives on."""
+    kept: list[object] = []
+
+    def consume_and_fork() -> int:
+        api = gater.connect_sync(url)
+        append(api)
+        consumer = api.consume("orders", "mail")
+        kept.extend([consumer, next(consumer)])
+        return Child(os.getpid).pid
+
+    with gater.connect_sync(url) as observer:
+        observer.save_subscription("orders", name="mail")
+        parent = Child(consume_and_fork)
+        living = int(parent.said())
+        try:
+            assert observer.get_subscription("orders", "mail").consumers == 1
+            parent.end()
+            deadline = time.monotonic() + WAIT
+            while observer.get_subscription("orders", "mail").consumers:
+                assert time.monotonic() < deadline, "the connection is open although its process has ended"
+                time.sleep(0.02)
+        finally:
+            os.kill(living, signal.SIGKILL)

@@ -73,5 +73,9 @@ def test_a_living_child_holds_no_lock_of_a_store(tmp_path: Path) -> None:
     run(forks.a_child_holds_no_lock, tmp_path)
 
 
+def test_a_living_child_holds_no_connection_of_its_parent(url: str) -> None:
+    run(forks.a_child_holds_no_connection, url)
+
+
 def test_a_child_does_not_end_a_server_for_tests() -> None:
     run(forks.a_testing_server_is_the_parents)

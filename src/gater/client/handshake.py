@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import os
 import socket
 import ssl
 from collections.abc import Awaitable, Callable
 from typing import Any, Final
+from weakref import WeakSet
 
 from picows import WSParsedURL, ws_connect
 
@@ -26,6 +28,19 @@ READ_BUFFER_BYTES: Final = 256 << 10
 log: Final = WebSocketLog(logging.getLogger(__name__))
 
 Open = Callable[[], Awaitable[Connection]]
+
+_SOCKETS: Final[WeakSet[socket.socket]] = WeakSet()
+
+
+def _close_all() -> None:
+    """Close the sockets of the parent in its child: otherwise they outlive the parent, and the server hears nothing."""
+    for inherited in list(_SOCKETS):
+        inherited.close()
+    _SOCKETS.clear()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_close_all)
 
 
 def websocket_opener(address: Address, token: str | None, ssl_context: ssl.SSLContext | None, seconds: float) -> Open:
@@ -75,6 +90,7 @@ async def _connected_socket(host: str, port: int) -> socket.socket:
     failed = OSError("the name has no address")
     for family, kind, protocol, _, place in await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM):
         made = socket.socket(family, kind, protocol)
+        _SOCKETS.add(made)
         try:
             made.setblocking(False)
             await loop.sock_connect(made, place)
