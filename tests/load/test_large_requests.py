@@ -31,8 +31,10 @@ from tests.load.well_behaved import Waits, WellBehavedClient
 P99_MS: Final = 100.0
 ENOUGH_CALLS: Final = 100
 """Calls from which one in a hundred is another than the longest."""
-WORST_MS: Final = 400.0
+WORST_MS: Final = 250.0
 """What a single call may take, the machine's other work included."""
+WORST_SELECTED_MS: Final = 400.0
+"""The same beside a selector that looks into events of a megabyte: each of them is decoded in one step."""
 ROUNDS: Final = 3
 
 
@@ -44,7 +46,7 @@ class Beside:
         self.address = urlsplit(url).netloc
         self._client = client
 
-    async def nobody_waits(self, work: Callable[[int], Awaitable[Any]]) -> Any:
+    async def nobody_waits(self, work: Callable[[int], Awaitable[Any]], worst: float = WORST_MS) -> Any:
         """The answer to the work, given the number of the round, or its error: none is such that others wait for it."""
         seen: list[Waits] = []
         for number in range(ROUNDS):
@@ -56,7 +58,7 @@ class Beside:
             await asyncio.sleep(0.1)
             waits = self._client.waits()
             seen.append(waits)
-            if waits.worst < WORST_MS and (waits.calls < ENOUGH_CALLS or waits.p99 < P99_MS):
+            if waits.worst < worst and (waits.calls < ENOUGH_CALLS or waits.p99 < P99_MS):
                 return answer
         raise AssertionError(seen)
 
@@ -176,7 +178,7 @@ async def test_nobody_waits_for_a_selector_of_many_patterns_over_large_events(be
         pages = [page async for page in beside.api.stream_all("large", selector=parts)]
         return [*pages, *await beside.api.read_all("large", selector=parts)]
 
-    assert await beside.nobody_waits(read) == []
+    assert await beside.nobody_waits(read, WORST_SELECTED_MS) == []
 
 
 async def test_requests_sent_after_a_large_one_are_begun_after_it(beside: Beside) -> None:
