@@ -18,6 +18,7 @@ from gater.model.selectors import (
     by_stream,
     stream_prefix,
 )
+from gater.store import payload_index
 from gater.store.interest_index import InterestIndex
 from gater.store.interests import Interest
 from gater.store.watches import Watches
@@ -119,3 +120,9 @@ def test_large_events_are_left_to_the_followers() -> None:
     counted = Counted(lambda _: SAME["prefix and payload"])
     assert len(counted.found(large)) == MANY
     assert counted.looks == 0
+
+
+def test_a_payload_is_compared_by_the_keys_of_which_there_are_fewer() -> None:
+    few, many = {"a": payload_index._Node[Any]()}, dict.fromkeys("abc", payload_index._Node[Any]())
+    assert payload_index._fewer(few, many) is few
+    assert payload_index._fewer(many, few) is few
