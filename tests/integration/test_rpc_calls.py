@@ -203,11 +203,11 @@ async def test_requests_that_are_large_together_travel_in_several_messages() -> 
     gateway = ScriptedGateway()
     limits = Limits(max_request_bytes=1 << 20)
     async with serving(gateway, limits=limits) as server, connect(server.url) as api:
-        events = [NewEvent("T", b"x" * (1 << 20))]
+        events = [NewEvent("T", b"x" * 1_000_000)]
         calls = [asyncio.ensure_future(api.append_events("orders", "s", events)) for _ in range(20)]
         for _ in calls:
             operation, done = await gateway.calls.get()
-            assert len(operation.writes[0].events[0].data) == 1 << 20
+            assert len(operation.writes[0].events[0].data) == 1_000_000
             done([WriteResult(0, 1, "fsync")], None)
         assert await asyncio.gather(*calls) == [WriteResult(0, 1, "fsync")] * 20
 
