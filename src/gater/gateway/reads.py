@@ -10,6 +10,7 @@ from gater.api.arguments import check_count, check_position, check_start_version
 from gater.gateway.handling import Handler, StoresContext, in_task, reading
 from gater.gateway.histories import check_after, check_start
 from gater.model.errors import NotFoundError
+from gater.model.events import POSITION
 from gater.model.limits import PAGE_EVENTS
 from gater.model.selectors import Selector, parse_selector
 from gater.model.snapshots import check_snapshot_version
@@ -61,9 +62,9 @@ def read_all_page(store: Store, cursor: int, head: int, count: int, backward: bo
         page = reader.read_types(matcher.types, cursor, count, head)
     looked = look(matcher, page.events)
     if len(looked.matching) > count:
-        return Page(looked.matching[:count], looked.matching[count - 1][2])
+        return Page(looked.matching[:count], looked.matching[count - 1][POSITION])
     if looked.rest and looked.last is not None:
-        return Page(looked.matching, looked.last[2])
+        return Page(looked.matching, looked.last[POSITION])
     return Page(looked.matching, page.next)
 
 

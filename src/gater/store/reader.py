@@ -116,7 +116,7 @@ class Reader:
         filling = _Filling(min(count, PAGE_EVENTS))
         end = min(after + SPAN, head)
         self._fill(filling, queries.ALL_FORWARD, (after, end, filling.room))
-        reached = filling.events[-1][2] if filling.full else end
+        reached = filling.events[-1][POSITION] if filling.full else end
         return Page(filling.events, reached if reached < head else None)
 
     def read_all_backward(self, before: int, count: int) -> Page:
@@ -124,7 +124,7 @@ class Reader:
         filling = _Filling(min(count, PAGE_EVENTS))
         end = max(before - SPAN, 1)
         self._fill(filling, queries.ALL_BACKWARD, (before, end, filling.room))
-        reached = filling.events[-1][2] if filling.full else end
+        reached = filling.events[-1][POSITION] if filling.full else end
         return Page(filling.events, reached if reached > 1 else None)
 
     def read_types(self, types: Collection[str], after: int, count: int, head: int) -> Page:
@@ -137,7 +137,7 @@ class Reader:
             self._fill(filling, queries.TYPED, (low, high, spans.numbers_json, filling.room))
             if filling.full:
                 break
-        reached = filling.events[-1][2]
+        reached = filling.events[-1][POSITION]
         return Page(filling.events, reached if reached < head else None)
 
     def read_types_backward(self, types: Collection[str], before: int, count: int) -> Page:
@@ -150,7 +150,7 @@ class Reader:
             self._fill(filling, queries.TYPED_BACKWARD, (low, high, spans.numbers_json, filling.room))
             if filling.full:
                 break
-        reached = filling.events[-1][2]
+        reached = filling.events[-1][POSITION]
         return Page(filling.events, reached if reached > 1 else None)
 
     def event_id(self, position: int) -> bytes | None:
@@ -189,10 +189,10 @@ class Reader:
             middle = (low + high) // 2
             filling = _Filling(1)
             self._fill_forward(filling, stream_id, middle, high)
-            if not filling.events or filling.events[0][2] > position:
+            if not filling.events or filling.events[0][POSITION] > position:
                 high = middle
             else:
-                low = filling.events[0][1] + 1
+                low = filling.events[0][VERSION] + 1
         return low
 
     def version(self, stream_id: str) -> int:

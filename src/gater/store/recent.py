@@ -7,6 +7,8 @@ from collections.abc import Iterator, Sequence
 from itertools import islice
 from typing import Any, Final
 
+from gater.model.events import POSITION, STREAM, VERSION
+
 LAG: Final = 8_192
 """Positions, counted back from the newest, that the index by stream may not cover yet."""
 
@@ -30,14 +32,14 @@ class RecentPositions:
         if len(events) > LAG:
             events = events[-LAG:]  # what is older is indexed
         for event in events:
-            name = event[0]
+            name = event[STREAM]
             known = positions.get(name)
             if known is None:
                 known = positions[name] = deque()
-            known.append(event[2])
-            last_versions[name] = event[1]
-        newest = events[-1][2]
-        self._batches.append((newest, [event[0] for event in events]))
+            known.append(event[POSITION])
+            last_versions[name] = event[VERSION]
+        newest = events[-1][POSITION]
+        self._batches.append((newest, [event[STREAM] for event in events]))
         while self._batches[0][0] <= newest - LAG:
             self._forget(self._batches.popleft()[1])
 

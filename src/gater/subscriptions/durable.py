@@ -14,7 +14,7 @@ from functools import partial
 from typing import Final, NamedTuple
 
 from gater.model.errors import GaterError, InternalError, StoreUnavailableError, SubscriptionNotFoundError
-from gater.model.events import EventRow
+from gater.model.events import CREATED, POSITION, EventRow
 from gater.model.limits import PAGE_BYTES
 from gater.model.subscriptions import NackAction, SubscriptionConfig, SubscriptionInfo
 from gater.store.hidden import Hidden
@@ -164,7 +164,7 @@ class DurableSubscription:
         now = self._clock()
         page = self._group.take(consumer, now, self._guard.allowed(self._group, limit), PAGE_BYTES)
         if page:
-            self.keeper.delivered(page[-1][2], now)
+            self.keeper.delivered(page[-1][POSITION], now)
         if page or self._group.refill.loading:
             self._work_soon()
         return page
@@ -377,7 +377,7 @@ class DurableSubscription:
             state=self._state(behind),
             checkpoint=self.keeper.position,
             lag=group.unsettled + behind,
-            lag_seconds=0.0 if oldest is None else max(time.time() - oldest[8] / 1e6, 0.0),
+            lag_seconds=0.0 if oldest is None else max(time.time() - oldest[CREATED] / 1e6, 0.0),
             consumers=len(self._consumers),
             in_flight=group.in_flight,
             retrying=group.retrying,

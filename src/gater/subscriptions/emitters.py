@@ -10,7 +10,7 @@ from time import perf_counter
 from typing import Any, Final
 
 from gater.model.errors import GaterError
-from gater.model.events import DATA, METADATA, POSITION, Event, EventRow, payload_bytes, payload_bytes_of
+from gater.model.events import DATA, METADATA, POSITION, STREAM, Event, EventRow, payload_bytes, payload_bytes_of
 from gater.model.json_rules import may_hold_long_numbers
 from gater.model.limits import MOST_EVENTS, MOST_MESSAGE_VALUES, PAGE_EVENTS, TURN_SECONDS
 from gater.model.memory_budget import MAX_MEMORY, Share
@@ -241,7 +241,7 @@ class Announcer:
             while waiting:
                 event = waiting.popleft()
                 given += payload_bytes(event)
-                topic = event_stream_topic(event[0])
+                topic = event_stream_topic(event[STREAM])
                 if bus.hears(topic):
                     broadcast_event(bus, topic, event)
                 number += 1

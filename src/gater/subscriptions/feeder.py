@@ -181,7 +181,7 @@ class Feeder:
         """The position up to which everything was looked through, after a page."""
         if isinstance(self._cursor, StoreCursor):
             return self._cursor.next - 1
-        return page[-1][2] if page else self._group.reached
+        return page[-1][POSITION] if page else self._group.reached
 
     # --- memory ---
 

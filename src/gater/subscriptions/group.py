@@ -7,7 +7,7 @@ from collections.abc import Set as AbstractSet
 from typing import Final
 
 from gater.model.errors import InvalidArgumentError, OverloadedError
-from gater.model.events import EventRow, payload_bytes
+from gater.model.events import POSITION, STREAM, EventRow, payload_bytes
 from gater.model.limits import PAGE_BYTES
 from gater.model.subscriptions import Ahead, GroupSettings, NackAction
 from gater.subscriptions.group_course import Course
@@ -112,7 +112,7 @@ class Group:
         if not self.is_full:
             return ""
         oldest = self.oldest
-        where = f"; the first is at position {oldest[2]} of stream {oldest[0]}" if oldest else ""
+        where = f"; the first is at position {oldest[POSITION]} of stream {oldest[STREAM]}" if oldest else ""
         return f"{self.unsettled:,} events are not settled{where}"
 
     # --- consumers ---
@@ -200,7 +200,7 @@ class Group:
             if size >= most_bytes:
                 break
         if taken:
-            seat.gave(range(taken[0][2], taken[-1][2] + 1))
+            seat.gave(range(taken[0][POSITION], taken[-1][POSITION] + 1))
         self._receipts.gave(len(taken))
         self.delivered += len(taken)
         return taken

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Final
 
-from gater.model.events import EventRow
+from gater.model.events import EVENT_ID, STREAM, EventRow
 from gater.model.subscriptions import Ahead, GroupSettings
 from gater.subscriptions.group_entry import (
     IN_FLIGHT,
@@ -79,7 +79,7 @@ class Course:
         for entry in entries:
             if blocked and self.lot.is_behind(entry):
                 self.lanes.add_held(entry)
-                self._park_behind(entry, blocked[entry.row[0]])
+                self._park_behind(entry, blocked[entry.row[STREAM]])
             elif entry.failures > self.settings.max_retries:
                 self.lanes.add_held(entry)
                 self.park(entry, failed_too_often(entry.failures, PROCESS_ENDED), entry.failures)
@@ -89,7 +89,7 @@ class Course:
     def take(self) -> Entry | None:
         """The event that is delivered next, if its payload is here; those that come before it are read again."""
         entry = self.lanes.take()
-        while entry is not None and not entry.row[3]:
+        while entry is not None and not entry.row[EVENT_ID]:
             self.refill.load_later(entry)
             entry = self.lanes.take()
         return entry
@@ -136,7 +136,7 @@ class Course:
     def give_back(self, entry: Entry) -> None:
         """An event that holds its lane is ready again."""
         if self.lot.blocked and self.lot.is_behind(entry):
-            self._park_behind(entry, self.lot.blocked[entry.row[0]])
+            self._park_behind(entry, self.lot.blocked[entry.row[STREAM]])
         elif entry.is_let_go:
             self.refill.load_later(entry)
         else:
@@ -206,7 +206,7 @@ class Course:
 
     def _block_behind(self, parked: Entry) -> None:
         """The key of a parked event goes no further: what waits behind it is to be parked, too, in order."""
-        self.lot.block(parked.row[0], parked.position)
+        self.lot.block(parked.row[STREAM], parked.position)
         for entry in self.lanes.waiting_behind(parked):
             self.lanes.hold(entry)
             self._park_behind(entry, parked.position)

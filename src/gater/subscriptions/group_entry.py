@@ -8,7 +8,7 @@ from enum import Enum
 from heapq import heappop, heappush
 from typing import Final
 
-from gater.model.events import EventRow
+from gater.model.events import CREATED, EVENT_ID, POSITION, STREAM, VERSION, EventRow
 
 
 class State(Enum):
@@ -160,12 +160,12 @@ class Entry:
     @property
     def is_let_go(self) -> bool:
         """Whether its payload is not here."""
-        return not self.row[3]
+        return not self.row[EVENT_ID]
 
     def let_go(self) -> None:
         """Keep only what tells which event it is, and when it was written."""
         row = self.row
-        self.row = (row[0], row[1], row[2], b"", "", "", b"", None, row[8])
+        self.row = (row[STREAM], row[VERSION], row[POSITION], b"", "", "", b"", None, row[CREATED])
 
     @property
     def is_given_up(self) -> bool:

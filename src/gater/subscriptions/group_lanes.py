@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Iterable
 from heapq import heappop, heappush
 
+from gater.model.events import STREAM
 from gater.subscriptions.group_entry import READY, Entry, Lane
 
 
@@ -41,7 +42,7 @@ class Lanes:
         return lanes
 
     def _enter(self, entry: Entry) -> Lane:
-        key = entry.row[0] if self.keyed else entry.position
+        key = entry.row[STREAM] if self.keyed else entry.position
         lane = self._lanes.get(key)
         if lane is None:
             lane = self._lanes[key] = Lane(key)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from gater.model.events import EventRow
+from gater.model.events import STREAM, EventRow
 from gater.model.subscriptions import cut_reason
 from gater.subscriptions.group_entry import PARKING, Entry
 
@@ -72,7 +72,7 @@ class ParkingLot:
 
     def is_behind(self, entry: Entry) -> bool:
         """Whether an event must not be delivered because one before it is parked; a replayed one may be."""
-        position = self.blocked.get(entry.row[0])
+        position = self.blocked.get(entry.row[STREAM])
         return position is not None and entry.position > position and not entry.replayed
 
 

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from heapq import heapify, heappop, heappush
 from typing import Final
 
-from gater.model.events import POSITION, VERSION, EventRow, payload_bytes
+from gater.model.events import CREATED, POSITION, STREAM, VERSION, EventRow, payload_bytes
 from gater.model.limits import PAGE_EVENTS
 from gater.model.subscriptions import Ahead
 from gater.subscriptions.group_entry import GONE, SETTLED, Entry
@@ -147,7 +147,7 @@ class Window:
         if position in self._settled_ahead or position in self._parked_ahead:
             self._highest_settled = max(self._highest_settled, position)
             return None
-        mark = self.marks.get(row[0])
+        mark = self.marks.get(row[STREAM])
         if mark is not None and mark.covers(position):
             return None
         if position <= self._recorded and not self._is_next_unsettled(position):
@@ -217,7 +217,7 @@ class Window:
 
     def mark(self, entries: Sequence[Entry]) -> None:
         """Let go of the last events of a stream, given in order."""
-        key, epoch = entries[0].row[0], entries[0].row[8]
+        key, epoch = entries[0].row[STREAM], entries[0].row[CREATED]
         self.marks.set_before(key, [entry.position for entry in entries], self.mixed_up_to, epoch)
         for entry in entries:
             self.bytes -= payload_bytes(entry.row)
@@ -249,11 +249,11 @@ class Window:
             self.bytes += payload_bytes(entry.row)
         mark.count = max(mark.count - len(new), 0)
         if following is not None:
-            self.marks.move(key, mark, following[POSITION], following[VERSION], following[8])
+            self.marks.move(key, mark, following[POSITION], following[VERSION], following[CREATED])
         elif ended or (rows and rows[-1][POSITION] >= mark.last):
             self.marks.remove(key)
         elif rows:
-            self.marks.move(key, mark, rows[-1][POSITION] + 1, next_version, rows[-1][8])
+            self.marks.move(key, mark, rows[-1][POSITION] + 1, next_version, rows[-1][CREATED])
         else:
             self.marks.move(key, mark, mark.first, next_version, mark.epoch)
         self._sort_out()
