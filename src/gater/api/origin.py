@@ -22,10 +22,12 @@ class Origin(msgspec.Struct, frozen=True):
     address: str | None = None
     """None within this process."""
 
-    @property
-    def may_everything(self) -> bool:
-        """Whether nothing is forbidden."""
-        return self.scopes is EVERY_SCOPE and not self.stores and not self.stream_prefix
+    may_everything: bool = False
+    """Whether nothing is forbidden; it follows from the other fields."""
+
+    def __post_init__(self) -> None:
+        unlimited = self.scopes == EVERY_SCOPE and not self.stores and not self.stream_prefix
+        msgspec.structs.force_setattr(self, "may_everything", unlimited)
 
 
 IN_PROCESS: Final = Origin("in-process", EVERY_SCOPE)

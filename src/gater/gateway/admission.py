@@ -78,20 +78,25 @@ def weigh_import(events: Iterable[ImportedEvent], limits: Limits) -> WeighedImpo
 
 def admit_append(writes: tuple[StreamWrite, ...], guards: tuple[StreamGuard, ...], limits: Limits) -> int:
     """Weigh an append for the queue; raises what is wrong with it."""
-    return writes.weight if type(writes) is AdmittedWrites else _weigh_append(writes, guards, limits)
+    if len(writes) != 1 or guards:
+        return writes.weight if type(writes) is AdmittedWrites else _weigh_append(writes, guards, limits)
+    (write,) = writes  # the usual case
+    if type(writes) is AdmittedWrites:
+        return writes.weight
+    count = len(write.events)
+    if count > MOST_EVENTS:
+        check_number("events", count, MOST_EVENTS)
+    check_stream_id(write.stream_id)
+    parse_expected_version(write.expected_version)
+    return _within(len(write.stream_id) + _admit_events(write.events, limits), limits) + EVENT_WEIGHT * count
 
 
 def _weigh_append(writes: tuple[StreamWrite, ...], guards: tuple[StreamGuard, ...], limits: Limits) -> int:
-    if len(writes) != 1 or guards:
-        check_number("streams", len(writes), MOST_STREAMS)
-        check_number("guards", len(guards), MOST_GUARDS)
-        if not writes or len({write.stream_id for write in writes}) < len(writes):
-            raise InvalidArgumentError("appends", "one or more streams, each named once")
-        events = sum([len(write.events) for write in writes])
-    else:
-        events = len(writes[0].events)
-    if events > MOST_EVENTS:
-        check_number("events", events, MOST_EVENTS)
+    check_number("streams", len(writes), MOST_STREAMS)
+    check_number("guards", len(guards), MOST_GUARDS)
+    if not writes or len({write.stream_id for write in writes}) < len(writes):
+        raise InvalidArgumentError("appends", "one or more streams, each named once")
+    events = check_number("events", sum([len(write.events) for write in writes]), MOST_EVENTS)
     total = 0
     for write in writes:
         check_stream_id(write.stream_id)

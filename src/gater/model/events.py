@@ -14,7 +14,7 @@ from uuid_utils.compat import uuid7
 
 from gater.model.errors import InvalidArgumentError, ValidationError
 from gater.model.identifiers import check_event_type, check_name
-from gater.model.json_rules import check_json, check_nesting, decode_json
+from gater.model.json_rules import SHALLOW_BYTES, check_json, check_nesting, decode_json
 from gater.model.limits import MOST_EVENTS, check_number
 
 JSON: Final = "application/json"
@@ -263,7 +263,7 @@ def encode_events(events: Iterable[EventLike]) -> tuple[RawEvent, ...]:
         isinstance(events, NewEvent | Mapping | str | bytes) or not isinstance(events, Iterable)
     ):
         raise InvalidArgumentError("events", f"a list of events, not one {type(events).__name__}")
-    if isinstance(events, list | Sequence):
+    if isinstance(events, list | Sequence) and len(events) > MOST_EVENTS:
         check_number("events", len(events), MOST_EVENTS)
     encoded = [(event if type(event) is NewEvent else _as_new_event(event)).encoded() for event in events]
     return tuple(encoded) or check_gave("events", events, ())
@@ -325,7 +325,8 @@ def encode_json(value: Any, field: str) -> bytes:
             raise ValueError("NaN and infinite numbers are not")
     except (TypeError, ValueError, RecursionError) as error:
         raise ValidationError(field, f"not JSON-able: {error}") from None
-    check_nesting(raw, field)
+    if len(raw) > SHALLOW_BYTES:
+        check_nesting(raw, field)
     return raw
 
 

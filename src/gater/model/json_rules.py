@@ -13,6 +13,9 @@ from gater.model.errors import ValidationError
 MOST_NESTING: Final = 500
 """Levels of arrays and objects: decoders recurse, and share the depth of the stack with those who call them."""
 
+SHALLOW_BYTES: Final = 2 * MOST_NESTING
+"""Bytes of JSON that cannot have more levels."""
+
 UNREADABLE: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 """Errors of decoding bytes that are no JSON, or none that can be decoded."""
 
@@ -56,7 +59,7 @@ def check_json(raw: bytes, field: str) -> None:
 
 def check_nesting(raw: bytes, field: str) -> None:
     """Raise ValidationError naming the field for JSON with more levels than readers can be expected to decode."""
-    if len(raw) > 2 * MOST_NESTING and _has_many_brackets(raw) and _is_too_deep(raw):
+    if len(raw) > SHALLOW_BYTES and _has_many_brackets(raw) and _is_too_deep(raw):
         raise ValidationError(field, f"JSON of at most {MOST_NESTING} levels")
 
 

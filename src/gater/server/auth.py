@@ -81,12 +81,8 @@ def authenticator(settings: Settings) -> Authenticator:
 
 
 def _origin(token: Token, number: int) -> Origin:
-    scopes = frozenset(token.scopes)
     return Origin(
-        token.name or f"token {number}",
-        EVERY_SCOPE if scopes == EVERY_SCOPE else scopes,
-        frozenset(token.stores),
-        token.stream_prefix,
+        token.name or f"token {number}", frozenset(token.scopes), frozenset(token.stores), token.stream_prefix
     )
 
 

@@ -22,8 +22,10 @@ SUM_BYTES: Final = 8
 """Size of the checksum at the end of each page."""
 
 FRAME_HEADER_BYTES: Final = 24
-_LARGEST_CHECKED: Final = 65_536
-"""Bytes that SQLite's function takes at most."""
+_SMALLEST_CHECKED: Final = 512
+"""Bytes that SQLite's function takes at least; it takes powers of two."""
+MOST_AT_ONCE: Final = 65_536 - SUM_BYTES
+"""Bytes whose checksum SQLite's function compares at once."""
 _MASK: Final = 0xFFFFFFFF
 
 Sums = tuple[int, int]
@@ -47,16 +49,20 @@ def load_checksum_vfs() -> None:
 
 def is_sound_frame(before: Sums, header: bytes, page: bytes, big_endian: bool) -> bool:
     """Whether a frame is what was written, given the checksum of the frame (or log header) before it."""
-    sums = add_words(before, header[:8], big_endian)
-    wanted = struct.unpack_from(">2I", header, 16)
-    if big_endian or 2 * len(page) > _LARGEST_CHECKED:
-        return add_words(sums, page, big_endian) == wanted
-    # The checksum is linear: taking from it what came before leaves that of the page alone. Zeros after the page
+    return ends_in(before, header[:8] + page, struct.unpack_from(">2I", header, 16), big_endian)
+
+
+def ends_in(before: Sums, data: bytes, wanted: Sums, big_endian: bool) -> bool:
+    """Whether the checksum after more data is this; it is quick for up to MOST_AT_ONCE bytes, a multiple of 8."""
+    if big_endian or len(data) > MOST_AT_ONCE:
+        return add_words(before, data, big_endian) == wanted
+    # The checksum is linear: taking from it what came before leaves that of the data alone. Zeros after the data
     # bring it to a length that SQLite's function accepts.
-    steps = len(page) // 8
-    moved = _after_zeros(sums, steps)
-    alone = _after_zeros(((wanted[0] - moved[0]) & _MASK, (wanted[1] - moved[1]) & _MASK), steps - 1)
-    return bool(_verify(b"".join((page, bytes(len(page) - SUM_BYTES), struct.pack("<2I", *alone)))))
+    steps = len(data) // 8
+    moved = _after_zeros(before, steps)
+    zeros = max(_SMALLEST_CHECKED, 1 << (len(data) + SUM_BYTES - 1).bit_length()) - SUM_BYTES - len(data)
+    alone = _after_zeros(((wanted[0] - moved[0]) & _MASK, (wanted[1] - moved[1]) & _MASK), zeros // 8)
+    return bool(_verify(b"".join((data, bytes(zeros), struct.pack("<2I", *alone)))))
 
 
 def add_words(sums: Sums, data: bytes, big_endian: bool) -> Sums:

@@ -169,7 +169,7 @@ class LocalLog:
         # To plan a long one here would keep the loop from everything else.
         applied = None if takes_long(batch[-1]) else self._plan([entry[0] for entry in batch])
         if applied is not None and (self._trouble is not None or not self._machine.must_write):
-            self._answer(batch, applied)
+            self._answer(batch, self._unless_lost(applied))
         else:
             self._in_hand = batch
             if applied is None or not self._is_lonely(batch):
@@ -199,7 +199,7 @@ class LocalLog:
 
     def _write_beside(self, batch: list[Entry], applied: Applied) -> None:
         """Have the thread write, and wait for it here; when that takes long, go on meanwhile."""
-        handover = Handover[Applied]()
+        handover: Handover[Applied] = Handover()
         self._hand_over(partial(self._write_batch, batch, applied, handover))
         written = handover.wait(SLOW_SECONDS)
         if written is None:
@@ -224,8 +224,6 @@ class LocalLog:
         self._begin_soon()
 
     def _answer(self, batch: list[Entry], applied: Applied) -> None:
-        if lost := self._guard.unlinked():
-            applied = self._refuse_lost(len(batch), lost)
         self._backlog.release(len(batch), sum([entry[1] for entry in batch]))
         finish_batch(self._store, batch, applied, self._committed)
 
@@ -251,8 +249,12 @@ class LocalLog:
             self._refuse_all(0, StoreUnavailableError(self._store, f"{type(error).__name__}: {error}"))
         else:
             self._recover_later()
-        self._answer(batch, self._plan([entry[0] for entry in batch]))
+        self._answer(batch, self._unless_lost(self._plan([entry[0] for entry in batch])))
         self._begin_soon()
+
+    def _unless_lost(self, applied: Applied) -> Applied:
+        """What a batch did, unless a file has no name any more: then it ends with this process."""
+        return self._refuse_lost(len(applied.outcomes), lost) if (lost := self._guard.unlinked()) else applied
 
     def _refuse_lost(self, count: int, lost: str) -> Applied:
         """Acknowledge nothing: what was written ends with this process."""
@@ -318,6 +320,7 @@ class LocalLog:
             applied = self._write_long(batch)
         elif self._trouble is None:
             applied = self._write(applied)
+        applied = self._unless_lost(applied)
         if self._trouble is None and self._checkpointer.is_due:
             try:
                 self._checkpointer.after_commit(self._machine.connection)
@@ -359,7 +362,8 @@ class LocalLog:
         with contextlib.suppress(apsw.Error):
             self._machine.connection.close(True)
         self._machine = self._open_machine()
-        self._refuse_full_log()
+        if self._checkpointer.is_full:
+            raise StoreUnavailableError(self._store, self._checkpointer.concern)
         self._machine.probe()
         # The failed batch may be in the file all the same: its callers were told that they cannot know.
         return self._machine.connection.execute(queries.EVERY_EVENT_AFTER, (self._settled,)).fetchall()
@@ -371,10 +375,6 @@ class LocalLog:
                 if self._checkpointer.may_copy(self._machine.connection):
                     self._guard.save(self._machine.connection)
             raise StoreUnavailableError(self._store, lost)
-
-    def _refuse_full_log(self) -> None:
-        if self._checkpointer.is_full:
-            raise StoreUnavailableError(self._store, self._checkpointer.concern)
 
     def _call(self, function: Callable[..., Any], *arguments: Any) -> None:
         # A loop that is closed has no callers left to answer.

@@ -15,11 +15,11 @@ from typing import Final, NamedTuple, TypeAlias
 
 import apsw
 
-from gater.store.checksums import FRAME_HEADER_BYTES, Sums, add_words, is_sound_frame
+from gater.store.checksums import FRAME_HEADER_BYTES, MOST_AT_ONCE, Sums, add_words, ends_in, is_sound_frame
 
 HEADER_BYTES: Final = 32
 FRAMES_A_TURN: Final = 4
-"""Frames that are compared between two pauses."""
+"""Frames that are compared one by one between two pauses."""
 COMPARED_SECONDS: Final = 1.0
 """How long frames that were compared need not be compared again before they are copied."""
 _MAGIC: Final = 0x377F0682
@@ -87,6 +87,13 @@ class LogFile:
         whole = self._read(frame_offset(header.page_bytes, frame), FRAME_HEADER_BYTES + header.page_bytes)
         return whole[:FRAME_HEADER_BYTES], whole[FRAME_HEADER_BYTES:]
 
+    def frames(self, header: Header, first: int, count: int) -> list[tuple[bytes, bytes]]:
+        """Headers and pages of frames that follow each other; the last ones shorter when the file ends before."""
+        size = FRAME_HEADER_BYTES + header.page_bytes
+        whole = self._read(frame_offset(header.page_bytes, first), count * size)
+        starts = range(0, count * size, size)
+        return [(whole[at : at + FRAME_HEADER_BYTES], whole[at + FRAME_HEADER_BYTES : at + size]) for at in starts]
+
     def _read(self, offset: int, amount: int) -> bytes:
         return self._file.xRead(min(amount, max(0, self.size - offset)), offset)
 
@@ -148,6 +155,8 @@ def damage_in_use(connection: apsw.Connection, log: LogFile, *, copied_too: bool
         if header is None:
             return "the header of the write-ahead log is damaged"
         first = 1 if copied_too else max(copied, _last_compared(log, header)) + 1
+        if not copied_too:
+            first = _first_unsound(log, header, first, frames, pause)
         damaged = _first_damaged(log, header, first, frames, pause)
         if damaged is None:
             log.compared = Compared(header, frames, time.monotonic())
@@ -162,6 +171,30 @@ def _last_compared(log: LogFile, header: Header) -> int:
     if compared is None or compared.header != header or compared.time + COMPARED_SECONDS < time.monotonic():
         return 0
     return compared.frame
+
+
+def _first_unsound(log: LogFile, header: Header, first: int, last: int, pause: Pause | None) -> int:
+    """The first of a few frames that are not sound together; the one after `last` when all are.
+
+    The checksum of a frame goes on from the one before, so that of the last one of some frames tells of all their
+    pages, though not of the checksums between, which nothing copies.
+    """
+    count = MOST_AT_ONCE // (8 + header.page_bytes)
+    if count < 2 or header.big_endian:
+        return first
+    sums = log.sums(header, first - 1)
+    while first <= last:
+        found = log.frames(header, first, min(count, last - first + 1))
+        if len(found[-1][1]) < header.page_bytes or any(frame[8:16] != header.salts for frame, _ in found):
+            return first
+        wanted = struct.unpack_from(">2I", found[-1][0], 16)
+        if not ends_in(sums, b"".join([part for frame, page in found for part in (frame[:8], page)]), wanted, False):
+            return first
+        sums = wanted
+        first += len(found)
+        if pause is not None:
+            pause()
+    return first
 
 
 def _first_damaged(log: LogFile, header: Header, first: int, last: int, pause: Pause | None = None) -> int | None:

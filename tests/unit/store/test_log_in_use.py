@@ -16,7 +16,7 @@ from gater.store import checkpointing, write_ahead_log
 from gater.store.checksums import add_words, is_sound_frame
 from gater.store.connection import SCAN_CACHE_KIB, open_file
 from gater.store.store import Store, new_config, open_file_store
-from gater.store.write_ahead_log import LogFile, damage_at_rest, damage_in_use, frames_in_use, opened
+from gater.store.write_ahead_log import Header, LogFile, damage_at_rest, damage_in_use, frames_in_use, opened
 from tests.unit.store.stores import event_of, write
 
 EVENTS = 40
@@ -105,14 +105,36 @@ async def test_every_flipped_bit_of_a_frame_in_use_is_found(store: Store, tmp_pa
     connection.close()
 
 
+async def test_every_damaged_page_of_frames_that_are_compared_together_is_found(store: Store, tmp_path: Path) -> None:
+    rng = random.Random(11)
+    path = tmp_path / "s.db-wal"
+    connection = open_file(tmp_path / "s.db", cache_kib=SCAN_CACHE_KIB)
+    frames, _ = frames_in_use(connection)
+    with opened(path) as log:
+        for frame in [*range(frames), *(rng.randrange(frames) for _ in range(100))]:
+            place = 32 + frame * FRAME + rng.choice([rng.randrange(8), rng.randrange(8, 16), rng.randrange(24, FRAME)])
+            flip(path, place)
+            assert damage_in_use(connection, log, copied_too=False) == (
+                f"frame {frame + 1} of {frames} in the write-ahead log is damaged"
+            )
+            flip(path, place)
+            log.compared = None
+            assert not damage_in_use(connection, log, copied_too=False)
+            log.compared = None
+    connection.close()
+
+
 async def test_frames_are_compared_once_before_they_are_copied(
     store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     looked_at: list[int] = []
-    look = LogFile.frame
-    monkeypatch.setattr(
-        LogFile, "frame", lambda log, header, number: looked_at.append(number) or look(log, header, number)
-    )
+    look = LogFile.frames
+
+    def frames(log: LogFile, header: Header, first: int, count: int) -> list[tuple[bytes, bytes]]:
+        looked_at.extend(range(first, first + count))
+        return look(log, header, first, count)
+
+    monkeypatch.setattr(LogFile, "frames", frames)
     connection = open_file(tmp_path / "s.db", cache_kib=SCAN_CACHE_KIB)
     with opened(tmp_path / "s.db-wal") as log:
         before, _ = frames_in_use(connection)
