@@ -253,7 +253,7 @@ class LocalLog:
         self._begin_soon()
 
     def _unless_lost(self, applied: Applied) -> Applied:
-        """What a batch did, unless a file has no name any more: then it ends with this process."""
+        """The result of a batch, or a refusal when a file has no name any more: it ends with this process."""
         return self._refuse_lost(len(applied.outcomes), lost) if (lost := self._guard.unlinked()) else applied
 
     def _refuse_lost(self, count: int, lost: str) -> Applied:
