@@ -20,8 +20,7 @@ import gater.server.listener
 import gater.server.rpc  # noqa: F401
 from gater import node_program
 from gater.config.settings import Settings
-from gater.gateway import reads
-from gater.store import checkpointing, copying, machine, opening, store, verification
+from gater.store import checkpointing, copying, machine, opening, reader, store, verification
 
 HOURS = 9_999.0
 ENDLESS = "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n) SELECT x FROM n WHERE x < 0"
@@ -135,7 +134,7 @@ def restored_file() -> None:
 
 def event_loop() -> None:
     """A disk that does not answer to a read, which is made on the event loop."""
-    reads.read_stream = hang
+    reader.Reader.read_stream = hang  # type: ignore[method-assign]
 
 
 def log_lines() -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
-from gater.gateway import subscribing
+from gater.gateway import subscriptions
 from gater.model.errors import StoreUnavailableError
 from tests.integration.served import ORDERS, client_of, failure, messages, node, served
 
@@ -31,7 +31,7 @@ async def test_it_comes_again_to_a_store_that_is_unavailable(tmp_path: Path, mon
         raise StoreUnavailableError("orders", "its disk is gone")
 
     async with served(tmp_path) as client:
-        monkeypatch.setattr(subscribing, "follow", no_disk)
+        monkeypatch.setattr(subscriptions, "follow", no_disk)
         comes_again(await client.get(SUBSCRIBE, headers=EVENT_SOURCE), "store_unavailable")
         failure(await client.get(SUBSCRIBE), 503, "store_unavailable")
 

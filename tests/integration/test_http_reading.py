@@ -12,6 +12,7 @@ import httpx
 import pytest
 
 from gater.api.operation import Operation
+from gater.api.operations import ScanAll
 from gater.gateway import scans
 from gater.gateway.backups import Backups
 from gater.model.errors import StoreUnavailableError
@@ -286,7 +287,7 @@ async def test_read_that_breaks_off_says_why(tmp_path: Path, monkeypatch: pytest
             yield page
             raise StoreUnavailableError("orders", "its disk is gone")
 
-    monkeypatch.setattr(scans, "scan_all", breaking)
+    monkeypatch.setitem(scans.STREAMS, ScanAll, breaking)
     async with served(tmp_path) as client:
         await filled(client, 2)
         answer = await client.get(f"{ORDERS}/events", headers=LINES)

@@ -20,7 +20,7 @@ from schemathesis.specs.openapi.checks import (
     unsupported_method,
 )
 
-from gater.api import subscription_operations
+from gater.api import arguments
 from gater.node import Node
 from gater.server.app import ROUTES
 from gater.server.openapi import openapi_document
@@ -71,7 +71,7 @@ schema = schemathesis.openapi.from_dict(described()).exclude(operation_id=[*ENDL
 @pytest.fixture
 def running(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Node]:
     """A node for each operation, so that none meets the stores that another made."""
-    monkeypatch.setattr(subscription_operations, "LONGEST_WAIT", LONGEST_WAIT)
+    monkeypatch.setattr(arguments, "LONGEST_WAIT", LONGEST_WAIT)
     with node_in_thread(tmp_path) as node:
         saved = httpx.put(f"{node.url}{ORDERS}/subscriptions/billing", json={"selector": {"by_stream": "$all"}})
         assert saved.status_code == 200
