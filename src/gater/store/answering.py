@@ -11,7 +11,7 @@ from gater.model.commands import AnyCommand
 from gater.model.errors import GaterError, InternalError
 from gater.model.outcome import Done
 from gater.store.log import Committed
-from gater.store.machine import Applied
+from gater.store.plan import Plan
 
 Entry = tuple[AnyCommand, int, Done]
 """A command, the bytes that it weighs, and who wants to know."""
@@ -22,16 +22,16 @@ FAILURES: Final = (Exception, asyncio.CancelledError)
 log = logging.getLogger(__name__)
 
 
-def defect(count: int, error: Exception) -> Applied:
+def defect(count: int, error: Exception) -> Plan:
     """The outcome of a batch that met a defect: the transaction was rolled back, the store is as it was."""
-    return Applied([InternalError(message=f"{type(error).__name__}: {error}")] * count, [])
+    return Plan([InternalError(message=f"{type(error).__name__}: {error}")] * count)
 
 
-def finish_batch(store: str, batch: list[Entry], applied: Applied, committed: Committed) -> None:
+def finish_batch(store: str, batch: list[Entry], plan: Plan, committed: Committed) -> None:
     """Tell of what a batch did, then answer its callers."""
-    if applied.events or applied.hides:
-        shielded(store, lambda: committed(applied.events, applied.hides))
-    answer_all(batch, applied.outcomes)
+    if plan.events or plan.hides:
+        shielded(store, lambda: committed(plan.events, plan.hides))
+    answer_all(batch, plan.outcomes)
 
 
 def shielded(store: str, tell: Callable[[], None]) -> None:

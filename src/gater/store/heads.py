@@ -1,9 +1,9 @@
-"""The recent streams and event types, as the machine must know them to judge a command."""
+"""The heads of recent streams, as the machine must know them to judge a command."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any, Final
+from typing import Final
 
 import apsw
 
@@ -16,7 +16,6 @@ DELETED: Final = 1
 TOMBSTONED: Final = 2
 
 MOST_STREAMS: Final = 100_000
-MOST_TYPES: Final = 10_000
 
 
 class Head:
@@ -60,31 +59,3 @@ class Heads:
         head = self._heads[name] = Head(self.next_sid, -1, 0, LIVE)
         self.next_sid += 1
         return head
-
-
-class Types:
-    """The numbers of event types by name."""
-
-    def __init__(self, connection: apsw.Connection) -> None:
-        self._connection = connection
-        self._numbers: dict[str, int] = {}
-        self.next_tid = queries.one(connection, queries.LAST_TID) + 1
-        self.added: list[int | str] = []
-        """Number and name of each type that is not yet in the file."""
-
-    def number(self, name: str) -> int:
-        """The type's number; a new one is given and noted in `added`."""
-        number: Any = self._numbers.get(name)
-        if number is not None:
-            return int(number)
-        found = self._connection.execute(queries.TYPE_NUMBER, (name,)).fetchall()
-        if len(self._numbers) >= MOST_TYPES and not self.added:
-            self._numbers.clear()
-        if found:
-            (number,) = found[0]
-        else:
-            number = self.next_tid
-            self.next_tid += 1
-            self.added += (number, name)
-        self._numbers[name] = number
-        return int(number)

@@ -41,7 +41,11 @@ class CommitLog(Protocol):
     """
 
     durability: str
-    stats: LogStats
+
+    @property
+    def stats(self) -> LogStats:
+        """The figures of the log since it was opened."""
+        ...
 
     @property
     def trouble(self) -> GaterError | None:

@@ -6,37 +6,32 @@ draws a number. A batch is one transaction; within it, a refused command changes
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any, Final, NamedTuple
+from collections.abc import Callable, Sequence
+from typing import Any, Final, TypeAlias
 
 import apsw
 
 from gater.model import commands as c
 from gater.model.errors import GaterError, StreamDeletedError, WrongExpectedVersionError
-from gater.model.events import JSON, EventRow, RawEvent
+from gater.model.events import JSON, RawEvent
 from gater.model.expected_version import ANY, STREAM_EXISTS, accepts
 from gater.store import queries
 from gater.store.compaction import remove_hidden
 from gater.store.counts import SIGNS, Counts
-from gater.store.heads import DELETED, LIVE, TOMBSTONED, Head, Heads, Types
-from gater.store.hidden import NOTHING_HIDDEN, Hidden
+from gater.store.heads import DELETED, LIVE, TOMBSTONED, Head, Heads
 from gater.store.importing import plan_import
-from gater.store.places import Places, Run
-from gater.store.rows import FlatRows, insert_rows, select_in
+from gater.store.places import Run
+from gater.store.plan import Plan
+from gater.store.rows import insert_rows, select_in
 from gater.store.stream_index import StreamIndex
 from gater.store.subscription_records import CHOSEN, SubscriptionRecords
+from gater.store.type_index import TypeIndex
 
-BLOCK_SHIFT: Final = 8
-"""A block of positions, the unit of the index by type, is position >> BLOCK_SHIFT."""
+Mark: TypeAlias = Callable[[apsw.Connection], None]
+"""Writes, within the transaction of a batch, how far its log has come."""
 
-
-class Applied(NamedTuple):
-    """The result of a batch: an answer or an error for each command, and the events it added, in commit order."""
-
-    outcomes: list[Any]
-    events: list[EventRow]
-    hides: Hidden = NOTHING_HIDDEN
-    """Events that readers saw before and that are hidden now."""
+ROWS_A_LOOK: Final = 256
+"""Events after which it is looked whether their portion of rows is full."""
 
 
 class Machine:
@@ -56,72 +51,52 @@ class Machine:
         self._changes: int = queries.one(self.connection, queries.GET_META, ("changes",))
         self._index = StreamIndex(self.connection, self.position)
         self._heads = Heads(self.connection, self._index)
-        self._types = Types(self.connection)
+        self._types = TypeIndex(self.connection, self.position)
         self._subscriptions = SubscriptionRecords(self.connection)
-        self._block = self.position >> BLOCK_SHIFT
-        in_block = self.connection.execute(queries.BLOCK_TYPES, (self._block << BLOCK_SHIFT,))
-        self._block_types: set[int] = {row[0] for row in in_block}
         self._last_id: bytes = queries.one(self.connection, queries.LAST_EVENT_ID) or b""
-        self._new_batch()
+        self._plan = Plan()
+        """The plan that is being made."""
 
-    def _new_batch(self) -> None:
-        self._places = Places()
-        self._new_streams: list[Any] = []
-        self._new_rows = FlatRows(9)
-        self._new_type_blocks: list[int] = []
-        self._statements: list[tuple[str, tuple[Any, ...]]] = []
-        """What the batch writes besides new rows, in order."""
-        self._asking: dict[int, int] = {}
-        """Statements whose rows are the outcome of a command, with its place among the outcomes."""
-        self._compactions: list[tuple[int, c.Compact]] = []
-        """Slices of compactions, each with its place among the outcomes."""
-        self._hides: dict[str, int] = {}
-        self._planned = Applied([], [], self._hides)
-
-    def apply(self, batch: Sequence[c.AnyCommand]) -> Applied:
+    def apply(self, batch: Sequence[c.AnyCommand]) -> Plan:
         """Execute the commands in one durable transaction: `plan`, then `write`."""
-        applied = self.plan(batch)
-        self.write()
-        return applied
+        plan = self.plan(batch)
+        self.write(plan)
+        return plan
 
-    def plan(self, batch: Sequence[c.AnyCommand]) -> Applied:
-        """Decide what the commands do, writing nothing yet; `write` must follow before the next plan.
+    def plan(self, batch: Sequence[c.AnyCommand]) -> Plan:
+        """Decide what the commands do, writing nothing yet; what it gives must be written before the next plan.
 
-        Compactions get their outcome with `write`. Raises apsw.Error when what is stored cannot be read.
+        Raises apsw.Error when what is stored cannot be read.
         """
-        self._new_batch()
+        plan = self._plan = Plan()
         try:
             self._prepare(batch)
-            outcomes = self._planned.outcomes
             for command in batch:
-                outcomes.append(self._execute(command))
+                plan.outcomes.append(self._execute(command))
         except BaseException:
             self._load()
             raise
-        return self._planned
+        return plan
 
-    @property
-    def must_write(self) -> bool:
-        """Whether the plan changes anything."""
-        return bool(self._new_rows.last or self._new_streams or self._statements or self._compactions)
-
-    def write(self) -> None:
-        """Do what was planned, in one durable transaction.
+    def write(self, plan: Plan, mark: Mark | None = None) -> None:
+        """Put the newest plan into the file, in one durable transaction; `mark` writes what else belongs into it.
 
         Raises apsw.Error when the disk or the file fails: then nothing of the batch is done, or, when the failure
         came with the final sync, its outcome is known only after the file was opened again.
         """
-        if not self.must_write:
+        if not plan.must_write and mark is None:
             return
-        changes = self._changes + bool(self._statements or self._compactions)
+        changes = self._changes + bool(plan.statements or plan.compactions)
         try:
             self.counts.begin()
             self.connection.execute("BEGIN IMMEDIATE")
-            self._write_rows()
-            for index, command in self._compactions:
-                self._planned.outcomes[index] = self._remove_hidden(command)
+            self._write_rows(plan)
+            for index, command in plan.compactions:
+                plan.outcomes[index] = self._remove_hidden(command)
             if changes != self._changes:
                 self.connection.execute(queries.SET_CHANGES, (changes,))
+            if mark is not None:
+                mark(self.connection)
             self.connection.execute("COMMIT")
         except BaseException:
             self._roll_back()
@@ -129,26 +104,17 @@ class Machine:
         self._changes = changes
         self.counts.commit()
 
-    def free(self) -> None:
-        """Let go of a large batch that was written or refused, in steps between which other threads have their turn."""
-        self._places.free()
-        self._new_batch()
-
-    def _write_rows(self) -> None:
-        if self._new_streams:
-            insert_rows(self.connection, queries.INSERT_STREAMS, 4, self._new_streams)
-        for number, (statement, parameters) in enumerate(self._statements):
+    def _write_rows(self, plan: Plan) -> None:
+        if plan.streams:
+            insert_rows(self.connection, queries.INSERT_STREAMS, 4, plan.streams)
+        for number, (statement, parameters) in enumerate(plan.statements):
             rows = self.connection.execute(statement, parameters)
-            if number in self._asking:
-                self._planned.outcomes[self._asking[number]] = sorted([row[0] for row in rows])
+            if number in plan.asking:
+                plan.outcomes[plan.asking[number]] = sorted([row[0] for row in rows])
             if statement in SIGNS:
                 self.counts.note(statement, parameters, self.connection.changes())
-        if self._types.added:
-            insert_rows(self.connection, queries.INSERT_TYPES, 2, self._types.added)
-            self._types.added = []
-        if self._new_type_blocks:
-            insert_rows(self.connection, queries.INSERT_TYPE_BLOCKS, 2, self._new_type_blocks)
-        self._new_rows.insert(self.connection, queries.INSERT_EVENTS)
+        self._types.write()
+        plan.rows.insert(self.connection, queries.INSERT_EVENTS)
         self._index.write(self.position)
 
     @property
@@ -194,7 +160,7 @@ class Machine:
         last_id = self._last_id
         ids = [event_id for event_id in ids if event_id <= last_id]
         for event_id, sid, version, position in select_in(self.connection, queries.PLACES, ids):
-            self._places.add(event_id, sid, version, position)
+            self._plan.places.add(event_id, sid, version, position)
 
     def _execute(self, command: c.AnyCommand) -> Any:
         try:
@@ -223,9 +189,9 @@ class Machine:
         if len(writes) == 1 and not command.guards:
             return [self._append_one(writes[0], created)]
         heads = [self._heads.get(write.stream_id) for write in writes]
-        runs = [self._places.run(head, write) for head, write in zip(heads, writes, strict=True)]
+        runs = [self._plan.places.run(head, write) for head, write in zip(heads, writes, strict=True)]
         if any(runs):
-            self._places.refuse_partial(heads, writes, runs)
+            self._plan.places.refuse_partial(heads, writes, runs)
             return [self._first_answer(*parts) for parts in zip(heads, writes, runs, strict=True)]
         for head, write in zip(heads, writes, strict=True):
             self._check(head, write.stream_id, write.expected_version)
@@ -238,7 +204,7 @@ class Machine:
     def _append_one(self, write: c.StreamWrite, created: int) -> c.WriteResult:
         """The same for the usual case of one stream and no guards."""
         head = self._heads.get(write.stream_id)
-        run = self._places.run(head, write)
+        run = self._plan.places.run(head, write)
         if run is not None:
             return self._first_answer(head, write, run)
         self._check(head, write.stream_id, write.expected_version)
@@ -251,7 +217,7 @@ class Machine:
         expected = write.expected_version
         if expected >= 0 and expected != run.first - 1:
             if expected == head.version:  # what is wrong is not the version: trying again cannot help
-                raise self._places.duplicate(head, write)
+                raise self._plan.places.duplicate(head, write)
             raise WrongExpectedVersionError(write.stream_id, expected, head.version)
         return c.WriteResult(run.last, run.position, self._durability)
 
@@ -277,7 +243,7 @@ class Machine:
             raise WrongExpectedVersionError(stream_id, expected, head.version)
 
     def _import(self, command: c.ImportEvents) -> int:
-        new = plan_import(command.events, self._heads, self._places)
+        new = plan_import(command.events, self._heads, self._plan.places)
         for imported in new:
             head = self._heads.get(imported.stream_id)
             if head is None:
@@ -319,24 +285,24 @@ class Machine:
         s = command.snapshot
         key = (s.source_uuid, s.stream_uuid, s.version)
         content = (s.content_type, s.raw_data, s.raw_metadata, s.source_type, s.source_version, s.created_epoch)
-        self._statements += ((queries.DELETE_SNAPSHOT, key), (queries.PUT_SNAPSHOT, key + content))
+        self._plan.statements += ((queries.DELETE_SNAPSHOT, key), (queries.PUT_SNAPSHOT, key + content))
         return self._result(s.version)
 
     def _delete_snapshot(self, command: c.DeleteSnapshot) -> c.WriteResult:
         key = (command.source_uuid, command.stream_uuid, command.version)
-        self._statements.append((queries.DELETE_SNAPSHOT, key))
+        self._plan.statements.append((queries.DELETE_SNAPSHOT, key))
         return self._result(command.version)
 
     def _change_subscription(self, command: c.SubscriptionCommand) -> Any:
         change = self._subscriptions.change(command, self.position)
-        self._statements += change.statements
+        self._plan.statements += change.statements
         if change.answer is CHOSEN:
-            self._asking[len(self._statements) - 1] = len(self._planned.outcomes)
+            self._plan.asking[len(self._plan.statements) - 1] = len(self._plan.outcomes)
         return change.answer
 
     def _compact(self, command: c.Compact) -> c.Compacted:
         # What is removed is hidden already: nobody can tell when in the batch it goes, so it goes last.
-        self._compactions.append((len(self._planned.outcomes), command))
+        self._plan.compactions.append((len(self._plan.outcomes), command))
         return c.Compacted(0, None)
 
     def _remove_hidden(self, command: c.Compact) -> c.Compacted:
@@ -357,34 +323,28 @@ class Machine:
     def _add_stream(self, name: str, first: int) -> Head:
         head = self._heads.add(name)
         head.first = first
-        self._new_streams += (head.sid, name, first, LIVE)
+        self._plan.streams += (head.sid, name, first, LIVE)
         return head
 
     def _set_stream(self, name: str, head: Head, first: int, state: int) -> None:
         if first > head.first:
-            self._hides[name] = first
+            self._plan.hides[name] = first
         head.first, head.state = first, state
-        self._statements.append((queries.UPDATE_STREAM, (first, state, head.sid)))
+        self._plan.statements.append((queries.UPDATE_STREAM, (first, state, head.sid)))
 
     def _add_event(self, stream_id: str, head: Head, event: RawEvent, created: int) -> None:
         self.position = position = self.position + 1
         head.version = version = head.version + 1
         event_id, event_type, content_type = event.event_id, event.event_type, event.content_type
         data, metadata = event.data, event.metadata
-        tid = self._types.number(event_type)
-        if position >> BLOCK_SHIFT != self._block:
-            self._block = position >> BLOCK_SHIFT
-            self._block_types = set()
-            self._new_rows.portion()
-        if tid not in self._block_types:
-            self._block_types.add(tid)
-            self._new_type_blocks += (tid, self._block)
+        tid = self._types.add(event_type, position)
         if event_id > self._last_id:
             self._last_id = event_id
         kept_type = None if content_type == JSON else content_type
-        self._new_rows.last += (position, head.sid, version, tid, event_id, created, kept_type, data, metadata)
+        plan = self._plan
+        if not position % ROWS_A_LOOK:
+            plan.rows.portion()
+        plan.rows.last += (position, head.sid, version, tid, event_id, created, kept_type, data, metadata)
         self._index.add(head.sid, version, position)
-        self._places.add(event_id, head.sid, version, position)
-        self._planned.events.append(
-            (stream_id, version, position, event_id, event_type, content_type, data, metadata, created)
-        )
+        plan.places.add(event_id, head.sid, version, position)
+        plan.events.append((stream_id, version, position, event_id, event_type, content_type, data, metadata, created))

@@ -74,13 +74,13 @@ class MemoryLog:
         batch = take_batch(self._waiting)
         started = time.perf_counter()
         try:
-            applied = self._machine.apply([command for command, _, _ in batch])
+            plan = self._machine.apply([command for command, _, _ in batch])
             self.stats.committed(len(batch), time.perf_counter() - started)
         except Exception as error:
             log.exception("a batch failed", extra={"store": self._store})
-            applied = defect(len(batch), error)
+            plan = defect(len(batch), error)
         self._backlog.release(len(batch), sum([size for _, size, _ in batch]))
-        finish_batch(self._store, batch, applied, self._committed)
+        finish_batch(self._store, batch, plan, self._committed)
         if self._waiting:
             self._apply_soon()
         elif self._closed:

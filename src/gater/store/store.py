@@ -39,6 +39,7 @@ from gater.store.store_files import StoreFiles
 from gater.store.subscription_reader import SubscriptionReader
 from gater.store.tail import Tail
 from gater.store.watermark import Watermark
+from gater.store.writer import Writer
 
 Read = TypeVar("Read")
 
@@ -323,8 +324,8 @@ async def open_file_store(
         checkpointer.watch(machine.connection)
         return machine
 
-    backlog = Backlog(limits, requests)
-    log = LocalLog(store, reopen, machine, watermark, files.guard, checkpointer, backlog, feed.committed)
+    writer = Writer(store, reopen, machine, watermark, files.guard, checkpointer)
+    log = LocalLog(store, writer, Backlog(limits, requests), feed.committed)
     # The file may be a backup of a store of another name, of another folder, or of one in memory.
     config = msgspec.structs.replace(kept, store_id=store, data_dir=str(folder), db_type=FILE_STORE)
     return Store(config, files, reading, feed, log, counts)

@@ -9,8 +9,8 @@ import apsw
 import msgspec
 
 from gater.store import queries
-from gater.store.machine import BLOCK_SHIFT
 from gater.store.rows import select_in
+from gater.store.type_index import BLOCK_SHIFT
 
 BLOCKS: Final = 40
 """Blocks of positions that one page looks at."""

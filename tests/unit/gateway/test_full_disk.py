@@ -64,7 +64,7 @@ def disk(tmp_path: Path) -> Iterator[SmallDisk]:
 
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("gater.store.local_log.PROBE_SECONDS", 0.05)
+    monkeypatch.setattr("gater.store.writer.PROBE_SECONDS", 0.05)
 
 
 def large(count: int = 5) -> list[NewEvent]:

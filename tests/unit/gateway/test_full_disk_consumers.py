@@ -19,7 +19,7 @@ EVENTS = 6
 
 @pytest.fixture
 def faults(monkeypatch: pytest.MonkeyPatch) -> Faults:
-    monkeypatch.setattr("gater.store.local_log.PROBE_SECONDS", 0.02)
+    monkeypatch.setattr("gater.store.writer.PROBE_SECONDS", 0.02)
     monkeypatch.setattr(keeper, "RETRY_SECONDS", 0.02)
     return use_faulty_files(monkeypatch)
 

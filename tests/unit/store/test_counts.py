@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from gater.model import commands as c
 from gater.model.snapshots import Snapshot
 from gater.store.machine import Machine
+from gater.store.plan import Plan
 from tests.unit.store.stores import new_machine
 from tests.unit.store.test_subscription_runs import SELECTOR, SETTINGS
 
@@ -71,8 +72,8 @@ def test_a_batch_that_was_rolled_back_is_not_counted(monkeypatch: pytest.MonkeyP
 
 
 def broken(write: Any) -> Any:
-    def fail(machine: Machine) -> None:
-        write(machine)
+    def fail(machine: Machine, plan: Plan) -> None:
+        write(machine, plan)
         raise apsw.FullError("full")
 
     return fail

@@ -14,7 +14,7 @@ import pytest
 from gater.model.commands import WriteResult
 from gater.model.errors import StoreUnavailableError
 from gater.model.limits import Limits
-from gater.store import checkpointing, local_log
+from gater.store import checkpointing
 from gater.store.store import Store, new_config, open_file_store
 from tests.unit.store.faulty_files import KINDS, Faults, Kind, use_faulty_files
 from tests.unit.store.stores import append
@@ -78,7 +78,7 @@ class Writer:
 
 @pytest.fixture
 def faults(monkeypatch: pytest.MonkeyPatch) -> Faults:
-    monkeypatch.setattr(local_log, "PROBE_SECONDS", 0.005)
+    monkeypatch.setattr("gater.store.writer.PROBE_SECONDS", 0.005)
     monkeypatch.setattr(checkpointing, "RETRY_SECONDS", 0.005)
     return use_faulty_files(monkeypatch)
 

@@ -109,7 +109,7 @@ async def test_a_store_that_recovers_keeps_its_history_though_its_watermark_is_g
     history = await write(tmp_path, 1)
     store: Store = await open_file_store(tmp_path, "s", Limits())
     (tmp_path / "s.watermark").write_bytes(b"")
-    store._log._reopen()  # type: ignore[attr-defined]
+    store._log._writer._reopen()  # type: ignore[attr-defined]
     await store.close()
     assert store.history.id == history
     connection = open_file(tmp_path / "s.db", cache_kib=64)

@@ -65,8 +65,8 @@ async def test_a_large_batch_is_freed_on_the_writers_thread(store: Store) -> Non
     large, _ = seen
     assert large == []
     log: Any = store._log
-    assert log._machine._planned.events == []
-    assert not log._machine._places._places
+    assert log._writer._machine._plan.events == []
+    assert not log._writer._machine._plan.places._places
     assert store.tail.position == EVENTS + 1
 
 

@@ -23,8 +23,9 @@ from gater.model.errors import (
 )
 from gater.model.limits import Limits
 from gater.model.selectors import by_stream
-from gater.store import batches, local_log
+from gater.store import batches, lone_caller, writer
 from gater.store.machine import Machine
+from gater.store.plan import Plan
 from gater.store.store import Store, new_config, open_file_store, open_memory_store
 from tests.unit.store.interests import in_events
 from tests.unit.store.stores import append, raw_event
@@ -60,13 +61,13 @@ class Disk:
         written = Machine.write
         probed = Machine.probe
 
-        def write(machine: Machine) -> None:
-            if not machine.must_write:
+        def write(machine: Machine, plan: Plan) -> None:
+            if not plan.must_write:
                 return
             self.writes += 1
             if self.before is not None:
                 raise self.before
-            written(machine)
+            written(machine, plan)
             if self.after is not None:
                 failure, self.after = self.after, None
                 self.before = failure
@@ -79,7 +80,7 @@ class Disk:
 
         monkeypatch.setattr(Machine, "write", write)
         monkeypatch.setattr(Machine, "probe", probe)
-        monkeypatch.setattr(local_log, "PROBE_SECONDS", 0.01)
+        monkeypatch.setattr(writer, "PROBE_SECONDS", 0.01)
 
 
 @pytest.fixture
@@ -125,12 +126,11 @@ async def test_a_write_that_hangs_holds_up_no_reader_also_when_a_command_is_alon
     store, answers = await open_store(tmp_path), Answers()
     go_on, written = threading.Event(), Machine.write
 
-    def hang(machine: Machine) -> None:
-        if machine.must_write:
-            assert go_on.wait(20)
-        written(machine)
+    def hang(machine: Machine, plan: Plan) -> None:
+        assert go_on.wait(20)
+        written(machine, plan)
 
-    for number in range(local_log.LONELY_BATCHES + 2):
+    for number in range(lone_caller.LONELY_BATCHES + 2):
         store.submit(append("s", [number], number - 1), 10, answers.of(number))
         await answers.complete(number + 1)
     count = len(answers.taken)

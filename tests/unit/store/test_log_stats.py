@@ -9,6 +9,7 @@ import pytest
 from gater.model.errors import WrongExpectedVersionError
 from gater.model.limits import Limits
 from gater.store.machine import Machine
+from gater.store.plan import Plan
 from gater.store.store import Store, new_config, open_file_store, open_memory_store
 from tests.unit.store.stores import append
 
@@ -51,7 +52,7 @@ async def test_what_is_not_written_is_not_counted(tmp_path: Path, monkeypatch: p
         await store.run(append("s", [1], expected=5))
     assert store.log_stats.batches == 0
 
-    def fail(machine: Machine) -> None:
+    def fail(machine: Machine, plan: Plan) -> None:
         raise OSError("no disk")
 
     monkeypatch.setattr(Machine, "write", fail)

@@ -201,7 +201,7 @@ def test_a_disk_failure_in_the_middle_leaves_the_machine_as_it_was(monkeypatch: 
 
 def test_more_streams_and_types_than_are_kept_in_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("gater.store.heads.MOST_STREAMS", 5)
-    monkeypatch.setattr("gater.store.heads.MOST_TYPES", 5)
+    monkeypatch.setattr("gater.store.type_index.MOST_TYPES", 5)
     machine = new_machine()
     for round_ in range(4):
         for n in range(20):
@@ -232,3 +232,25 @@ def test_compaction_in_steps_removes_each_hidden_event_once() -> None:
     versions = {f"s-{n}": machine.apply([append(f"s-{n}", [])]).outcomes[0][0].version for n in range(3)}
     assert versions == {"s-0": 9, "s-1": 9, "s-2": 9}
     assert machine.apply([append("s-1", [100])]).outcomes[0][0].position == 31
+
+
+def test_a_mark_is_written_with_the_batch_or_not_at_all() -> None:
+    machine = new_machine()
+
+    def mark(connection: apsw.Connection) -> None:
+        connection.execute("INSERT OR REPLACE INTO meta VALUES ('mark', 7)")
+
+    def marked() -> list[tuple[int]]:
+        return machine.connection.execute("SELECT value FROM meta WHERE name = 'mark'").fetchall()
+
+    def fail(connection: apsw.Connection) -> None:
+        mark(connection)
+        raise apsw.FullError("full")
+
+    with pytest.raises(apsw.FullError):
+        machine.write(machine.plan([append("s", [1])]), fail)
+    assert (machine.position, marked()) == (0, [])
+    refused = machine.plan([append("s", [1], 5)])
+    assert not refused.must_write
+    machine.write(refused, mark)
+    assert marked() == [(7,)]

@@ -20,23 +20,24 @@ import gater
 from gater import GaterApi, NewEvent, StoreUnavailableError
 from gater.store import file_guard
 from gater.store.machine import Machine
+from gater.store.plan import Plan
 
 APPENDS = 300
 
 NODE = """
 import asyncio, shutil, sqlite3, sys, gater
 from pathlib import Path
-from gater.store import local_log
+from gater.store import writer
 from gater.store.machine import Machine
 import apsw
 
-local_log.PROBE_SECONDS = 0.02
+writer.PROBE_SECONDS = 0.02
 folder, what = Path(sys.argv[1]), sys.argv[2]
 database = folder / "s.db"
 
 async def fail_once(api):
     written = Machine.write
-    def fail(machine):
+    def fail(machine, plan):
         raise apsw.IOError("a test")
     Machine.write = fail
     try:
@@ -193,7 +194,7 @@ async def test_only_the_guard_opens_the_files_once_beside_sqlite(
     tmp_path: Path, opened_paths: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A descriptor that is closed while the store is open takes SQLite's locks with it: there must be no other."""
-    monkeypatch.setattr("gater.store.local_log.PROBE_SECONDS", 0.01)
+    monkeypatch.setattr("gater.store.writer.PROBE_SECONDS", 0.01)
     del opened_paths[:]
     async with gater.open(tmp_path, stores=["s"]) as api:
         await append(api, 50)
@@ -218,7 +219,7 @@ async def test_only_the_guard_opens_the_files_once_beside_sqlite(
     assert sorted(path for path in opened_paths if path in files) == sorted(2 * files)
 
 
-def fail(machine: Machine) -> None:
+def fail(machine: Machine, plan: Plan) -> None:
     raise apsw.IOError("a test")
 
 

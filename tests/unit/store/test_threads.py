@@ -14,11 +14,12 @@ import pytest
 
 from gater.model.errors import GaterError, StoreUnavailableError
 from gater.model.limits import Limits
-from gater.store import checkpointing, local_log, opening
+from gater.store import checkpointing, opening, writer
 from gater.store.connection import SCAN_CACHE_KIB, open_file
 from gater.store.local_log import LocalLog
 from gater.store.machine import Machine
 from gater.store.store import Store, new_config, open_file_store
+from gater.store.writer import Writer
 from tests.unit.store.stores import append, event_of, write
 
 NO_DESCRIPTORS = OSError(errno.EMFILE, "Too many open files")
@@ -27,7 +28,7 @@ LARGE = b'{"text":"' + b"x" * 3_000 + b'"}'
 
 @pytest.fixture(autouse=True)
 def short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(local_log, "PROBE_SECONDS", 0.005)
+    monkeypatch.setattr(writer, "PROBE_SECONDS", 0.005)
     monkeypatch.setattr(checkpointing, "RETRY_SECONDS", 0.005)
     monkeypatch.setattr(checkpointing, "PAGES_TO_START", 8)
 
@@ -126,9 +127,10 @@ async def test_a_store_closes_when_its_writers_thread_ends_at_once(
 ) -> None:
     log = store._log
     assert isinstance(log, LocalLog)
-    jobs = log._jobs
+    thread = log._writer
+    jobs = thread._jobs
     await write(store, "s", event_of())
-    monkeypatch.setattr(log, "_jobs", QuickThreadQueue(jobs, log._thread))
+    monkeypatch.setattr(thread, "_jobs", QuickThreadQueue(jobs, thread._thread))
     too_late = threading.Timer(20, lambda: jobs.put(None))  # ends a wait of the event loop for a job
     too_late.start()
     await store.close()
@@ -140,8 +142,8 @@ async def test_a_store_closes_when_its_writers_thread_ends_at_once(
 async def test_a_job_that_ends_the_writers_thread_is_answered_and_the_store_goes_on(
     store: Store, error: BaseException, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    failing = Failing(LocalLog._write_batch, error)
-    monkeypatch.setattr(LocalLog, "_write_batch", lambda log, *arguments: failing(log, *arguments))
+    failing = Failing(Writer._write_plan, error)
+    monkeypatch.setattr(Writer, "_write_plan", lambda writer, *arguments: failing(writer, *arguments))
     answers: list[GaterError | None] = []
     for number in range(5):
         store.submit(append("s", [number]), 10, lambda _, error: answers.append(error))

@@ -20,7 +20,7 @@ TYPES = "ABCDE"
 @pytest.fixture(autouse=True)
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
     """Blocks of four positions, three blocks and five events a page: every bound is met all the time."""
-    monkeypatch.setattr("gater.store.machine.BLOCK_SHIFT", 2)
+    monkeypatch.setattr("gater.store.type_index.BLOCK_SHIFT", 2)
     monkeypatch.setattr(typed_reader, "BLOCK_SHIFT", 2)
     monkeypatch.setattr(typed_reader, "BLOCKS", 3)
     monkeypatch.setattr("gater.store.reader.PAGE_EVENTS", 5)

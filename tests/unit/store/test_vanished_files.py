@@ -16,7 +16,7 @@ from gater import GaterApi, NewEvent, StoreCorruptError, StoreUnavailableError
 
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("gater.store.local_log.PROBE_SECONDS", 0.02)
+    monkeypatch.setattr("gater.store.writer.PROBE_SECONDS", 0.02)
     monkeypatch.setattr("gater.monitoring.node_monitor.CHECK_SECONDS", 0.02)
 
 
