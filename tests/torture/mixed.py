@@ -119,7 +119,9 @@ async def _come_to_rest(api: gater.GaterApi, group: GroupHistory) -> str:
         async with asyncio.timeout(PATIENCE):
             while info is None or info.lag or info.in_flight or info.retrying:
                 await asyncio.sleep(0.05)
-                info = await api.get_subscription(STORE, group.name)
+                info = None
+                with contextlib.suppress(gater.NotFoundError):  # it was removed, and is about to be saved again
+                    info = await api.get_subscription(STORE, group.name)
     except TimeoutError:
         return f"{group.name} never came to rest: {info}"
     return ""

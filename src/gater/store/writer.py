@@ -166,7 +166,7 @@ class Writer:
     def _answer(self, plan: Plan, written: Written) -> None:
         self.is_busy = False
         self._in_hand = None
-        written(plan)
+        written(self.unless_lost(plan))  # asked as late as can be
         if type(plan.events) is WeighedRows:
             self._jobs.put(plan.free)
         self.on_free()
@@ -196,7 +196,7 @@ class Writer:
             self.on_free()
         else:
             commands, written = self._in_hand
-            self._answer(self.unless_lost(self.plan(commands)), written)
+            self._answer(self.plan(commands), written)
 
     def _refuse_lost(self, count: int, lost: str) -> Plan:
         """Acknowledge nothing: what was written ends with this process."""
@@ -266,7 +266,6 @@ class Writer:
             plan = self.plan(commands)
             plan.weigh()
         result = plan if self.trouble is not None else self._write(plan)
-        result = self.unless_lost(result)
         if self.trouble is None and self._checkpointer.is_due:
             try:
                 self._checkpointer.after_commit(self._machine.connection)
