@@ -265,7 +265,8 @@ class Writer:
         if plan is None:
             plan = self.plan(commands)
             plan.weigh()
-        result = plan if self.trouble is not None else self._write(plan)
+        trouble = self.trouble  # it may have come since the plan was made, so that it is not written
+        result = self._write(plan) if trouble is None else Plan([trouble] * len(plan.outcomes))
         if self.trouble is None and self._checkpointer.is_due:
             try:
                 self._checkpointer.after_commit(self._machine.connection)

@@ -373,3 +373,14 @@ async def test_payloads_reach_the_file(tmp_path: Path) -> None:
     (event,) = store.reader.read_stream("s", 0, 1, False).events
     assert event[3] == raw_event(1).event_id
     await store.close()
+
+
+async def test_a_plan_that_is_not_written_for_trouble_is_refused(tmp_path: Path) -> None:
+    store, answered = await open_store(tmp_path), asyncio.get_running_loop().create_future()
+    owner = store._log._writer  # type: ignore[attr-defined]
+    command = append("s", [0])
+    plan, owner.trouble = owner.plan([command]), StoreUnavailableError("s", "the files are gone")
+    owner.write([command], plan, answered.set_result)
+    assert (await answered).outcomes == [owner.trouble]
+    assert plan.must_write
+    await store.close()
